@@ -1,0 +1,1 @@
+"""Floor 8: the only place that builds concrete objects."""

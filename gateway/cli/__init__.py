@@ -1,0 +1,1 @@
+"""Floor 8: the administrator's command, a file per noun."""

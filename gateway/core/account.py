@@ -1,0 +1,28 @@
+"""A person of the directory, as the rest of the gateway sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.core.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One person. Every field has passed the directory package's checks (SECURITY L25).
+
+    Args:
+        account_id: immutable id from the directory; the store's key. Never an address.
+        login: canonical login name taken from the entry, lower case; key for limits and logs.
+        primary_address: ``local@domain``, lower case, or empty if the entry has no mail attribute.
+        addresses: all addresses, lower case, the primary one first.
+        display_name: for people; may hold any printable text.
+        enabled: False when the directory says that the account is disabled or expired.
+    """
+
+    account_id: AccountId
+    login: str
+    primary_address: str
+    addresses: tuple[str, ...]
+    display_name: str = ""
+    enabled: bool = True

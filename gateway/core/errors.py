@@ -1,0 +1,170 @@
+"""The error tree. An exception means that the operation failed; replies are made at the edge.
+
+Every error says whether trying again later can help (``temporary``), carries a text that is safe
+for strangers (``safe_text``: no paths, no names of servers, no secrets) and fields for the log.
+The one map per protocol from these classes to reply codes lives beside each door in ``edge``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """Root of all expected errors.
+
+    Args:
+        safe_text: what a stranger may read; the class's default when empty.
+        fields: what the log shall show besides; never a secret.
+    """
+
+    temporary: ClassVar[bool] = True
+    default_text: ClassVar[str] = "the operation failed, try again later"
+
+    def __init__(self, safe_text: str = "", **fields: object) -> None:
+        self.safe_text = safe_text or self.default_text
+        self.fields = fields
+        super().__init__(self.safe_text)
+
+    def __str__(self) -> str:
+        details = " ".join(f"{name}={value!r}" for name, value in self.fields.items())
+        return f"{self.safe_text} ({details})" if details else self.safe_text
+
+
+# --- directory and login -------------------------------------------------------------------------
+
+
+class DirectoryUnavailable(GatewayError):
+    """The directory did not answer, or answered something that says nothing about the person."""
+
+    default_text = "the directory cannot be asked at the moment, try again later"
+
+
+class WrongCredentials(GatewayError):
+    """Unknown login, wrong password or an account that may not log in: one text for all (A6)."""
+
+    temporary = False
+    default_text = "authentication failed"
+
+
+# --- routing -------------------------------------------------------------------------------------
+
+
+class UnknownRecipient(GatewayError):
+    """A domain of ours, but nobody there has this address."""
+
+    temporary = False
+    default_text = "no such person here"
+
+
+class RelayDenied(GatewayError):
+    """Not a domain of ours, and the sender has not logged in."""
+
+    temporary = False
+    default_text = "relaying denied; log in to send mail to other domains"
+
+
+# --- store ---------------------------------------------------------------------------------------
+
+
+class StoreUnavailable(GatewayError):
+    """A read or write failed for a reason that may pass (I/O error, shutting down, queue full)."""
+
+    default_text = "the mail store cannot do this at the moment, try again later"
+
+
+class StoreFull(StoreUnavailable):
+    """No space (or no inodes) left on the store's disk; 452 4.3.1, never 5xx (SECURITY D6)."""
+
+    default_text = "the mail store is full, try again later"
+
+
+class StoreDamaged(GatewayError):
+    """Stored octets do not match their checksum or are missing."""
+
+    default_text = "this message cannot be read from the store at the moment"
+
+
+class SchemaTooNew(GatewayError):
+    """The store was written by a newer gateway than this one."""
+
+    temporary = False
+    default_text = "the mail store was written by a newer version of the gateway"
+
+
+class NoSuchMailbox(GatewayError):
+    """The account has no mailbox of this name, or the mailbox was deleted meanwhile."""
+
+    temporary = False
+    default_text = "no such mailbox"
+
+
+class MailboxExists(GatewayError):
+    """CREATE or RENAME onto a name that is taken."""
+
+    temporary = False
+    default_text = "a mailbox of this name exists already"
+
+
+class MailboxNameRefused(GatewayError):
+    """The name is not possible here, or this operation is not possible on this mailbox."""
+
+    temporary = False
+    default_text = "this mailbox name is not possible"
+
+
+class MailboxLimit(GatewayError):
+    """A bound on mailboxes or keywords is reached (RFC 5530 LIMIT)."""
+
+    temporary = False
+    default_text = "a limit of this account is reached"
+
+
+class MessageGone(GatewayError):
+    """The message was expunged meanwhile."""
+
+    temporary = False
+    default_text = "some of the messages no longer exist"
+
+
+class MaildropInUse(GatewayError):
+    """Another POP3 session holds the maildrop (RFC 2449 IN-USE)."""
+
+    temporary = True
+    default_text = "the mailbox is in use by another POP3 session"
+
+
+class MessageTooBig(GatewayError):
+    """Over the size limit in force."""
+
+    temporary = False
+    default_text = "the message is larger than allowed here"
+
+
+# --- settings ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsProblem:
+    """One mistake in the configuration: where, what was found, what is expected, what to do."""
+
+    source: str
+    key: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.key}: found {self.found}; expected {self.expected}"
+
+
+class SettingsError(GatewayError):
+    """The configuration cannot be used; carries every problem found, not only the first."""
+
+    temporary = False
+    default_text = "the configuration cannot be used"
+
+    def __init__(self, problems: Sequence[SettingsProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in problems))

@@ -1,0 +1,1 @@
+"""The typing Protocols through which the floors meet; a file per port."""

@@ -1,0 +1,213 @@
+"""The ports of the durable store. One implementation keeps them all; callers ask for the least.
+
+Every coroutine resumes on the reactor thread. A write's coroutine returns only after the commit is
+durable (SECURITY D1). Reads never wait for writes. Any method may raise StoreUnavailable (StoreFull
+for lack of space); only further errors are listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
+from gateway.core.mailboxes import (
+    Changes,
+    ListedMailbox,
+    Mailbox,
+    MailboxEvent,
+    MailboxStatus,
+    Selection,
+)
+from gateway.core.messages import (
+    Accepted,
+    AppendMessage,
+    AppendResult,
+    CopyResult,
+    Flags,
+    MessageRow,
+    MessageSummary,
+    NewMessage,
+)
+from gateway.core.ports.body import IncomingBody
+from gateway.core.queue import QueueDepth, QueueItem, Recorded
+from gateway.core.search import SearchKey
+from gateway.core.uidset import Ranges
+
+
+class Intake(Protocol):
+    """Accepting messages."""
+
+    def open_body(self) -> IncomingBody: ...
+
+    async def accept(self, message: NewMessage) -> Accepted:
+        """Store all local copies and queue rows in one transaction; accounts are made on demand."""
+        ...
+
+
+class MailboxStore(Protocol):
+    """What IMAP and POP3 need. UID sets are ranges; UIDs that do not exist are ignored."""
+
+    async def ensure_account(self, account_id: AccountId) -> None:
+        """Make the account's default mailboxes if it has none."""
+        ...
+
+    # -- mailboxes
+
+    async def list_mailboxes(self, account_id: AccountId) -> Sequence[ListedMailbox]:
+        """All mailboxes and subscribed names, ascending by name."""
+        ...
+
+    async def find_mailbox(self, account_id: AccountId, name: str) -> Mailbox:
+        """Raises: NoSuchMailbox."""
+        ...
+
+    async def create_mailbox(
+        self, account_id: AccountId, name: str, special_use: str = ""
+    ) -> Mailbox:
+        """Make it and missing parents (RFC 3501 section 6.3.3).
+
+        Raises: MailboxExists, MailboxNameRefused, MailboxLimit.
+        """
+        ...
+
+    async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
+        """Remove a mailbox with its messages; children stay, and the name stays listed for them.
+
+        Raises: NoSuchMailbox, MailboxNameRefused (INBOX; has children).
+        """
+        ...
+
+    async def rename_mailbox(self, account_id: AccountId, old: str, new: str) -> None:
+        """Rename with children; INBOX moves its messages to a new mailbox (section 6.3.5).
+
+        Raises: NoSuchMailbox, MailboxExists, MailboxNameRefused (into its own child).
+        """
+        ...
+
+    async def set_subscribed(self, account_id: AccountId, name: str, subscribed: bool) -> None: ...
+
+    async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
+        """Raises: NoSuchMailbox."""
+        ...
+
+    async def select(self, account_id: AccountId, name: str, *, claim_recent: bool) -> Selection:
+        """Open a mailbox; ``claim_recent`` (SELECT, not EXAMINE) takes the \\Recent messages.
+
+        Raises: NoSuchMailbox.
+        """
+        ...
+
+    # -- messages
+
+    async def rows(self, mailbox_id: MailboxId, uids: Ranges) -> Sequence[MessageRow]:
+        """Index rows, ascending by UID. Callers ask in batches of at most about 1,000."""
+        ...
+
+    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary]:
+        """One per blob in the order asked, computed now if not kept yet. Raises: StoreDamaged."""
+        ...
+
+    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
+        """Octets of a message; fewer than asked at its end.
+
+        Callers ask for at most 256 KiB at a time, except for reading one small message whole.
+
+        Raises: StoreDamaged, MessageGone.
+        """
+        ...
+
+    async def append(
+        self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
+    ) -> AppendResult:
+        """All or none. Raises: NoSuchMailbox, MailboxLimit (keywords)."""
+        ...
+
+    async def store_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: Ranges,
+        mode: Literal["set", "add", "remove"],
+        flags: Flags,
+    ) -> ModSeq:
+        """Change flags; returns the mailbox's new highest MODSEQ (unchanged if nothing changed).
+
+        Raises: NoSuchMailbox, MailboxLimit (keywords).
+        """
+        ...
+
+    async def copy(
+        self, source: MailboxId, uids: Ranges, account_id: AccountId, name: str, *, move: bool
+    ) -> CopyResult:
+        """Copy (or move) with flags and internal dates; all or none.
+
+        Raises: NoSuchMailbox (of the target).
+        """
+        ...
+
+    async def expunge(
+        self, mailbox_id: MailboxId, uids: Ranges | None, *, only_deleted: bool
+    ) -> tuple[Uid, ...]:
+        """Remove messages for ever; ``uids`` None means all. Returns those removed, ascending."""
+        ...
+
+    async def changes(self, mailbox_id: MailboxId, since: ModSeq) -> Changes:
+        """What happened after a MODSEQ. Raises: NoSuchMailbox (deleted meanwhile)."""
+        ...
+
+    async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
+        """UIDs that match, ascending."""
+        ...
+
+    # -- change feed
+
+    def watch(
+        self, mailbox_id: MailboxId, callback: Callable[[MailboxEvent], None]
+    ) -> Callable[[], None]:
+        """Call back on the reactor after each commit that touched the mailbox; returns a stop."""
+        ...
+
+    # -- POP3
+
+    def lock_maildrop(self, account_id: AccountId) -> Callable[[], None]:
+        """Hold the account's maildrop for one POP3 session; returns the release.
+
+        Does not hinder delivery or IMAP (SECURITY P5). Raises: MaildropInUse.
+        """
+        ...
+
+
+class QueueStore(Protocol):
+    """The durable side of the outbound queue. Leases keep two runners apart."""
+
+    def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back on the reactor after a commit that added queue rows; returns a stop."""
+        ...
+
+    async def lease_due(
+        self, now: int, owner: str, lease_s: int, limit: int
+    ) -> Sequence[QueueItem]:
+        """Take up to ``limit`` messages with due recipients; nobody else gets them till the lease
+        ends or ``record`` frees them."""
+        ...
+
+    async def next_due_at(self) -> int | None:
+        """When the earliest recipient becomes due or its lease ends; None for an empty queue."""
+        ...
+
+    async def record(
+        self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
+    ) -> None:
+        """Keep an attempt's results and accept the report about it in the same transaction.
+
+        Recipients done with are removed; a message without recipients goes (SECURITY D5).
+        """
+        ...
+
+    async def depth(self) -> QueueDepth: ...
+
+    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes: ...
+
+    def open_body(self) -> IncomingBody:
+        """For reports."""
+        ...

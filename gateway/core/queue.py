@@ -1,0 +1,85 @@
+"""Values of the outbound queue: what waits, and how an attempt went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from gateway.core.address import Address
+from gateway.core.ids import BlobId, QueueId
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRecipient:
+    """One recipient of a queued message, leased to the caller."""
+
+    number: int
+    address: Address
+    next_hop: str
+    attempts: int
+    last_reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A queued message with those of its recipients that are due.
+
+    Args:
+        blob_id: where the octets are.
+        content_offset: the octets from here on are what leaves (local headers are skipped).
+        size_octets: of what leaves.
+    """
+
+    queue_id: QueueId
+    sender: Address | None
+    blob_id: BlobId
+    content_offset: int
+    size_octets: int
+    eight_bit: bool
+    created_at: int
+    recipients: tuple[WaitingRecipient, ...]
+
+
+class Verdict(Enum):
+    """How one attempt ended for one recipient."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt's end for one recipient.
+
+    Args:
+        number: of the recipient inside its message.
+        reply: ``550 5.1.1 no such user`` as the remote said, or our own words, one line, printable.
+        status: enhanced status code such as ``5.1.1`` (RFC 3463); class follows the verdict.
+        remote: host name that answered, empty if none did.
+    """
+
+    number: int
+    verdict: Verdict
+    status: str
+    reply: str
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the queue keeps for one recipient; ``next_attempt_at`` None: done with."""
+
+    number: int
+    attempts: int
+    next_attempt_at: int | None
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """Counts for ``gateway status``."""
+
+    messages: int
+    recipients: int
+    oldest_created_at: int | None

@@ -1,0 +1,1 @@
+"""Floor 5: one attempt to one destination, with an outcome per recipient."""

@@ -1,0 +1,1 @@
+"""Floor 7: the doors, thin Twisted protocols that drive the cores in wire."""

@@ -1,0 +1,329 @@
+"""What every door's connection has: identity, deadline, one command at a time, TLS, closing.
+
+Owns the transport's life: the peer's address and a short id for logs, one lazily moved deadline
+timer, output that leaves in one write per batch, back-pressure for long replies, STARTTLS, and an
+orderly close. Never parses; never knows a protocol's words. Subclasses implement
+``connection_ready``, ``octets_received``, ``deadline_passed``, ``connection_ended`` and ``drain``.
+
+Limits: reading pauses only when a subclass says so (``pause_reading``); a peer that does not take a
+closing reply within CLOSE_GRACE_S is aborted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from twisted.internet import defer, error
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLServerConnectionCreator,
+    IPushProducer,
+)
+from twisted.internet.protocol import Protocol as TwistedProtocol
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.core.ports.clock import Timer, Timers
+
+CLOSE_GRACE_S = 10.0
+HANDSHAKE_LIMIT_S = 30.0  # SECURITY S19
+
+_serial = itertools.count(int.from_bytes(os.urandom(4), "big"))
+
+
+class SessionRegistry(Protocol):
+    """Who is connected; kept by ``edge.sessions``."""
+
+    def add(self, connection: MailConnection) -> str:
+        """Count the connection in; returns why it is refused, or empty text."""
+        ...
+
+    def remove(self, connection: MailConnection) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a listener gives to each of its connections.
+
+    Args:
+        protocol: ``smtp``, ``submission``, ``pop3``, ``imap``.
+        hostname: our name for greetings.
+        timers: monotonic time and timers.
+        sessions: the registry of open connections.
+        tls: contexts for STARTTLS, None when not offered; ``implicit_tls`` means that the listener
+            itself speaks TLS.
+        clear_text_login: login is allowed without TLS (demo on loopback only).
+    """
+
+    protocol: str
+    hostname: str
+    timers: Timers
+    sessions: SessionRegistry
+    tls: IOpenSSLServerConnectionCreator | None = None
+    implicit_tls: bool = False
+    clear_text_login: bool = False
+    log: Logger = field(default_factory=Logger)
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class MailConnection(TwistedProtocol):
+    """One client connection of any mail protocol."""
+
+    log: ClassVar[Logger] = Logger()
+    # What we use of it is spread over six of Twisted's interfaces (TCP, TLS, consumer, producer).
+    transport: Any
+
+    def __init__(self, door: Door) -> None:
+        self.door = door
+        self.connection_id = f"{next(_serial) & 0xFFFFFFFF:08x}"
+        self.peer_ip = ""
+        self.is_tls = door.implicit_tls
+        self.login = ""  # canonical login once authenticated; shown in status
+        self.closing = False
+        self._corked = 0
+        self._output: list[bytes] = []
+        self._timer: Timer | None = None
+        self._deadline_at = 0.0
+        self._running: defer.Deferred[None] | None = None
+        self._gate: defer.Deferred[None] | None = None
+        self._write_blocked = False
+        self._reading_paused = False
+        self._ended = False
+
+    # -- for subclasses to implement
+
+    def connection_ready(self) -> None:
+        """The connection is counted in: send the greeting, set the first deadline."""
+        raise NotImplementedError
+
+    def octets_received(self, data: bytes) -> None:
+        """Octets arrived; all output made meanwhile leaves in one write."""
+        raise NotImplementedError
+
+    def deadline_passed(self) -> None:
+        """The deadline came; usually ``close`` with the protocol's farewell."""
+        raise NotImplementedError
+
+    def connection_refused(self, reason: str) -> None:
+        """Too many connections; ``close`` with the protocol's refusal."""
+        raise NotImplementedError
+
+    def connection_ended(self) -> None:
+        """The connection is gone: discard bodies, log out, stop watches. Called exactly once."""
+
+    def command_failed(self, failure: Failure) -> None:
+        """A coroutine given to ``run`` raised; answer generically. Default: log and abort."""
+        self.log.failure("{id} command failed", failure, id=self.connection_id)
+        self.abort()
+
+    def drain(self) -> None:
+        """The gateway stops: finish what is in flight, then say goodbye and ``close``."""
+        raise NotImplementedError
+
+    # -- Twisted's side
+
+    def connectionMade(self) -> None:
+        peer = self.transport.getPeer()
+        self.peer_ip = getattr(peer, "host", "") or "local"
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        self.transport.registerProducer(self, True)
+        refusal = self.door.sessions.add(self)
+        if refusal:
+            self.connection_refused(refusal)
+            return
+        self._cork()
+        try:
+            self.connection_ready()
+        finally:
+            self._uncork()
+        if self.door.implicit_tls:
+            self.set_deadline(HANDSHAKE_LIMIT_S)
+
+    def handshakeCompleted(self) -> None:
+        self.is_tls = True
+        self.tls_ready()
+
+    def tls_ready(self) -> None:
+        """The TLS handshake is done; set the deadline for the first command."""
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.closing:
+            return
+        self._cork()
+        try:
+            self.octets_received(data)
+        finally:
+            self._uncork()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._ended:
+            return
+        self._ended = self.closing = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        gate, self._gate = self._gate, None
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()  # reaches a waiting gate as well
+        elif gate is not None:
+            gate.errback(error.ConnectionDone())
+        self.door.sessions.remove(self)
+        self.connection_ended()
+
+    # -- deadline: one timer, moved lazily, as most deadlines never pass
+
+    def set_deadline(self, seconds: float) -> None:
+        """Call ``deadline_passed`` in so many seconds unless moved again before."""
+        self._deadline_at = self.door.timers.seconds() + seconds
+        if self._timer is None:
+            self._timer = self.door.timers.callLater(seconds, self._timer_fired)
+        elif self._timer.getTime() > self._deadline_at:
+            self._timer.reset(seconds)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        if self._ended:
+            return
+        left = self._deadline_at - self.door.timers.seconds()
+        if left > 0.001:
+            self._timer = self.door.timers.callLater(left, self._timer_fired)
+        elif self.closing:
+            self.abort()
+        else:
+            self._cork()
+            try:
+                self.deadline_passed()
+            finally:
+                self._uncork()
+
+    # -- output: one write per batch
+
+    def send(self, data: bytes) -> None:
+        """Queue octets for the peer; they leave at the end of the current batch."""
+        if self._ended:
+            return
+        self._output.append(data)
+        if not self._corked:
+            self._flush()
+
+    def _cork(self) -> None:
+        self._corked += 1
+
+    def _uncork(self) -> None:
+        self._corked -= 1
+        if not self._corked:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._output and not self._ended:
+            output, self._output = self._output, []
+            self.transport.write(output[0] if len(output) == 1 else b"".join(output))
+
+    async def writable(self) -> None:
+        """Wait until the peer has taken most of what was sent (back-pressure for long replies)."""
+        self._flush()
+        if self._write_blocked and not self._ended:
+            assert self._gate is None, "one reply is streamed at a time"
+            self._gate = defer.Deferred()
+            await self._gate
+
+    def pauseProducing(self) -> None:
+        self._write_blocked = True
+
+    def resumeProducing(self) -> None:
+        self._write_blocked = False
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.callback(None)
+
+    def stopProducing(self) -> None:
+        """The transport lost its consumer; ``connectionLost`` follows."""
+
+    # -- commands: one coroutine at a time
+
+    @property
+    def busy(self) -> bool:
+        """A command's coroutine is running; later commands stay in the core's buffer."""
+        return self._running is not None
+
+    def run(
+        self,
+        command: Coroutine[defer.Deferred[Any], Any, None],
+        then: Callable[[], None],
+    ) -> None:
+        """Run one command; ``then`` is called when it ends later than this call returns.
+
+        A command that ends at once leaves ``busy`` False and does not call ``then``, so that a
+        loop over buffered commands does not recurse.
+        """
+        assert self._running is None
+        deferred = defer.Deferred.fromCoroutine(command)
+        deferred.addErrback(self._command_error)
+        if deferred.called:
+            return
+        self._running = deferred
+        deferred.addCallback(self._command_done, then)
+
+    def _command_error(self, failure: Failure) -> None:
+        if self._ended or failure.check(defer.CancelledError):
+            return
+        self.command_failed(failure)
+
+    def _command_done(self, _: None, then: Callable[[], None]) -> None:
+        self._running = None
+        if self._ended:
+            return
+        self._cork()
+        try:
+            then()
+        finally:
+            self._uncork()
+
+    # -- input
+
+    def pause_reading(self) -> None:
+        """Stop reading from the peer (it sent more than we want to buffer)."""
+        if not self._reading_paused and not self._ended:
+            self._reading_paused = True
+            self.transport.pauseProducing()
+
+    def resume_reading(self) -> None:
+        if self._reading_paused and not self._ended:
+            self._reading_paused = False
+            self.transport.resumeProducing()
+
+    # -- TLS and closing
+
+    def start_tls(self) -> None:
+        """Switch to TLS after what was sent so far; ``tls_ready`` is called when it is done."""
+        assert self.door.tls is not None
+        self._flush()
+        self.set_deadline(HANDSHAKE_LIMIT_S)
+        self.transport.startTLS(self.door.tls)
+
+    def close(self, farewell: bytes = b"") -> None:
+        """Send the farewell and close once it is taken; nothing that arrives later is looked at."""
+        if self.closing:
+            return
+        if farewell:
+            self.send(farewell)
+        self._flush()
+        self.closing = True
+        self.transport.unregisterProducer()
+        self.set_deadline(CLOSE_GRACE_S)
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self.closing = True
+        if not self._ended:
+            self.transport.abortConnection()

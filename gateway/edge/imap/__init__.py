@@ -1,0 +1,1 @@
+"""The IMAP door: a file per command group and one registry."""

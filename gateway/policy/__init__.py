@@ -1,0 +1,1 @@
+"""Floor 6: the guards at the door, each verdict with its reason."""

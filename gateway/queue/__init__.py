@@ -1,0 +1,1 @@
+"""Floor 6: accept durably, decide when, retry, bounce."""

@@ -1,0 +1,1 @@
+"""Floor 4: an address to a destination."""

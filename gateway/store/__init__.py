@@ -1,0 +1,1 @@
+"""Floor 3: mailboxes, messages, blobs, the queue's tables, the change feed and search."""

@@ -1,0 +1,1 @@
+"""Floor 2: sans-IO protocol cores, bytes to typed commands and back."""

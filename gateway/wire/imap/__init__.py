@@ -1,0 +1,1 @@
+"""IMAP on the wire: tokeniser, commands, sets, names and rendered replies."""
