@@ -1,0 +1,48 @@
+"""The twisted.cred realm: an account and an interface make an avatar.
+
+Owns the choice of the avatar and the promise that whoever reads mail has their default mailboxes.
+Never checks a password; the account comes from ``checkers``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.cred.portal import IRealm
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from gateway.auth.avatars import MailAccount, Maildrop, Submitter
+from gateway.auth.credentials import IMailAccount, IMaildrop, ISubmission
+from gateway.core.account import Account
+from gateway.core.ports.store import MailboxStore
+
+Avatar = tuple[Any, Submitter | Maildrop | MailAccount, Callable[[], None]]
+
+
+@implementer(IRealm)
+class MailRealm:
+    """Avatars for submission, POP3 and IMAP."""
+
+    def __init__(self, store: MailboxStore) -> None:
+        self._store = store
+
+    def requestAvatar(self, avatarId: Account, mind: object, *interfaces: Any) -> Deferred[Avatar]:
+        return Deferred.fromCoroutine(self._avatar(avatarId, interfaces))
+
+    async def _avatar(self, account: Account, interfaces: tuple[Any, ...]) -> Avatar:
+        for interface in interfaces:
+            if interface is ISubmission:
+                return interface, Submitter(account), _log_out
+            if interface is IMaildrop:
+                await self._store.ensure_account(account.account_id)
+                return interface, Maildrop(account, self._store), _log_out
+            if interface is IMailAccount:
+                await self._store.ensure_account(account.account_id)
+                return interface, MailAccount(account, self._store), _log_out
+        raise NotImplementedError(f"no avatar for {interfaces!r}")
+
+
+def _log_out() -> None:
+    """Avatars hold nothing that must be released; sessions release their own locks."""
