@@ -56,7 +56,8 @@ async def log_in(
         DirectoryUnavailable: nobody can say at the moment.
         StoreUnavailable: the person is right, but their mailboxes cannot be opened now.
     """
-    credentials = PasswordLogin(
+    # Any: mypy does not see that @implementer makes it an ICredentials.
+    credentials: Any = PasswordLogin(
         login=offer.login,
         password=offer.password,
         protocol=protocol,
