@@ -1,0 +1,98 @@
+"""Checks of single values. Each raises ValueError with what is expected, for the error line."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sized
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+Items = TypeVar("Items", bound=Sized)
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
+_RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
+
+
+def domain(value: str) -> str:
+    """A domain name in lower case without trailing dot (RFC 1035 section 2.3.1)."""
+    name = value.lower()
+    if len(name) > 253 or not all(_LABEL.match(label) for label in name.split(".")):
+        raise ValueError('a domain name such as "mail.example.com" (non-ASCII as xn--…)')
+    return name
+
+
+def host_port(value: str) -> str:
+    """``address:port`` with an IP address (brackets around IPv6) and a port of 1 to 65535."""
+    expected = 'an IP address and port such as "0.0.0.0:25" or "[::]:25"'
+    host, colon, port = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not colon or (address.version == 6) != bracketed:
+        raise ValueError(expected)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise ValueError(expected)
+    return value
+
+
+def split_host_port(value: str) -> tuple[str, int]:
+    """The parts of a value that ``host_port`` accepted, without brackets."""
+    host, _, port = value.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _server_url(value: str, schemes: tuple[str, ...], *, user: bool, expected: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    wrong = (
+        parts.scheme not in schemes
+        or not parts.hostname
+        or (parts.path not in ("", "/"))
+        or port == 0
+        or parts.password is not None
+        or (parts.username is not None and not user)
+    )
+    if wrong:
+        raise ValueError(expected)
+    return value
+
+
+def relay_url(value: str) -> str:
+    """The server that known recipients' mail is passed to."""
+    expected = 'a server such as "smtp://exchange.example.com:25" or "smtps://…", without user'
+    return _server_url(value, ("smtp", "smtps"), user=False, expected=expected)
+
+
+def smart_host_url(value: str) -> str:
+    """The server that all outgoing mail goes through."""
+    expected = (
+        'a server such as "smtps://user@relay.example.net:465"; '
+        "the password goes into smart_host_password_file"
+    )
+    return _server_url(value, ("smtp", "smtps"), user=True, expected=expected)
+
+
+def ldap_uri(value: str) -> str:
+    """An LDAP server (RFC 4516 without DN and query)."""
+    expected = 'an LDAP server such as "ldaps://dc1.example.com" or "ldap://dc1.example.com:389"'
+    return _server_url(value, ("ldap", "ldaps"), user=False, expected=expected)
+
+
+def distinguished_name(value: str) -> str:
+    """A DN (RFC 4514); only its shape is checked here, the server knows the rest."""
+    if value and not all(_RDN.match(part.strip()) for part in re.split(r"(?<!\\),", value)):
+        raise ValueError('a distinguished name such as "dc=example,dc=com"')
+    return value
+
+
+def not_empty(value: Items) -> Items:
+    """A list or table that must say something; its items have been checked already."""
+    if not len(value):
+        raise ValueError("at least one entry")
+    return value

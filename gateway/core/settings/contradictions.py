@@ -1,0 +1,99 @@
+"""Mistakes between settings. Works on what was written, so that it speaks even when other values
+are wrong, and never twice about one that ``model`` refused already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Raw = Mapping[str, Any]
+
+
+def _section(raw: Raw, name: str) -> Raw:
+    value = raw.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
+    """Yields key path, what was found, what is expected."""
+    yield from _directory(_section(raw, "directory"))
+    yield from _listeners(raw)
+    yield from _domains(_section(raw, "domains"))
+    yield from _secrets(_section(raw, "directory"), "directory", "bind_password")
+    outbound = _section(raw, "outbound")
+    yield from _secrets(outbound, "outbound", "smart_host_password")
+    smart_host = outbound.get("smart_host")
+    has_password = outbound.get("smart_host_password") or outbound.get("smart_host_password_file")
+    if isinstance(smart_host, str) and "@" in smart_host and not has_password:
+        yield (
+            "outbound.smart_host_password_file",
+            "nothing",
+            "a file with the password of the user in outbound.smart_host",
+        )
+
+
+def _directory(directory: Raw) -> Iterator[tuple[str, str, str]]:
+    kind = directory.get("kind")
+    if kind == "ldif" and not directory.get("path"):
+        yield "directory.path", "nothing", 'the path of an LDIF file, as directory.kind is "ldif"'
+    if kind == "ldap":
+        if not directory.get("uri"):
+            expected = 'a server such as ["ldaps://dc1.example.com"], as directory.kind is "ldap"'
+            yield "directory.uri", "nothing", expected
+        if not directory.get("base_dn"):
+            expected = 'the entry above all people such as "dc=example,dc=com"'
+            yield "directory.base_dn", "nothing", expected
+        if directory.get("path"):
+            yield "directory.path", repr(directory["path"]), 'nothing, as directory.kind is "ldap"'
+    if directory.get("bind_dn") and not (
+        directory.get("bind_password") or directory.get("bind_password_file")
+    ):
+        expected = "a file with the password of directory.bind_dn"
+        yield "directory.bind_password_file", "nothing", expected
+
+
+def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
+    listeners = raw.get("listen")
+    tls = _section(raw, "tls")
+    uses_tls = listeners is None
+    if isinstance(listeners, list):
+        seen: dict[object, int] = {}
+        for index, listener in enumerate(listeners):
+            if not isinstance(listener, Mapping):
+                continue
+            mode = listener.get("tls", "starttls")
+            uses_tls = uses_tls or mode in ("starttls", "implicit")
+            if listener.get("protocol") == "http" and mode == "starttls":
+                yield f"listen[{index}].tls", f'"{mode}"', '"none" or "implicit" for http'
+            address = listener.get("address")
+            if isinstance(address, str) and address in seen:
+                expected = f"an address of its own; listen[{seen[address]}] has this one"
+                yield f"listen[{index}].address", repr(address), expected
+            elif isinstance(address, str):
+                seen[address] = index
+    if tls.get("self_signed") is True:
+        if tls.get("certificate") or tls.get("key"):
+            yield "tls.self_signed", "true", "false, as tls.certificate or tls.key is set"
+    elif uses_tls:
+        for key in ("certificate", "key"):
+            if not tls.get(key):
+                expected = "a PEM file, as listeners use TLS (for a trial: tls.self_signed = true)"
+                yield f"tls.{key}", "nothing", expected
+
+
+def _domains(domains: Raw) -> Iterator[tuple[str, str, str]]:
+    owner = {name.lower(): name for name in domains}
+    for name, domain in domains.items():
+        aliases = domain.get("aliases", []) if isinstance(domain, Mapping) else []
+        for index, alias in enumerate(aliases if isinstance(aliases, list) else []):
+            if not isinstance(alias, str):
+                continue
+            other = owner.setdefault(alias.lower(), name)
+            if other != name or alias.lower() == name.lower():
+                key = f'domains."{name}".aliases[{index}]'
+                yield key, repr(alias), f'a domain not used elsewhere; domains."{other}" has it'
+
+
+def _secrets(section: Raw, name: str, key: str) -> Iterator[tuple[str, str, str]]:
+    if section.get(key) and section.get(f"{key}_file"):
+        yield f"{name}.{key}_file", repr(section[f"{key}_file"]), f"nothing, as {name}.{key} is set"

@@ -1,0 +1,170 @@
+"""The sections of the configuration file: every setting with its default, its reason, its meaning.
+
+The one text for every setting: ``description`` feeds ``gateway config show`` and the reference in
+``etc/gateway.toml`` is checked against these classes. Never reads files or the environment
+(``load`` does, through functions given to it). Names are a contract (DESIGN section 7).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from gateway.core.settings import checks
+
+
+def _one_or_many(value: object) -> object:
+    """``uri = "ldaps://a"`` is as good as ``uri = ["ldaps://a"]``."""
+    return [value] if isinstance(value, str) else value
+
+
+Domain = Annotated[str, AfterValidator(checks.domain)]
+HostPort = Annotated[str, AfterValidator(checks.host_port)]
+Relay = Annotated[str, AfterValidator(checks.relay_url)]
+SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
+LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
+DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
+
+
+class Section(BaseModel):
+    """Frozen, strict about types, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DomainSettings(Section):
+    aliases: Annotated[tuple[Domain, ...], Field(strict=False)] = Field(
+        (), description="other domains whose addresses mean the same people"
+    )
+    relay: Relay | None = Field(
+        None,
+        description="known recipients are relayed to this server instead of a mailbox here",
+    )
+
+
+class DirectorySettings(Section):
+    kind: Literal["ldap", "ldif"] = Field(description="where the people are")
+    path: str = Field("", description="kind = ldif: the LDIF file; re-read when it changes")
+    preset: Literal["openldap", "custom"] = Field(
+        "openldap", description="attribute map and filters that fit the directory server"
+    )
+    uri: Annotated[tuple[LdapUri, ...], BeforeValidator(_one_or_many), Field(strict=False)] = Field(
+        (), description="kind = ldap: servers, tried in this order"
+    )
+    base_dn: DnText = Field("", description="kind = ldap: people are searched below this entry")
+    bind_dn: DnText = Field("", description="service account that may search; empty: anonymous")
+    bind_password: SecretStr = Field(SecretStr(""), description="its password")
+    bind_password_file: str = Field("", description="a file that holds it")
+    ca_file: str = Field("", description="certificates that the servers' are checked against")
+    start_tls: bool = Field(
+        True, description="ldap:// URIs switch to TLS before anything else is said"
+    )
+    allow_clear_text: bool = Field(
+        False, description="with start_tls = false: send passwords in clear beyond loopback"
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=60, strict=False)] = Field(
+        8.0, description="deadline of one whole check; shorter than any client's patience"
+    )
+    login_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="attributes a login name is compared with; empty: the preset's"
+    )
+    address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="attributes that hold mail addresses; empty: the preset's"
+    )
+    id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
+    person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
+
+
+class ListenSettings(Section):
+    protocol: Literal["smtp", "submission", "pop3", "imap", "http"] = Field(
+        description="what is spoken there"
+    )
+    address: HostPort = Field(description="address:port, [IPv6 address]:port")
+    tls: Literal["none", "starttls", "implicit"] = Field(
+        "starttls", description="http takes none or implicit only"
+    )
+
+
+class TlsSettings(Section):
+    certificate: str = Field("", description="PEM file: certificate, then its chain")
+    key: str = Field("", description="PEM file: private key without passphrase")
+    self_signed: bool = Field(
+        False, description="for trials: make a self-signed certificate in state_dir"
+    )
+
+
+class OutboundSettings(Section):
+    smart_host: SmartHost | None = Field(
+        None, description="all outgoing mail goes there; absent: MX records decide"
+    )
+    smart_host_password: SecretStr = Field(SecretStr(""), description="for the user in smart_host")
+    smart_host_password_file: str = Field("", description="a file that holds it")
+    ca_file: str = Field("", description="certificates that smart_host is checked against")
+    resolvers: Annotated[tuple[HostPort, ...], Field(strict=False)] = Field(
+        (), description="name servers; empty: the system's"
+    )
+    retry_after_s: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(strict=False),
+        AfterValidator(checks.not_empty),
+    ] = Field(
+        (60, 300, 900, 1800, 3600, 7200, 14400),
+        description="waits between attempts; the last one repeats",
+    )
+    lifetime_s: Annotated[int, Field(ge=60)] = Field(
+        432_000, description="after this the sender gets the message back (5 days)"
+    )
+
+
+class LimitSettings(Section):
+    message_octets: Annotated[int, Field(ge=65_536)] = Field(
+        52_428_800, description="largest message taken (RFC 1870)"
+    )
+    recipients: Annotated[int, Field(ge=100)] = Field(
+        1000, description="per message; RFC 5321 section 4.5.3.1.8 asks for at least 100"
+    )
+    connections: Annotated[int, Field(ge=1)] = Field(10_000, description="open at once")
+    connections_per_address: Annotated[int, Field(ge=1)] = Field(
+        100, description="from one IPv4 address or IPv6 /64; an office behind NAT is one address"
+    )
+
+
+_STANDARD_LISTENERS = tuple(
+    ListenSettings.model_validate({"protocol": protocol, "address": f"0.0.0.0:{port}", "tls": tls})
+    for protocol, port, tls in (
+        ("smtp", 25, "starttls"),
+        ("submission", 587, "starttls"),
+        ("submission", 465, "implicit"),
+        ("submission", 2525, "starttls"),
+        ("pop3", 110, "starttls"),
+        ("pop3", 995, "implicit"),
+        ("imap", 143, "starttls"),
+        ("imap", 993, "implicit"),
+        ("http", 80, "none"),
+        ("http", 443, "implicit"),
+    )
+)
+
+
+class Settings(Section):
+    hostname: Domain = Field(description="our name in greetings; other servers look it up")
+    state_dir: str = Field(
+        "/var/lib/gateway", description="everything the gateway keeps; back it up"
+    )
+    workers: Literal["auto", 1] = Field(
+        "auto", description='processes; this version serves with one, also for "auto"'
+    )
+    postmaster: str = Field(
+        "", description="address that gets mail for postmaster where nobody has that address"
+    )
+    domains: Annotated[dict[Domain, DomainSettings], AfterValidator(checks.not_empty)] = Field(
+        description="people of the directory get mailboxes here"
+    )
+    directory: DirectorySettings = Field(description="the people")
+    listen: Annotated[
+        tuple[ListenSettings, ...], Field(strict=False), AfterValidator(checks.not_empty)
+    ] = Field(_STANDARD_LISTENERS, description="where clients and servers connect")
+    tls: TlsSettings = Field(TlsSettings(), description="our certificate")
+    outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
+    limits: LimitSettings = Field(LimitSettings(), description="bounds")

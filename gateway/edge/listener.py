@@ -1,0 +1,81 @@
+"""Listening sockets: bound while we may (ports below 1024), served once everything is built.
+
+Owns binding and adoption; never the protocols behind. Binding and serving are two steps, because
+privileges are dropped in between and workers will inherit the bound sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from gateway.core.errors import GatewayError
+from gateway.core.settings.checks import split_host_port
+
+BACKLOG = 512
+
+
+class CannotListen(GatewayError):
+    """An address cannot be bound; the text is for the administrator."""
+
+    temporary = False
+
+
+class StreamReactor(Protocol):
+    """The one thing needed of a reactor here (IReactorSocket)."""
+
+    def adoptStreamPort(
+        self, fileDescriptor: int, addressFamily: int, factory: Any
+    ) -> IListeningPort: ...
+
+
+def bind(address: str) -> socket.socket:
+    """A bound, listening, non-blocking socket for ``address:port``.
+
+    Raises:
+        CannotListen: with what to do about it.
+    """
+    host, port = split_host_port(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # So that [::]:25 and 0.0.0.0:25 can stand side by side in the settings.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        hint = "is another mail server running there?"
+        if isinstance(error, PermissionError):
+            hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        raise CannotListen(
+            f"cannot listen on {address}: {os.strerror(error.errno or 0)}; {hint}"
+        ) from None
+    bound.setblocking(False)
+    return bound
+
+
+def serve(
+    reactor: StreamReactor,
+    bound: socket.socket,
+    factory: IProtocolFactory,
+    implicit_tls: IOpenSSLServerConnectionCreator | None,
+) -> IListeningPort:
+    """Accept connections on a bound socket (which is used up)."""
+    wrapped: Any = factory
+    if implicit_tls is not None:
+        wrapped = TLSMemoryBIOFactory(implicit_tls, False, factory)
+    try:
+        return reactor.adoptStreamPort(bound.fileno(), bound.family, wrapped)
+    finally:
+        bound.close()
