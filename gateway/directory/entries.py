@@ -1,0 +1,163 @@
+"""From an entry's octets to an Account; the border where directory data is checked (SECURITY L25).
+
+Owns what of an entry may be used: ids and logins are short printable text, addresses parse, names
+lose control characters. Canonical values come from the entry, never from what somebody typed (L4).
+Never searches. An entry that cannot be used is a mistake in the directory: DirectoryUnavailable,
+because it says nothing about the person.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable
+from gateway.core.ids import AccountId
+from gateway.directory.filters import matches
+from gateway.directory.logins import login_is_possible
+from gateway.directory.schema import Schema
+from gateway.wire.address import AddressSyntax, parse_mailbox
+
+MAX_ADDRESSES = 500
+MAX_ADDRESS_OCTETS = 320
+MAX_DISPLAY_CHARACTERS = 200
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\Z")
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it came.
+
+    Args:
+        dn: distinguished name as the directory gave it.
+        attributes: raw values by lower-case attribute name.
+    """
+
+    dn: str
+    attributes: Mapping[str, Sequence[bytes]]
+
+
+def shown(text: str | bytes, limit: int = 100) -> str:
+    """Foreign text for logs: escaped, bounded (SECURITY A9)."""
+    if isinstance(text, bytes):
+        text = text[: 4 * limit].decode("utf-8", "backslashreplace")
+    return ascii(text[:limit]) + ("…" if len(text) > limit else "")
+
+
+def account_from(entry: Entry, schema: Schema) -> Account:
+    """The person this entry describes.
+
+    Raises:
+        DirectoryUnavailable: no usable id or login.
+    """
+    account_id = account_id_from(entry, schema)
+    if account_id is None:
+        raise unusable(entry, f"no usable {schema.id_attribute}")
+    login = _login(entry, schema)
+    if not login:
+        raise unusable(entry, f"no usable {' or '.join(schema.login_attributes)}")
+    addresses = tuple(dict.fromkeys(_addresses(entry, schema)))[:MAX_ADDRESSES]
+    disabled = schema.disabled is not None and matches(schema.disabled, entry.attributes)
+    return Account(
+        account_id=account_id,
+        login=login,
+        primary_address=addresses[0] if addresses else "",
+        addresses=addresses,
+        display_name=_display_name(entry, schema),
+        enabled=not disabled,
+    )
+
+
+def unusable(entry: Entry, reason: str) -> DirectoryUnavailable:
+    return DirectoryUnavailable(reason=reason, dn=shown(entry.dn))
+
+
+def has_address(account: Account, address: Address) -> bool:
+    """Whether the address is one of the account's, however a server has compared it (L4)."""
+    text = str(address).casefold()
+    return any(known.casefold() == text for known in account.addresses)
+
+
+def account_id_from(entry: Entry, schema: Schema) -> AccountId | None:
+    """The immutable id; UUIDs in lower case, as servers differ in how they write them."""
+    octets = entry.attributes.get(schema.id_attribute.lower(), ())
+    if len(octets) != 1:
+        return None
+    text = octets[0][:200].decode("ascii", "replace")
+    if not _ID.match(text):
+        return None
+    return AccountId(text.lower() if _UUID.match(text) else text)
+
+
+def _login(entry: Entry, schema: Schema) -> str:
+    for name in schema.login_attributes:
+        logins = []
+        for octets in entry.attributes.get(name.lower(), ()):
+            text = _text(octets)
+            if text is not None and login_is_possible(text):
+                logins.append(text.lower())
+        if logins:
+            # Values have no order (RFC 4511 section 4.1.7): the same one every time.
+            return min(logins)
+    return ""
+
+
+def _addresses(entry: Entry, schema: Schema) -> Iterator[str]:
+    """All usable addresses in lower case, the primary one first; may repeat."""
+    others: list[bytes] = []
+    for name in schema.prefixed_address_attributes:
+        for octets in entry.attributes.get(name.lower(), ()):
+            prefix, _, address = octets.partition(b":")
+            if prefix == b"SMTP":
+                yield from _address(entry, address)
+            elif prefix.lower() == b"smtp":
+                others.append(address)
+    for name in schema.address_attributes:
+        for octets in entry.attributes.get(name.lower(), ()):
+            yield from _address(entry, octets)
+    for octets in others:
+        yield from _address(entry, octets)
+
+
+def _address(entry: Entry, octets: bytes) -> Iterator[str]:
+    text = _text(octets) if len(octets) <= MAX_ADDRESS_OCTETS else None
+    if text is not None and text.isprintable():
+        try:
+            address = parse_mailbox(text)
+        except AddressSyntax:
+            pass
+        else:
+            if address.domain:
+                yield str(address).lower()
+                return
+    _log.warn(
+        "address {address} of {dn} is not used: not a mail address",
+        address=shown(octets),
+        dn=shown(entry.dn),
+    )
+
+
+def _display_name(entry: Entry, schema: Schema) -> str:
+    for name in schema.display_attributes:
+        for octets in entry.attributes.get(name.lower(), ()):
+            text = octets[: 4 * MAX_DISPLAY_CHARACTERS].decode("utf-8", "replace")
+            printable = "".join(char if char.isprintable() else " " for char in text)
+            printable = " ".join(printable.split())[:MAX_DISPLAY_CHARACTERS]
+            if printable:
+                return printable
+    return ""
+
+
+def _text(octets: bytes) -> str | None:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return None

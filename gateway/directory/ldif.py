@@ -1,0 +1,179 @@
+"""People from an LDIF file: the directory of small sites, the demo and tests.
+
+Owns the current snapshot of the file and when it is looked at again: at most once in
+CHECK_INTERVAL_S, when somebody asks. A changed file that cannot be used is logged loudly once and
+the people of the version before it stay. Attributes and filters are those of an LDAP server, so a
+site can move to one without a change in behaviour.
+
+Never blocks the reactor after the constructor: files are read and passwords hashed in an own small
+pool (more than ``waiting`` requests at once are refused as unavailable).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.ports.clock import CallFromThread
+from gateway.directory.entries import has_address, shown
+from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
+from gateway.directory.logins import check_offer
+from gateway.directory.schema import OPENLDAP, Schema
+from gateway.directory.threads import WorkerThreads
+
+CHECK_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at the file brought: nothing new, a new version, or its mistakes.
+
+    ``signature`` is None when there is no file.
+    """
+
+    signature: Signature | None
+    people: People | None = None
+    error: SettingsError | None = None
+
+
+class LdifDirectory:
+    """A directory in one file. The constructor reads it and is blocking.
+
+    Args:
+        path: the LDIF file.
+        call_from_thread: hands results to the reactor thread.
+        schema: attributes and filters.
+        monotonic: seconds that never jump.
+        threads: how many passwords are hashed at once.
+        waiting: how many requests may wait for that.
+
+    Raises:
+        SettingsError: the file cannot be used.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        call_from_thread: CallFromThread,
+        schema: Schema = OPENLDAP,
+        monotonic: Callable[[], float] = time.monotonic,
+        threads: int = 2,
+        waiting: int = 256,
+    ) -> None:
+        self._path = path
+        self._schema = schema
+        self._monotonic = monotonic
+        self._people = load_people(path, schema)
+        self._next_check = monotonic() + CHECK_INTERVAL_S
+        self._checking = False
+        self._broken: Look | None = None
+        self._closed = False
+        self._threads = WorkerThreads(
+            "ldif", threads=threads, waiting=waiting, call_from_thread=call_from_thread
+        )
+
+    async def find_by_address(self, address: Address) -> Account | None:
+        person = self._only((await self._current()).find(self._schema.by_address(address)))
+        if person is None or not has_address(person.account, address):
+            return None
+        return person.account
+
+    async def authenticate(self, login: str, password: bytes) -> Account:
+        check_offer(login, password)
+        people = await self._current()
+        try:
+            person = self._only(people.find(self._schema.by_login(login)))
+        except DirectoryUnavailable:
+            person = None  # ambiguous: logged, and wrong like everything else (SECURITY L5)
+        stored = person.passwords if person is not None else ()
+        right = await self._threads.submit(partial(people.verifier.verify, stored, password))
+        if person is None or not right or not person.account.enabled:
+            raise WrongCredentials
+        return person.account
+
+    async def probe(self) -> str:
+        self._next_check = self._monotonic()
+        people = await self._current()
+        if self._broken is not None and self._broken.error is not None:
+            first = self._broken.error.problems[0]
+            raise DirectoryUnavailable(reason=f"{first}; people of its last good version are used")
+        return f"{self._path}: {len(people)} people"
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._threads.close()
+
+    def _only(self, found: list[Person]) -> Person | None:
+        if len(found) > 1:
+            names = ", ".join(shown(person.entry.dn) for person in found[:3])
+            self.log.error(
+                "{path}: {count} entries match one login or address and nobody gets it: {names}",
+                path=self._path,
+                count=len(found),
+                names=names,
+            )
+            raise DirectoryUnavailable(reason="ambiguous", entries=names)
+        return found[0] if found else None
+
+    async def _current(self) -> People:
+        """The people now; looks at the file when it is time to."""
+        if self._closed:
+            raise DirectoryUnavailable(reason="closed")
+        now = self._monotonic()
+        if now < self._next_check or self._checking:
+            return self._people
+        self._next_check = now + CHECK_INTERVAL_S
+        self._checking = True
+        try:
+            broken = self._broken.signature if self._broken is not None else None
+            look = partial(self._look, {self._people.signature, broken} - {None})
+            self._take(await self._threads.submit(look))
+        except DirectoryUnavailable:
+            if self._closed:
+                raise
+            # All threads are busy hashing: the next request looks again.
+        finally:
+            self._checking = False
+        return self._people
+
+    def _look(self, known: set[Signature | None]) -> Look:
+        """In a thread: read the file if it is neither the version in use nor the broken one."""
+        try:
+            signature = signature_of(self._path.stat())
+        except OSError:
+            signature = None
+        if signature in known:
+            return Look(signature)
+        try:
+            return Look(signature, people=load_people(self._path, self._schema))
+        except SettingsError as error:
+            return Look(signature, error=error)
+
+    def _take(self, look: Look) -> None:
+        if look.people is not None:
+            self._people = look.people
+            self._broken = None
+            self.log.info(
+                "{path}: read again, {count} people", path=self._path, count=len(look.people)
+            )
+        elif look.error is not None:
+            if self._broken is None or self._broken.signature != look.signature:
+                self.log.error(
+                    "{path} cannot be used, the people of its last good version stay: {error}",
+                    path=self._path,
+                    error=look.error,
+                )
+            self._broken = look
+        elif look.signature == self._people.signature:
+            self._broken = None  # the good version is back

@@ -1,0 +1,182 @@
+"""The people of one version of an LDIF file, in memory and indexed.
+
+Owns a snapshot: it never changes, so it is read from the reactor while a thread makes the next
+one. Searches take the same filters as a server and answer with all that match, in file order.
+
+An entry without the id attribute gets an id derived from its first login (or, without one, its
+DN): the same as long as that stays the same. Renaming such a person makes a new mailbox; give them
+an entryUUID to avoid that. Limits: see ``ldif_reader``.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.core.account import Account
+from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsProblem
+from gateway.directory.entries import Entry, account_from, account_id_from, shown
+from gateway.directory.filters import (
+    And,
+    Equal,
+    Filter,
+    FilterSyntax,
+    Or,
+    matches,
+    normalised,
+    values,
+)
+from gateway.directory.ldif_reader import MAX_FILE_OCTETS, Record, problem, read_ldif
+from gateway.directory.passwords import (
+    BadPasswordValue,
+    StoredPassword,
+    Verifier,
+    stored_password,
+)
+from gateway.directory.schema import Schema
+
+Signature = tuple[int, int, int]
+"""Modification time in ns, size and inode: differs when the file was changed or replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    entry: Entry
+    account: Account
+    passwords: tuple[StoredPassword, ...] = field(repr=False)
+
+
+class People:
+    """One version of the file."""
+
+    def __init__(self, persons: Sequence[Person], schema: Schema, signature: Signature) -> None:
+        self.signature = signature
+        self.verifier = Verifier([value for person in persons for value in person.passwords])
+        self._persons = tuple(persons)
+        self._index: dict[tuple[str, str], list[Person]] = {}
+        self._indexed = {
+            name.lower()
+            for name in (
+                *schema.login_attributes,
+                *schema.address_attributes,
+                *schema.prefixed_address_attributes,
+            )
+        }
+        for person in persons:
+            for name in self._indexed:
+                for value in dict.fromkeys(values(person.entry.attributes, name)):
+                    self._index.setdefault((name, value), []).append(person)
+
+    def __len__(self) -> int:
+        return len(self._persons)
+
+    def find(self, wanted: Filter) -> list[Person]:
+        """Everybody who matches, each once."""
+        candidates = self._candidates(wanted)
+        if candidates is None:
+            candidates = self._persons
+        unique = {id(person): person for person in candidates}
+        return [person for person in unique.values() if matches(wanted, person.entry.attributes)]
+
+    def _candidates(self, wanted: Filter) -> Sequence[Person] | None:
+        """A superset of the matches from the index; None when only a scan can tell."""
+        match wanted:
+            case Equal(attribute, value) if attribute.lower() in self._indexed:
+                return self._index.get((attribute.lower(), normalised(value)), ())
+            case Or(operands):
+                found: list[Person] = []
+                for operand in operands:
+                    part = self._candidates(operand)
+                    if part is None:
+                        return None
+                    found += part
+                return found
+            case And(operands):
+                for operand in operands:
+                    part = self._candidates(operand)
+                    if part is not None:
+                        return part
+        return None
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+def load_people(path: Path, schema: Schema) -> People:
+    """Read the file. Blocking.
+
+    Raises:
+        SettingsError: the file cannot be read or used; with all mistakes found.
+    """
+    source = str(path)
+    try:
+        with path.open("rb") as file:
+            signature = signature_of(os.fstat(file.fileno()))
+            data = file.read(MAX_FILE_OCTETS + 1)
+    except OSError as error:
+        raise SettingsError(
+            [SettingsProblem(source, "file", error.strerror or str(error), "a readable LDIF file")]
+        ) from error
+    if len(data) > MAX_FILE_OCTETS:
+        limit = f"at most {MAX_FILE_OCTETS} octets"
+        raise SettingsError([SettingsProblem(source, "file", f"{len(data)} or more", limit)])
+    problems: list[SettingsProblem] = []
+    persons: list[Person] = []
+    lines: dict[str, int] = {}
+    for record in read_ldif(data, source):
+        try:
+            if not matches(schema.person, record.entry.attributes):
+                continue
+        except FilterSyntax as error:
+            expected = "a filter of =, =*, substrings, &, | and !"
+            raise SettingsError(
+                [SettingsProblem(source, "person filter", str(error), expected)]
+            ) from error
+        persons += _person(record, schema, source, problems)
+        if len(persons) > len(lines):
+            account_id = persons[-1].account.account_id
+            first = lines.setdefault(account_id, record.line)
+            if first != record.line:
+                found = f"{schema.id_attribute} {account_id} of line {first} again"
+                problems.append(problem(source, record.line, found, "an id of its own"))
+                persons.pop()
+    if problems:
+        raise SettingsError(problems)
+    return People(persons, schema, signature)
+
+
+def _person(
+    record: Record, schema: Schema, source: str, problems: list[SettingsProblem]
+) -> Iterator[Person]:
+    """The person in a record, or nothing and an addition to ``problems``."""
+    entry = record.entry
+    passwords: list[StoredPassword] = []
+    for value in entry.attributes.get("userpassword", ()):
+        try:
+            passwords.append(stored_password(value))
+        except BadPasswordValue as error:
+            found = f"userPassword of {shown(entry.dn)}: {error}"
+            problems.append(problem(source, record.line, found, "a password or its hash"))
+            return
+    try:
+        account = account_from(_with_id(entry, schema), schema)
+    except DirectoryUnavailable as error:
+        found = f"{shown(entry.dn)}: {error.fields['reason']}"
+        expected = f"one {schema.id_attribute} (or none) and a login"
+        problems.append(problem(source, record.line, found, expected))
+        return
+    yield Person(entry, account, tuple(passwords))
+
+
+def _with_id(entry: Entry, schema: Schema) -> Entry:
+    name = schema.id_attribute.lower()
+    if entry.attributes.get(name) or account_id_from(entry, schema) is not None:
+        return entry
+    logins = values(entry.attributes, schema.login_attributes[0])
+    seed = f"{schema.login_attributes[0]}={logins[0]}" if logins else normalised(entry.dn)
+    derived = str(uuid.uuid5(uuid.NAMESPACE_X500, seed))
+    return Entry(entry.dn, {**entry.attributes, name: (derived.encode("ascii"),)})
