@@ -1,0 +1,136 @@
+"""From the AUTHORIZATION state's words to an open maildrop.
+
+Owns the name between USER and PASS, the SASL exchange, and the step from an offer to a Visit. Never
+asks anybody whether a name exists: USER is always answered +OK (SECURITY A6). Never keeps a
+password.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from twisted.cred.portal import Portal
+
+from gateway.auth import sasl
+from gateway.auth.credentials import IMaildrop
+from gateway.auth.login import log_in
+from gateway.auth.sasl import PasswordOffer
+from gateway.core.account import Account
+from gateway.core.ports.store import MailboxStore
+from gateway.edge.pop3_maildrop import OpenMaildrop
+from gateway.wire.pop3 import Auth, Pass, Refused, User
+from gateway.wire.pop3_replies import challenge, listing, ok
+
+Answer = bytes | PasswordOffer
+"""A reply to send, or what the client offers."""
+
+
+class Authorization:
+    """One connection's way to an offer. Make a new one after STLS: RFC 2595 section 4 forgets."""
+
+    def __init__(self) -> None:
+        self._name: bytes | None = None
+        self._exchange: sasl.Exchange | None = None
+
+    @property
+    def in_exchange(self) -> bool:
+        """The next line is a SASL response, not a command."""
+        return self._exchange is not None
+
+    def handle(self, command: User | Pass | Auth) -> Answer:
+        """Go on with a command. Raises: Refused."""
+        match command:
+            case User(name):
+                self._name = name
+                return ok("send the password")
+            case Pass(password):
+                typed, self._name = self._name, None
+                if typed is None:
+                    raise Refused("send USER first")
+                # An impossible name or password is an offer like any other: it fails as one.
+                return sasl.offer(typed, password)
+            case Auth(mechanism, initial):
+                self._name = None
+                return self._start(mechanism, initial)
+
+    def _start(self, mechanism: str, initial: bytes | None) -> Answer:
+        if not mechanism:
+            # No RFC has it, but clients older than CAPA ask this way for the list.
+            return listing(ok("mechanisms follow"), (m.encode("ascii") for m in sasl.MECHANISMS))
+        try:
+            self._exchange = sasl.exchange(mechanism)
+        except sasl.SaslUnknownMechanism:
+            raise Refused("unknown authentication mechanism") from None
+        return self._step(self._exchange, initial, first=True)
+
+    def respond(self, line: bytes) -> Answer:
+        """Go on with the client's response line. Raises: Refused."""
+        assert self._exchange is not None
+        return self._step(self._exchange, line, first=False)
+
+    def _step(self, exchange: sasl.Exchange, octets: bytes | None, *, first: bool) -> Answer:
+        try:
+            if first:
+                step = exchange.start(octets)
+            else:
+                assert octets is not None
+                step = exchange.respond(octets)
+        except sasl.SaslCancelled:
+            # RFC 5034 section 4: a cancelled exchange is answered with -ERR.
+            self._exchange = None
+            raise Refused("authentication cancelled") from None
+        except sasl.SaslError:
+            self._exchange = None
+            raise Refused("malformed response") from None
+        if isinstance(step, PasswordOffer):
+            self._exchange = None
+            return step
+        return challenge(step.line)
+
+
+def is_loopback(peer_ip: str) -> bool:
+    """Whether a peer is on this machine (clear-text login is for nobody else)."""
+    try:
+        address = ipaddress.ip_address(peer_ip)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+@dataclass(slots=True)
+class Visit:
+    """A login with its locked maildrop; ``leave`` is owed, and may be called again."""
+
+    account: Account
+    maildrop: OpenMaildrop
+    _logout: Callable[[], None] | None = field(repr=False)
+
+    def leave(self) -> None:
+        """Let the next session in and log out."""
+        self.maildrop.release()
+        logout, self._logout = self._logout, None
+        if logout is not None:
+            logout()
+
+
+async def enter(portal: Portal, offer: PasswordOffer, *, peer_ip: str, over_tls: bool) -> Visit:
+    """Log in and open the maildrop.
+
+    Raises:
+        WrongCredentials, DirectoryUnavailable: as ``log_in``.
+        MaildropInUse, StoreUnavailable: as ``OpenMaildrop.open``.
+    """
+    logged_in = await log_in(
+        portal, offer, IMaildrop, protocol="pop3", peer_ip=peer_ip, over_tls=over_tls
+    )
+    try:
+        account: Account = logged_in.avatar.account
+        store: MailboxStore = logged_in.avatar.store
+        maildrop = await OpenMaildrop.open(store, account.account_id)
+    except BaseException:  # also when the client goes away meanwhile
+        logged_in.logout()
+        raise
+    return Visit(account, maildrop, logged_in.logout)

@@ -1,0 +1,333 @@
+"""One POP3 session: RFC 1939 with CAPA, STLS and AUTH over a MailConnection.
+
+Owns lines in order, one command at a time, the login, UPDATE on QUIT, limits and
+deadlines. Parsing is ``wire.pop3``'s, the TRANSACTION commands are ``pop3_transaction``'s.
+
+Invariants: messages go only by QUIT (RFC 1939 section 6); whoever logged in is logged out once and
+the maildrop's lock freed, whatever happens. Client octets never appear in a reply.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.auth import sasl
+from gateway.auth.sasl import PasswordOffer
+from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.edge.connection import Door, MailConnection
+from gateway.edge.pop3_errors import reply_for
+from gateway.edge.pop3_limits import Pop3Services
+from gateway.edge.pop3_login import Authorization, Visit, enter, is_loopback
+from gateway.edge.pop3_transaction import Pending, Transaction
+from gateway.wire.pop3 import (
+    Auth,
+    Capa,
+    Pass,
+    Quit,
+    Refused,
+    Situation,
+    State,
+    Stls,
+    User,
+    capability_lines,
+    parse,
+)
+from gateway.wire.pop3_lines import (
+    MAX_LINE_OCTETS,
+    MAX_SASL_LINE_OCTETS,
+    Broken,
+    LineReader,
+    is_foreign,
+    starts_foreign,
+)
+from gateway.wire.pop3_replies import err, listing, ok
+
+MAX_AHEAD_OCTETS = 16 * 1024
+"""Pipelined octets kept while a command runs; then reading pauses (RFC 2449 section 6.6)."""
+
+MAX_UNSENT_OCTETS = 64 * 1024
+"""Replies to pipelined commands made before the peer must take some of them."""
+
+
+class Pop3Connection(MailConnection):
+    """One POP3 session."""
+
+    log = Logger()
+
+    def __init__(self, door: Door, services: Pop3Services) -> None:
+        super().__init__(door)
+        self._portal = services.portal
+        self._limits = services.limits
+        self._reader = LineReader()
+        self._state = State.AUTHORIZATION
+        self._authorization = Authorization()
+        self._transaction: Transaction | None = None
+        self._visit: Visit | None = None
+        self._login_by = 0.0
+        self._failed_logins = 0
+        self._bad_commands = 0
+        self._unsent_octets = 0
+        self._nothing_came = True
+        self._in_handshake = False
+        self._draining = False
+
+    # -- MailConnection
+
+    def connection_ready(self) -> None:
+        # No <timestamp>: RFC 1939 section 7 makes that the offer of APOP.
+        self.send(ok(f"{self.door.hostname} POP3 server ready"))
+        self._login_by = self.door.timers.seconds() + self._limits.login_s
+        self._await_command()
+
+    def connection_refused(self, reason: str) -> None:
+        self.close(err(reason, "SYS/TEMP"))
+
+    def tls_ready(self) -> None:
+        self._in_handshake = False
+        self._await_command()
+
+    def octets_received(self, data: bytes) -> None:
+        if self._nothing_came:
+            self._nothing_came = False
+            if starts_foreign(data):  # SECURITY S20
+                self.close(err("this is a POP3 server"))
+                return
+        self._reader.feed(data)
+        self._work()
+
+    def deadline_passed(self) -> None:
+        if self.busy:
+            self.log.info("{id} gave up waiting for {ip}", id=self.connection_id, ip=self.peer_ip)
+            self.abort()
+        else:
+            # RFC 1939 section 3: no UPDATE, and no response either.
+            self.close()
+
+    def connection_ended(self) -> None:
+        if self._visit is not None:
+            self._visit.leave()
+
+    def command_failed(self, failure: Failure) -> None:
+        if failure.check(GatewayError):
+            self.log.warn("{id} {error}", id=self.connection_id, error=str(failure.value))
+        else:
+            self.log.failure("{id} command failed", failure, id=self.connection_id)
+        if self._transaction is not None and self._transaction.mid_reply:
+            self.abort()  # anything sent now would be taken for the message's text
+        else:
+            self.close(err(f"internal error, reference {self.connection_id}", "SYS/TEMP"))
+
+    def drain(self) -> None:
+        self._draining = True
+        if not self.busy:
+            self._go_away()
+
+    def _go_away(self) -> None:
+        self.close(err("shutting down, come back later", "SYS/TEMP"))
+
+    # -- lines, in order, one at a time (RFC 2449 section 6.6)
+
+    def send(self, data: bytes) -> None:
+        self._unsent_octets += len(data)
+        super().send(data)
+
+    async def taken(self) -> None:
+        """Wait until the peer took most of what was sent; a peer that does not is dropped."""
+        self._unsent_octets = 0
+        self.set_deadline(self._limits.stall_s)
+        await self.writable()
+
+    def _work(self) -> None:
+        """Answer what is buffered, until a command has to wait."""
+        try:
+            while not self.busy and not self.closing:
+                if self._draining:
+                    self._go_away()
+                elif self._unsent_octets > MAX_UNSENT_OCTETS:
+                    self.run(self._catch_up(), self._work)
+                elif not self._next():
+                    break
+        except Broken as broken:
+            self.close(err(str(broken)))
+        except Exception:
+            self.command_failed(Failure())
+        if len(self._reader) > MAX_AHEAD_OCTETS:
+            self.pause_reading()
+        else:
+            self.resume_reading()
+
+    def _next(self) -> bool:
+        """Answer one line; False if none is there yet."""
+        in_exchange = self._authorization.in_exchange
+        line = self._reader.next_line(MAX_SASL_LINE_OCTETS if in_exchange else MAX_LINE_OCTETS)
+        if line is None:
+            return False
+        try:
+            if in_exchange:
+                pending = self._authorized(self._authorization.respond(line))
+            else:
+                pending = self._command(line)
+        except Refused as refused:
+            self._refuse(str(refused))
+            pending = None
+        if pending is not None:
+            self.run(pending, self._answered)
+        if not self.busy:
+            self._await_command()
+        return True
+
+    def _answered(self) -> None:
+        self._await_command()
+        self._work()
+
+    async def _catch_up(self) -> None:
+        await self.taken()
+        self._await_command()
+
+    def _await_command(self) -> None:
+        """Set the deadline of the next command. Only a whole command moves it, and before the
+        login not even that (SECURITY N1)."""
+        if self.closing or self._in_handshake:
+            return
+        if self._state is State.TRANSACTION:
+            self.set_deadline(self._limits.idle_s)
+        else:
+            self.set_deadline(max(self._login_by - self.door.timers.seconds(), 0.0))
+
+    def _refuse(self, text: str) -> None:
+        self._bad_commands += 1
+        limit = self._limits.bad_commands
+        if self._state is State.AUTHORIZATION:
+            limit = self._limits.bad_commands_before_login
+        if self._bad_commands < limit:
+            self.send(err(text))
+        else:
+            self.close(err("too many bad commands"))
+
+    def _command(self, line: bytes) -> Pending | None:
+        if self._state is State.AUTHORIZATION and is_foreign(line):  # SECURITY S20
+            self.close(err("this is a POP3 server"))
+            return None
+        command = parse(line, self._state)
+        match command:
+            case User() | Pass() | Auth():
+                if not self._may_log_in:
+                    raise Refused("login needs TLS here")  # SECURITY A1
+                return self._authorized(self._authorization.handle(command))
+            case Stls():
+                self._stls()
+            case Capa():
+                self._capa()
+            case Quit():
+                return self._quit()
+            case _:
+                assert self._transaction is not None
+                return self._transaction.handle(command)
+        return None
+
+    # -- TLS and capabilities
+
+    @property
+    def _may_log_in(self) -> bool:
+        return self.is_tls or (self.door.clear_text_login and is_loopback(self.peer_ip))
+
+    def _capa(self) -> None:
+        may_start_tls = (
+            self.door.tls is not None and not self.is_tls and self._state is State.AUTHORIZATION
+        )
+        now = Situation(self._may_log_in, may_start_tls, sasl.MECHANISMS)
+        self.send(listing(ok("capabilities follow"), capability_lines(now)))
+
+    def _stls(self) -> None:
+        if self.is_tls:
+            raise Refused("TLS is active already")
+        if self.door.tls is None:
+            raise Refused("no TLS here")
+        if len(self._reader):
+            # Somebody may have put them there to be run inside TLS (SECURITY F1a, S16, P1).
+            self.log.warn(
+                "{id} octets behind STLS from {ip}", id=self.connection_id, ip=self.peer_ip
+            )
+            self.close(err("octets behind STLS"))
+            return
+        self.send(ok("begin TLS"))
+        self._authorization = Authorization()
+        self._in_handshake = True
+        self.start_tls()
+
+    # -- login
+
+    def _authorized(self, answer: bytes | PasswordOffer) -> Pending | None:
+        if isinstance(answer, PasswordOffer):
+            return self._log_in(answer)
+        self.send(answer)
+        return None
+
+    async def _log_in(self, offer: PasswordOffer) -> None:
+        earliest_s = self.door.timers.seconds() + self._limits.failed_login_s
+        self.set_deadline(self._limits.idle_s)  # a large maildrop may take a while to look at
+        try:
+            visit = await enter(self._portal, offer, peer_ip=self.peer_ip, over_tls=self.is_tls)
+        except WrongCredentials as error:
+            self.log.info(
+                "{id} login failed for {login} from {ip}",
+                id=self.connection_id,
+                login=ascii(offer.login[:64]),
+                ip=self.peer_ip,
+            )
+            await self._wait_until(earliest_s)
+            self._login_failed(error)
+            return
+        except GatewayError as error:
+            self.log.warn("{id} login: {error}", id=self.connection_id, error=str(error))
+            self.send(reply_for(error))
+            return
+        maildrop = visit.maildrop
+        self._visit = visit
+        self._state = State.TRANSACTION
+        self._transaction = Transaction(maildrop, self)
+        self._bad_commands = 0
+        self.login = visit.account.login
+        self.log.info(
+            "{id} {login} logged in from {ip}: {count} messages",
+            id=self.connection_id,
+            login=self.login,
+            ip=self.peer_ip,
+            count=maildrop.count,
+        )
+        self.send(ok(f"{maildrop.count} messages ({maildrop.size_octets} octets)"))
+
+    def _login_failed(self, error: WrongCredentials) -> None:
+        self._failed_logins += 1
+        if self._failed_logins < self._limits.failed_logins:
+            self.send(reply_for(error))
+        else:
+            self.close(reply_for(error))
+
+    async def _wait_until(self, moment_s: float) -> None:
+        left_s = moment_s - self.door.timers.seconds()
+        if left_s > 0:
+            waited: Deferred[None] = Deferred(lambda _: timer.cancel())
+            timer = self.door.timers.callLater(left_s, waited.callback, None)
+            await waited
+
+    # -- the end
+
+    def _quit(self) -> Pending | None:
+        if self._visit is None:
+            self.close(ok("bye"))
+            return None
+        return self._update(self._visit)
+
+    async def _update(self, visit: Visit) -> None:
+        farewell = ok("bye")
+        try:
+            await visit.maildrop.commit()
+        except GatewayError as error:
+            self.log.warn("{id} QUIT: {error}", id=self.connection_id, error=str(error))
+            farewell = reply_for(error, "some deleted messages were not removed")
+        # Before the farewell: a client may come back as soon as it has read it.
+        visit.leave()
+        self.close(farewell)

@@ -1,0 +1,72 @@
+"""POP3 lines: a stream of octets cut at CRLF, and the signs of a stranger's protocol.
+
+Owns the line limits. Never knows a command beyond the verbs of other protocols.
+
+Limits: a line is at most MAX_LINE_OCTETS with its CRLF; lines of an AUTH exchange are at most
+MAX_SASL_LINE_OCTETS. Only CRLF ends a line; a bare CR or LF or a NUL in it is refused, never taken
+for a line's end (SECURITY S6).
+"""
+
+from __future__ import annotations
+
+MAX_LINE_OCTETS = 255
+"""RFC 2449 section 4, CRLF included."""
+
+MAX_SASL_LINE_OCTETS = 12288
+"""As RFC 4954 section 4 has it for SMTP; RFC 5034 names no number for responses."""
+
+
+class Broken(Exception):
+    """Octets after which the stream cannot be trusted; say so and close. The text is ours alone."""
+
+
+class LineReader:
+    """Cuts a stream into lines. Remembers how far it searched, so dripped octets cost nothing."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        self._buffer += data
+
+    def next_line(self, limit_octets: int = MAX_LINE_OCTETS) -> bytes | None:
+        """The next line without its CRLF, or None until there is one.
+
+        Raises:
+            Broken: the line is longer than the limit, or not ended by CRLF alone.
+        """
+        # RFC 5034 section 4 keeps AUTH with an initial response to 255 octets too. Clients with
+        # long passwords or tokens do not; deliberately lenient.
+        if self._buffer[:5].upper() == b"AUTH ":
+            limit_octets = MAX_SASL_LINE_OCTETS
+        end = self._buffer.find(b"\n", self._searched, limit_octets)
+        if end < 0:
+            if len(self._buffer) >= limit_octets:
+                raise Broken("line too long")
+            self._searched = len(self._buffer)
+            return None
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        if not line.endswith(b"\r\n") or b"\r" in line[:-2] or b"\0" in line:
+            raise Broken("lines end with CRLF and hold no CR, LF or NUL")
+        return line[:-2]
+
+
+_FOREIGN_VERBS = frozenset(
+    b"GET POST PUT HEAD OPTIONS CONNECT DELETE TRACE PATCH PRI HELO EHLO MAIL".split()
+)
+
+
+def is_foreign(line: bytes) -> bool:
+    """Whether a line was meant for a server of another protocol (SECURITY S20)."""
+    return line.partition(b" ")[0].upper() in _FOREIGN_VERBS
+
+
+def starts_foreign(first_octets: bytes) -> bool:
+    """Whether a connection's first octets are no text: a TLS ClientHello, NTLM and the like."""
+    return bool(first_octets) and not 0x20 <= first_octets[0] < 0x7F and first_octets[0] != 0x0D
