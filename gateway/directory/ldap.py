@@ -1,0 +1,191 @@
+"""People from an LDAP server: found by the service account, proved by a bind as the person.
+
+Owns the order of things: check what was typed, search for exactly one entry, bind with its DN on a
+fresh connection (SECURITY L3, L11), and what each outcome means. Whoever is not found costs a bind
+as well (A6). A deadline on the reactor's side cuts off every operation, so that no caller waits for
+a thread that hangs in a name look-up or a dripping server (L10).
+
+Never binds with an empty password, never tells strangers why. Limits: ``LdapSettings``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.ports.clock import CallFromThread, Timers
+from gateway.directory.entries import account_from, has_address, shown
+from gateway.directory.ldap_connection import LdapFailed
+from gateway.directory.ldap_guard import Guard
+from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
+from gateway.directory.ldap_settings import LdapSettings, problems_of, tls_context
+from gateway.directory.ldap_worker import Ambiguous, LdapWorker
+from gateway.directory.logins import check_offer
+from gateway.directory.threads import WorkerThreads
+
+T = TypeVar("T")
+
+CLOSE_LIMIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Of a login: the account, or None and the reason for the log."""
+
+    account: Account | None
+    reason: str = ""
+
+
+class LdapDirectory:
+    """A directory behind LDAP servers. The constructor opens no connection.
+
+    Args:
+        settings: see there.
+        call_from_thread: hands results to the reactor thread.
+        timers: for the deadlines.
+        monotonic: seconds that never jump, callable from any thread.
+
+    Raises:
+        SettingsError: the settings contradict themselves or would send passwords unprotected.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        settings: LdapSettings,
+        *,
+        call_from_thread: CallFromThread,
+        timers: Timers,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        problems = list(problems_of(settings))
+        if problems:
+            raise SettingsError(problems)
+        self._settings = settings
+        self._timers = timers
+        self._worker = LdapWorker(settings, tls_context(settings), monotonic)
+        self._threads = WorkerThreads(
+            "ldap",
+            threads=settings.threads,
+            waiting=settings.waiting,
+            call_from_thread=call_from_thread,
+            leaving=self._worker.leave,
+        )
+        self._running: set[Guard] = set()
+        self._closed = False
+
+    async def find_by_address(self, address: Address) -> Account | None:
+        account = await self._run("finding an address", partial(self._find, address))
+        if account is None or not has_address(account, address):
+            return None
+        return account
+
+    async def authenticate(self, login: str, password: bytes) -> Account:
+        check_offer(login, password)
+        outcome = await self._run("logging in", partial(self._log_in, login, password))
+        if outcome.account is None:
+            self.log.info(
+                "login {login} refused: {reason}", login=shown(login), reason=outcome.reason
+            )
+            raise WrongCredentials
+        return outcome.account
+
+    async def probe(self) -> str:
+        return await self._run("probing", self._worker.probe)
+
+    async def close(self) -> None:
+        self._closed = True
+        for guard in self._running:
+            guard.cut_off()
+        ended = self._threads.close()
+        timer = self._timers.callLater(CLOSE_LIMIT_S, ended.cancel)
+        try:
+            await ended
+        except CancelledError:
+            self.log.warn("LDAP threads still hang; left behind")
+        if timer.active():
+            timer.cancel()
+
+    # -- on the reactor thread
+
+    async def _run(self, doing: str, work: Callable[[Guard], T]) -> T:
+        """Run ``work`` in a thread under a new guard and the reactor's deadline."""
+        if self._closed:
+            raise DirectoryUnavailable(reason="closed")
+        guard = self._worker.new_guard()
+        pending = self._threads.submit(partial(work, guard))
+        timer = self._timers.callLater(
+            self._settings.operation_timeout_s, self._expire, guard, pending
+        )
+        self._running.add(guard)
+        reason = ""
+        try:
+            return await pending
+        except CancelledError:
+            if not guard.over:  # by the caller: the connection it served is gone
+                guard.cut_off()
+                raise
+            reason = "the directory did not answer in time"
+        except LdapFailed as error:
+            reason = error.reason
+        except Ambiguous as error:
+            reason = f"ambiguous, nobody gets it: {error.names}"
+        except DirectoryUnavailable as error:
+            reason = str(error.fields)
+        except Exception:
+            self.log.failure("LDAP, {doing}: unexpected error", doing=doing)
+            reason = "unexpected error"
+        finally:
+            self._running.discard(guard)
+            if timer.active():
+                timer.cancel()
+        # Out of the handlers: the new error carries no traceback with somebody's password in it.
+        self.log.error("LDAP, {doing}: {reason}", doing=doing, reason=reason)
+        raise DirectoryUnavailable(reason=reason)
+
+    @staticmethod
+    def _expire(guard: Guard, pending: Deferred[object]) -> None:
+        guard.cut_off()
+        pending.cancel()
+
+    # -- in the threads
+
+    def _find(self, address: Address, guard: Guard) -> Account | None:
+        schema = self._settings.schema
+        entry = self._worker.search_one(schema.by_address(address), guard)
+        return account_from(entry, schema) if entry is not None else None
+
+    def _log_in(self, login: str, password: bytes, guard: Guard) -> Outcome:
+        schema = self._settings.schema
+        reason = "unknown"
+        entry = None
+        try:
+            entry = self._worker.search_one(schema.by_login(login), guard)
+        except Ambiguous as error:
+            reason = f"ambiguous, nobody gets it: {error.names}"
+        account = account_from(entry, schema) if entry is not None else None
+        # Unknown people cost the same operations: a bind that no server can accept (SECURITY A6).
+        nobody = f"uid={secrets.token_hex(8)},{self._settings.base_dn}"
+        result = self._worker.bind(entry.dn if entry is not None else nobody, password, guard)
+        verdict = verdict_of(result.code)
+        if verdict is Verdict.NONE:
+            diagnostic = shown(result.diagnostic, 200)
+            raise LdapFailed(f"binding: result code {result.code}: {diagnostic}")
+        if account is None:
+            return Outcome(None, reason)
+        if verdict is Verdict.WRONG:
+            return Outcome(None, reason_of(result.code, result.diagnostic))
+        if not account.enabled:
+            return Outcome(None, "disabled")
+        return Outcome(account)
