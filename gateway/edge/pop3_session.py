@@ -153,6 +153,8 @@ class Pop3Connection(MailConnection):
             self.close(err(str(broken)))
         except Exception:
             self.command_failed(Failure())
+        if self.closing:
+            return
         if len(self._reader) > MAX_AHEAD_OCTETS:
             self.pause_reading()
         else:

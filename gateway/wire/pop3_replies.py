@@ -1,9 +1,9 @@
 """POP3 replies: status lines and multi-line bodies.
 
 Owns the form of RFC 1939 section 3: ``+OK`` and ``-ERR`` lines with the response codes of RFC 2449
-section 8 and RFC 3206, and messages on the wire: line ends normalised, dots stuffed, the final
-``.`` once and at the end. Works by the state of the stream, so any chunking gives the same octets
-(SECURITY S7, P3). Never reads a message itself.
+section 8 and RFC 3206, and messages on the wire with TOP's cut. Dots and line ends are
+``wire.dot_stuffing``'s: the same rules as for DATA, by the state of the stream (SECURITY S7, P3).
+Never reads a message itself.
 
 Limits: a status line is at most MAX_STATUS_OCTETS with its CRLF.
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from gateway.wire.dot_stuffing import DotStuffer
+
 MAX_STATUS_OCTETS = 512
 """RFC 2449 section 4, CRLF included."""
 
 END = b".\r\n"
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _NOT_TEXT = re.compile(r"[^ -~]")
 
 
@@ -60,73 +61,45 @@ class MessageWriter:
     """
 
     def __init__(self, body_lines: int | None = None) -> None:
+        self._stuffer = DotStuffer()
         self._lines_left = body_lines
         self._in_header = body_lines is not None
-        self._held_cr = False
         self._at_line_start = True
         self.done = False
         """No more chunks are needed; call ``finish``."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """The wire form of the next chunk."""
-        if self._held_cr:
-            chunk = b"\r" + chunk
-        # Whether a CR at the end is bare, only the next chunk tells.
-        self._held_cr = chunk.endswith(b"\r")
-        if self._held_cr:
-            chunk = chunk[:-1]
-        return self._render(_normalised(chunk))
+        """The wire form of the next chunk; may be shorter, even empty."""
+        if self.done:
+            return b""
+        octets = self._stuffer.feed(chunk)
+        if self._lines_left is None or not octets:
+            return octets
+        return self._cut(octets, self._lines_left)
 
     def finish(self) -> bytes:
         """What ends the reply: a line end if the last line lacks one, and the final dot."""
-        rest = b""
-        if self._held_cr:
-            self._held_cr = False
-            rest = self._render(b"\r\n")
-        if not self._at_line_start:
-            rest += b"\r\n"
-        return rest + END
+        return END if self.done else self._stuffer.finish()
 
-    def _render(self, text: bytes) -> bytes:
-        if self._lines_left is not None:
-            text = self._cut(text, self._lines_left)
-        if not text:
-            return b""
-        stuffed = text.replace(b"\r\n.", b"\r\n..")
-        if self._at_line_start and text.startswith(b"."):
-            stuffed = b"." + stuffed
-        self._at_line_start = text.endswith(b"\r\n")
-        return stuffed
-
-    def _cut(self, text: bytes, lines_left: int) -> bytes:
-        """What TOP shows of the text. ``text`` has normal line ends and none that is cut in two."""
-        if self.done:
-            return b""
+    def _cut(self, octets: bytes, lines_left: int) -> bytes:
+        """What TOP shows. Stuffing leaves lines and blank lines what they are, and the stuffer
+        never lets go of half a line end."""
+        at_line_start, self._at_line_start = self._at_line_start, octets.endswith(b"\r\n")
         position = 0
         if self._in_header:
-            if self._at_line_start and text.startswith(b"\r\n"):
+            if at_line_start and octets.startswith(b"\r\n"):
                 position = 2
             else:
-                blank = text.find(b"\r\n\r\n")
+                blank = octets.find(b"\r\n\r\n")
                 if blank < 0:
-                    return text
+                    return octets
                 position = blank + 4
             self._in_header = False
-        count = text.count(b"\r\n", position)
+        count = octets.count(b"\r\n", position)
         if count < lines_left:
             self._lines_left = lines_left - count
-            return text
+            return octets
         for _ in range(lines_left):
-            position = text.index(b"\r\n", position) + 2
-        self._lines_left = 0
+            position = octets.index(b"\r\n", position) + 2
         self.done = True
-        return text[:position]
-
-
-def _normalised(text: bytes) -> bytes:
-    """Every line end as CRLF. A bare LF or CR would end a line for some clients and not for others:
-    what follows it could pass for the end of the reply (SECURITY S7)."""
-    pairs = text.count(b"\r\n")
-    if text.count(b"\n") == pairs and text.count(b"\r") == pairs:
-        return text
-    return _LINE_END.sub(b"\r\n", text)
+        return octets[:position]
