@@ -175,3 +175,30 @@ def _known_keys(location: list[int | str]) -> str:
     if close:
         return f'one of this table\'s settings; did you mean "{close[0]}"?'
     return "one of " + ", ".join(known)
+
+
+def load_from(
+    path: str | None, environ: Mapping[str, str], read_text: Callable[[str], str]
+) -> Loaded:
+    """Validate the configuration file at ``path``, or at the default place when None.
+
+    Without a file at the default place the environment may hold everything (containers).
+
+    Args:
+        read_text: content of a file; raises OSError.
+
+    Raises:
+        SettingsError: with every problem found.
+    """
+    source = path or DEFAULT_PATH
+    text: str | None = None
+    try:
+        text = read_text(source)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        absent_by_design = path is None and isinstance(error, FileNotFoundError)
+        if not (absent_by_design and any(name.startswith("GATEWAY_") for name in environ)):
+            expected = "a readable TOML file; another one is named with --config FILE"
+            problem = SettingsProblem(source, "(whole file)", reason, expected)
+            raise SettingsError([problem]) from None
+    return load(text, source=source, environ=environ, read_secret=read_text)

@@ -1,0 +1,54 @@
+# `make run` and `make test` are all a fresh machine needs; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+PORT_BASE ?= 10000
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint fast system crash bench image-check clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed  ## start the demo in the foreground
+	$(BIN)/twistd --nodaemon --pidfile= gateway --demo $(DEMO) --port-base $(PORT_BASE)
+
+test: $(VENV)/.test-installed lint  ## every check and every test
+	tests/install-servers
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test-installed  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fast: $(VENV)/.test-installed  ## the tests that need no other server
+	$(BIN)/python -m pytest --ignore tests/system --ignore tests/crash
+
+system: $(VENV)/.test-installed  ## the tests with real servers and clients
+	tests/install-servers
+	$(BIN)/python -m pytest tests/system
+
+crash: $(VENV)/.test-installed  ## kill -9 in the middle of 2,000 submissions, again and again
+	$(BIN)/python -m tests.crash.kill_loop
+
+bench: $(VENV)/.test-installed  ## mail received per second beside Postfix
+	tests/install-servers
+	$(BIN)/python -m tests.bench.inbound
+
+image-check: $(VENV)/.test-installed  ## build the container and send one message through it
+	tests/image/check.sh
+
+clean:  ## remove what the targets above made
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis $(DEMO)
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@

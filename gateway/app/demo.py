@@ -1,0 +1,140 @@
+"""The demo: a folder with a configuration, a certificate and two people, served on loopback.
+
+Owns what is written into the folder, only where it is missing, and the text that tells people what
+to try. Everything listens on 127.0.0.1, on a base port plus the standard one (DESIGN section 2).
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+
+from gateway.app.certificates import ensure_self_signed, write_private
+from gateway.core.settings.model import ListenSettings, Settings
+
+DEFAULT_PORT_BASE = 10_000
+MAX_PORT_BASE = 65_535 - 2525
+
+_LISTENERS = (
+    ("smtp", 25, "starttls"),
+    ("submission", 587, "starttls"),
+    ("submission", 465, "implicit"),
+    ("submission", 2525, "starttls"),
+    ("pop3", 110, "starttls"),
+    ("pop3", 995, "implicit"),
+    ("imap", 143, "starttls"),
+    ("imap", 993, "implicit"),
+    ("http", 80, "none"),
+)
+
+_CONFIGURATION = """\
+# Written by `twistd -n gateway --demo`; change it as you like, it is not written again.
+hostname = "mail.example.test"
+state_dir = {state_dir}
+workers = 1
+postmaster = "alice@example.test"
+
+[domains."example.test"]
+
+[directory]
+kind = "ldif"
+path = {people}
+
+[tls]
+certificate = {certificate}
+key = {key}
+"""
+
+_LISTEN = """
+[[listen]]
+protocol = "{protocol}"
+address = "127.0.0.1:{port}"
+tls = "{tls}"
+"""
+
+_TEXT = """\
+The demo mail server runs for the domain example.test, on 127.0.0.1 only:
+
+  SMTP          {smtp}
+  submission    {submission} (STARTTLS), {submissions} (TLS), {alternative}
+  POP3          {pop3}, {pop3s} (TLS)
+  IMAP          {imap}, {imaps} (TLS)
+  web           http://127.0.0.1:{http}/
+
+Two people can log in:
+
+  alice@example.test   password wonderland
+  bob@example.test     password builder
+
+Try it from another terminal: Alice writes to Bob, who reads it over IMAP and over POP3.
+
+  printf 'From: alice@example.test\\r\\nTo: bob@example.test\\r\\nSubject: Hello\\r\\n\\r\\nHi Bob!\\r\\n' | \
+curl -sS smtp://127.0.0.1:{submission} -u alice@example.test:wonderland \
+--mail-from alice@example.test --mail-rcpt bob@example.test -T -
+  curl -sS 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1' -u bob@example.test:builder
+  curl -sS pop3://127.0.0.1:{pop3}/1 -u bob@example.test:builder
+
+What it keeps is in {folder}; stop it with Ctrl-C.
+"""
+
+
+def listeners(port_base: int) -> tuple[ListenSettings, ...]:
+    """The demo's listeners."""
+    return tuple(
+        ListenSettings.model_validate(
+            {"protocol": protocol, "address": f"127.0.0.1:{port_base + port}", "tls": tls}
+        )
+        for protocol, port, tls in _LISTENERS
+    )
+
+
+def prepare(folder: Path, port_base: int) -> Path:
+    """Write what is missing into the folder; returns the configuration's path. Raises: OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = folder.resolve()
+    files = ensure_self_signed(folder, ("mail.example.test", "localhost"))
+    people = folder / "people.ldif"
+    if not people.exists():
+        write_private(people, resources.files("gateway.app").joinpath("demo.ldif").read_bytes())
+    configuration = folder / "gateway.toml"
+    if not configuration.exists():
+        text = _CONFIGURATION.format(
+            state_dir=_quoted(folder / "state"),
+            people=_quoted(people),
+            certificate=_quoted(files.certificate),
+            key=_quoted(files.key),
+        )
+        for protocol, port, tls in _LISTENERS:
+            text += _LISTEN.format(protocol=protocol, port=port_base + port, tls=tls)
+        write_private(configuration, text.encode())
+    return configuration
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path))  # a JSON string is a TOML basic string
+
+
+def welcome(settings: Settings, folder: Path) -> str:
+    """What to try, with the ports in force."""
+    ports: dict[tuple[str, str], list[str]] = {}
+    for listen in settings.listen:
+        port = listen.address.rpartition(":")[2]
+        ports.setdefault((listen.protocol, listen.tls), []).append(port)
+
+    def port(protocol: str, tls: str, index: int = 0) -> str:
+        found = ports.get((protocol, tls), [])
+        return found[index] if index < len(found) else "(not set)"
+
+    return _TEXT.format(
+        smtp=port("smtp", "starttls"),
+        submission=port("submission", "starttls"),
+        submissions=port("submission", "implicit"),
+        alternative=port("submission", "starttls", 1),
+        pop3=port("pop3", "starttls"),
+        pop3s=port("pop3", "implicit"),
+        imap=port("imap", "starttls"),
+        imaps=port("imap", "implicit"),
+        http=port("http", "none"),
+        folder=folder,
+    )

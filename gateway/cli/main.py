@@ -1,0 +1,50 @@
+"""The ``gateway`` command: a group of commands, each in the file of its noun.
+
+Owns the group, the version and the exit statuses (0; 1 failure; 2 wrong command line or
+configuration) for errors that commands let through. No traceback reaches the administrator.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+
+import click
+
+from gateway.cli import config, health, status, verify
+from gateway.core.errors import GatewayError, SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(metadata.version("mail-gateway"), prog_name="gateway")
+def cli() -> None:
+    """Administer the mail gateway. The server itself is started with `twistd -n gateway`."""
+
+
+cli.add_command(config.group)
+cli.add_command(health.health)
+cli.add_command(status.status)
+cli.add_command(verify.verify)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        cli(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except SettingsError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        sys.exit(2)
+    except GatewayError as error:
+        click.echo(f"gateway: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,55 @@
+"""``gateway status``: what the running gateway says of itself, over the control socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.control_client import ControlClient
+from gateway.cli.options import config_option, json_option, load_settings
+from gateway.core.settings.paths import control_socket
+
+
+@click.command()
+@config_option
+@json_option
+def status(config_path: str | None, as_json: bool) -> None:
+    """Show version, uptime, listeners, sessions and waiting messages of the running gateway."""
+    settings = load_settings(config_path).settings
+    answer = ControlClient(control_socket(Path(settings.state_dir))).get("/v1/status")
+    click.echo(json.dumps(answer, indent=2) if as_json else as_text(answer))
+
+
+def as_text(answer: Mapping[str, Any]) -> str:
+    """The status for people."""
+    lines = [
+        f"gateway {answer['version']}, up {_duration(answer['uptime_s'])}, pid {answer['pid']}",
+        "",
+        "listeners",
+    ]
+    for listener in answer["listeners"]:
+        lines.append(
+            f"  {listener['protocol']:<11} {listener['address']:<24} tls {listener['tls']}"
+        )
+    sessions = answer["sessions"]
+    open_now = ", ".join(f"{count} {name}" for name, count in sorted(sessions.items()))
+    queue = answer["queue"]
+    lines += ["", f"sessions    {open_now or 'none'}"]
+    waiting = f"{queue['messages']} messages to {queue['recipients']} recipients"
+    if queue["oldest_s"] is not None:
+        waiting += f", the oldest for {_duration(queue['oldest_s'])}"
+    lines.append(f"queue       {waiting}")
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    minutes, whole = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (whole, "s"))
+    shown = [f"{value} {unit}" for value, unit in parts if value]
+    return " ".join(shown[:2]) or "0 s"

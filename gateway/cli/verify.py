@@ -1,0 +1,30 @@
+"""``gateway verify``: does the store hold what its index says, octet for octet?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from gateway.cli.options import config_option, json_option, load_settings
+from gateway.core.settings.paths import store_dir
+from gateway.store.verify import verify as verify_store
+
+
+@click.command()
+@config_option
+@json_option
+def verify(config_path: str | None, as_json: bool) -> None:
+    """Check the store's index, checksums, counters and UIDs; also while the gateway runs."""
+    settings = load_settings(config_path).settings
+    report = verify_store(store_dir(Path(settings.state_dir)))
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2, default=str))
+    else:
+        for problem in report.problems:
+            click.echo(problem)
+        click.echo(report)
+    if report.problems:
+        raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""What is acknowledged survives: the real process, killed at any moment."""

@@ -1,0 +1,14 @@
+"""The bounded form of ``make crash`` (SECURITY D1, D11)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.crash.kill_loop import kill_loop
+
+
+@pytest.mark.timeout(600)
+def test_D1_D11_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_loop(tmp_path / "d", rounds=2, messages=2000, seed=20261121)

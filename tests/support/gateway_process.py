@@ -1,0 +1,135 @@
+"""The real gateway in a process of its own, started as an administrator would."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+STANDARD_PORTS = (25, 465, 587, 2525, 110, 995, 143, 993, 80)
+
+
+def free_port_base() -> int:
+    """A base on which every port of the demo is free at the moment."""
+    start = 11_000 + os.getpid() % 1000 * 20
+    for base in range(start, 60_000, 7):
+        sockets = []
+        try:
+            for port in STANDARD_PORTS:
+                probe = socket.socket()
+                sockets.append(probe)
+                probe.bind(("127.0.0.1", base + port))
+            return base
+        except OSError:
+            continue
+        finally:
+            for probe in sockets:
+                probe.close()
+    raise AssertionError("no free ports")
+
+
+class GatewayProcess:
+    """``twistd -n gateway`` with its output; ``ready`` lines are waited for, never slept for."""
+
+    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+        self.arguments = list(arguments)
+        self.environ = {**os.environ, **(environ or {}), "PYTHONUNBUFFERED": "1"}
+        self.output: list[str] = []
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, *, deadline_s: float = 30.0, command: Sequence[str] = ()) -> None:
+        """Start and wait for ``gateway ready``; ``command`` goes before (strace and the like)."""
+        self.launch(command)
+        self.wait_for_line("gateway ready", deadline_s)
+
+    def launch(self, command: Sequence[str] = ()) -> None:
+        self._lines = queue.Queue()
+        self.process = subprocess.Popen(
+            [*command, str(BIN / "twistd"), "--nodaemon", "--pidfile=", "gateway", *self.arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=ROOT,
+            env=self.environ,
+        )
+        threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True).start()
+
+    def _read(self, process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                self.output.append(line.rstrip("\n"))
+                lines.put(line.rstrip("\n"))
+        lines.put(None)
+
+    def wait_for_line(self, text: str, deadline_s: float = 30.0) -> str:
+        """The next line of output that holds the text."""
+        end = time.monotonic() + deadline_s
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"no {text!r} in:\n" + "\n".join(self.output[-60:]))
+            if text in line:
+                return line
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self, deadline_s: float = 40.0) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("did not stop:\n" + "\n".join(self.output[-60:])) from None
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(10)
+
+
+class Demo(GatewayProcess):
+    """The demo in a folder, on ports of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.base = free_port_base()
+        super().__init__(["--demo", str(folder), "--port-base", str(self.base)])
+
+    def port(self, standard: int) -> int:
+        return self.base + standard
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "gateway.toml"
+
+
+@contextmanager
+def running_demo(folder: Path) -> Iterator[Demo]:
+    demo = Demo(folder)
+    demo.start()
+    try:
+        yield demo
+    finally:
+        if demo.process is not None and demo.process.poll() is None:
+            demo.stop()

@@ -1,0 +1,50 @@
+"""Programs that nobody here wrote: found, or the test is skipped by name (in CI: failed)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+
+def need(program: str) -> str:
+    """The path of an installed program; skips the test by the program's name otherwise."""
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        message = f"{program} is not installed (see tests/apt-packages.txt)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def run(
+    command: Sequence[str] | str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    timeout_s: float = 60.0,
+    expect: int | None = 0,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run to the end with its output caught; a text goes to the shell as pasted."""
+    result = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        env={**os.environ, **(environ or {})},
+        timeout=timeout_s,
+        check=False,
+    )
+    if expect is not None:
+        assert result.returncode == expect, (
+            command,
+            result.returncode,
+            result.stdout[-3000:],
+            result.stderr[-3000:],
+        )
+    return result

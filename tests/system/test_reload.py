@@ -1,0 +1,48 @@
+"""SIGHUP takes a new certificate without dropping anybody; a broken one is refused loudly."""
+
+from __future__ import annotations
+
+import imaplib
+import shutil
+import signal
+import ssl
+from pathlib import Path
+
+from gateway.app.certificates import ensure_self_signed
+from tests.support.gateway_process import Demo, running_demo
+from tests.support.mail import BOB, trusting
+
+
+def served_certificate(demo: Demo) -> bytes:
+    pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=10)
+    return ssl.PEM_cert_to_DER_cert(pem)
+
+
+def certificate_in(folder: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert((folder / "self-signed.pem").read_text())
+
+
+def test_a_new_certificate_is_served_and_sessions_live_on(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    with running_demo(folder) as demo:
+        with imaplib.IMAP4_SSL(
+            "127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=20
+        ) as session:
+            session.login(*BOB)
+            old = served_certificate(demo)
+            assert old == certificate_in(folder)
+
+            other = tmp_path / "other"
+            other.mkdir()
+            ensure_self_signed(other, ("mail.example.test",))
+            for name in ("self-signed.pem", "self-signed.key"):
+                shutil.copy(other / name, folder / name)
+            demo.signal(signal.SIGHUP)
+            demo.wait_for_line("certificate reloaded")
+            assert served_certificate(demo) == certificate_in(other) != old
+
+            (folder / "self-signed.pem").write_text("broken")
+            demo.signal(signal.SIGHUP)
+            demo.wait_for_line("certificate not reloaded")
+            assert served_certificate(demo) == certificate_in(other)
+            assert session.noop()[0] == "OK"
