@@ -1,0 +1,217 @@
+"""The SMTP doors: mail from strangers for our people ("smtp"), mail from our people ("submission").
+
+Owns the mail transaction: MAIL, RCPT, DATA and what follows the dot, each in the order state (the
+core has judged it), permission, port, reply. The session around it is in ``smtp_session``, the
+envelope in ``smtp_transaction``, the trace fields in ``smtp_trace``.
+
+Invariants: 250 after the dot only when the store has promised (SECURITY D1); whatever that reply
+is, the transaction is over (S4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from gateway.core.address import path
+from gateway.core.errors import GatewayError
+from gateway.core.ports.body import IncomingBody
+from gateway.core.ports.clock import WallClock
+from gateway.core.ports.routing import Router
+from gateway.core.ports.store import Intake
+from gateway.edge.connection import Door
+from gateway.edge.smtp_errors import reply_for
+from gateway.edge.smtp_session import SESSION_ANSWERS, SmtpSession
+from gateway.edge.smtp_trace import protocol_name, received
+from gateway.edge.smtp_transaction import Transaction
+from gateway.wire import smtp_replies as replies
+from gateway.wire.smtp_commands import Data, Mail, Rcpt, Verb
+from gateway.wire.smtp_limits import SmtpLimits
+from gateway.wire.smtp_replies import Reply
+from gateway.wire.smtp_server import ContentEnded
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServices:
+    """The ports that both doors need."""
+
+    intake: Intake
+    router: Router
+    portal: Portal
+    wall_clock: WallClock
+    new_id: Callable[[], str]
+    limits: SmtpLimits = field(default_factory=SmtpLimits)
+
+
+class SmtpFactory(Factory):
+    """Makes the connections of one listener; ``door.protocol`` is ``smtp`` or ``submission``."""
+
+    noisy = False
+
+    def __init__(self, door: Door, services: SmtpServices) -> None:
+        assert door.protocol in ("smtp", "submission")
+        self.door = door
+        self.services = services
+
+    def buildProtocol(self, addr: IAddress | None) -> SmtpConnection:
+        return SmtpConnection(self.door, self.services)
+
+
+class SmtpConnection(SmtpSession):
+    """One client, with its mail transaction."""
+
+    log: ClassVar[Logger] = Logger()
+
+    def __init__(self, door: Door, services: SmtpServices) -> None:
+        super().__init__(door, services.portal, services.limits)
+        self._services = services
+        self._transaction: Transaction | None = None
+        self._body: IncomingBody | None = None
+
+    def _reset(self) -> None:
+        self._transaction = None
+        body, self._body = self._body, None
+        if body is not None:
+            body.discard()
+
+    def _mail(self, command: Mail) -> None:
+        objection: Reply | None = None
+        if not self._faces_strangers:
+            if self._login.account is None:
+                objection = replies.LOGIN_FIRST
+            else:
+                objection = self._login.objection_to_sender(command.sender)
+        if objection is None and command.size_octets > self._limits.size_octets:
+            objection = replies.TOO_BIG
+        if objection is not None:
+            self._start(self._refuse(objection))
+            return
+        self._transaction = Transaction(command.sender, command.eight_bit)
+        self._core.succeeded(Verb.MAIL)
+        self.send(replies.SENDER_OK.octets)
+
+    def _rcpt(self, command: Rcpt) -> None:
+        self._start(self._add_recipient(command))
+
+    async def _add_recipient(self, command: Rcpt) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        if transaction.accepted >= self._limits.recipients:
+            await self._refuse(replies.TOO_MANY_RECIPIENTS)
+            return
+        try:
+            route = await self._services.router.route(
+                command.recipient, may_relay=self._login.account is not None
+            )
+        except GatewayError as error:
+            reply = reply_for(error)
+            self._core.recipient_refused()
+            self.log.info(
+                "{id} {peer} refused {recipient} from {sender}: {code} {error}",
+                id=self.connection_id,
+                peer=self.peer_ip,
+                recipient=path(command.recipient),
+                sender=path(transaction.sender),
+                code=reply.code,
+                error=ascii(str(error)),
+            )
+            await self._refuse(reply)
+            return
+        transaction.add(command.recipient, route)
+        self._core.succeeded(Verb.RCPT)
+        self.send(replies.RECIPIENT_OK.octets)
+
+    def _data(self, _: Data) -> None:
+        if self._faces_strangers and self._core.buffered:
+            # Sent without waiting for 354: RFC 2920 section 3.1 makes DATA the last of a group.
+            self._close_on("pipelined behind DATA", replies.TALKED_TOO_EARLY)
+            return
+        try:
+            body = self._services.intake.open_body()
+        except GatewayError as error:
+            self._core.data_refused()
+            if self._core.buffered:
+                self._close_on("no room for a body, and content sent early", reply_for(error))
+            else:
+                self._start(self._refuse(reply_for(error)))
+            return
+        self._body = body
+        self._content_since = self.door.timers.seconds()
+        self._core.start_content(body.write)
+        self.send(replies.START_CONTENT.octets)
+
+    def _content_ended(self, event: ContentEnded) -> None:
+        self._start(self._finish(event.refusal))
+
+    async def _finish(self, refusal: Reply | None) -> None:
+        """The dot came: hand the message to the store and answer."""
+        transaction, body = self._transaction, self._body
+        assert transaction is not None and body is not None
+        if refusal is not None:
+            self._reset()
+            await self._refuse(refusal)
+            return
+        # From here on the store owns the body: a connection lost now must not discard it.
+        self._transaction = self._body = None
+        ingest_id, now = self._services.new_id(), self._services.wall_clock()
+        size_octets = body.size_octets
+        message = transaction.message(
+            ingest_id=ingest_id,
+            trace_header=received(
+                host=self._host,
+                peer_ip=self.peer_ip,
+                hostname=self.door.hostname,
+                protocol=protocol_name(
+                    esmtp=self._core.esmtp, tls=self.is_tls, authenticated=bool(self.login)
+                ),
+                ingest_id=ingest_id,
+                recipient=transaction.only_recipient,
+                at=now,
+            ),
+            body=body,
+            received_at=int(now),
+        )
+        try:
+            await self._services.intake.accept(message)
+        except CancelledError:
+            raise  # the client is gone; the store ends what it has begun
+        except Exception as error:
+            body.discard()
+            if not isinstance(error, GatewayError):
+                raise
+            self.log.error(
+                "{id} message {ingest} not accepted: {error}",
+                id=self.connection_id,
+                ingest=ingest_id,
+                error=ascii(str(error)),
+            )
+            await self._refuse(reply_for(error))
+            return
+        self._errors = self._idle_commands = 0
+        self.send(replies.accepted(ingest_id).octets)
+        self.log.info(
+            "{id} {peer} accepted {ingest} from {sender}: {size} octets,"
+            " {local} local, {remote} remote",
+            id=self.connection_id,
+            peer=self.peer_ip,
+            ingest=ingest_id,
+            sender=path(transaction.sender),
+            local=len(message.local),
+            remote=len(message.remote),
+            size=size_octets,
+        )
+
+    answers = {
+        **SESSION_ANSWERS,
+        Mail: _mail,
+        Rcpt: _rcpt,
+        Data: _data,
+        ContentEnded: _content_ended,
+    }

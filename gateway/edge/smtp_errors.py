@@ -1,0 +1,66 @@
+"""The one map from the core's errors, and from failed SASL exchanges, to SMTP replies.
+
+Owns which code an error gets (DESIGN section 9). Directory trouble is always temporary and never
+looks like an unknown person or a wrong password (SECURITY A5, S36).
+"""
+
+from __future__ import annotations
+
+from gateway.auth.sasl import SaslCancelled, SaslError, SaslUnknownMechanism
+from gateway.core.errors import (
+    DirectoryUnavailable,
+    GatewayError,
+    MessageTooBig,
+    RelayDenied,
+    StoreFull,
+    UnknownRecipient,
+    WrongCredentials,
+)
+from gateway.wire.smtp_replies import (
+    LOGIN_CANCELLED,
+    LOGIN_MALFORMED,
+    TOO_BIG,
+    UNKNOWN_MECHANISM,
+    WRONG_CREDENTIALS,
+    Reply,
+)
+
+
+def reply_for(error: GatewayError) -> Reply:
+    """The reply to a command that failed with this error."""
+    match error:
+        case UnknownRecipient():
+            return Reply(550, "5.1.1", error.safe_text)
+        case RelayDenied():
+            return Reply(554, "5.7.1", error.safe_text)
+        case DirectoryUnavailable():
+            return Reply(451, "4.4.3", error.safe_text)
+        case StoreFull():
+            return Reply(452, "4.3.1", error.safe_text)
+        case MessageTooBig():
+            return TOO_BIG
+    if error.temporary:
+        return Reply(451, "4.3.0", error.safe_text)
+    return Reply(554, "5.0.0", error.safe_text)
+
+
+def login_reply_for(error: GatewayError) -> Reply:
+    """The reply to an AUTH that failed with this error (RFC 4954 section 6)."""
+    if isinstance(error, WrongCredentials):
+        return WRONG_CREDENTIALS
+    return Reply(454, "4.7.0", error.safe_text)
+
+
+def sasl_reply_for(error: SaslError) -> Reply:
+    """The reply to a SASL exchange that ended without an offer (RFC 4954 section 4)."""
+    match error:
+        case SaslCancelled():
+            return LOGIN_CANCELLED
+        case SaslUnknownMechanism():
+            return UNKNOWN_MECHANISM
+    return LOGIN_MALFORMED
+
+
+def unexpected(reference: str) -> Reply:
+    """For a fault of ours; the reference finds the traceback in the log."""
+    return Reply(451, "4.3.0", f"Internal error, try again later (reference {reference})")

@@ -1,0 +1,128 @@
+"""Who has logged in on a submission connection, and whether they may now, and as whom they send.
+
+Owns the SASL exchange in progress, the count of failures and the one logout that each login is
+owed. Never sends: the door turns results and errors into replies. Never keeps a password.
+"""
+
+from __future__ import annotations
+
+from twisted.cred.portal import Portal
+
+from gateway.auth.credentials import ISubmission
+from gateway.auth.login import LoggedIn, log_in
+from gateway.auth.sasl import MECHANISMS, Exchange, PasswordOffer, SaslError, Step, exchange
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import WrongCredentials
+from gateway.edge.connection import Door
+from gateway.policy.connections import is_loopback
+from gateway.wire.smtp_commands import Auth
+from gateway.wire.smtp_replies import (
+    LOGGED_IN_ALREADY,
+    NOT_IMPLEMENTED,
+    TLS_FIRST,
+    Reply,
+    sender_not_allowed,
+)
+
+
+class SmtpLogin:
+    """The login of one connection."""
+
+    def __init__(self, door: Door, portal: Portal) -> None:
+        self._door = door
+        self._portal = portal
+        self._exchange: Exchange | None = None
+        self._logged_in: LoggedIn | None = None
+        self._addresses: frozenset[str] = frozenset()
+        self.failures = 0
+
+    @property
+    def account(self) -> Account | None:
+        """The person, once logged in."""
+        if self._logged_in is None:
+            return None
+        account: Account = self._logged_in.avatar.account
+        return account
+
+    # -- may they
+
+    def mechanisms(self, *, is_tls: bool, peer_ip: str) -> tuple[str, ...]:
+        """What EHLO shows: nothing where a password could be overheard (SECURITY A1)."""
+        return () if self.objection(is_tls=is_tls, peer_ip=peer_ip) is not None else MECHANISMS
+
+    def objection(self, *, is_tls: bool, peer_ip: str) -> Reply | None:
+        """Why AUTH is not possible now."""
+        if self._door.protocol != "submission":
+            return NOT_IMPLEMENTED
+        if self._logged_in is not None:
+            return LOGGED_IN_ALREADY  # RFC 4954 section 4
+        clear_text_is_safe = self._door.clear_text_login and is_loopback(peer_ip)
+        if not is_tls and not clear_text_is_safe:
+            return TLS_FIRST
+        return None
+
+    def objection_to_sender(self, sender: Address | None) -> Reply | None:
+        """RFC 6409 section 6.1: people send as themselves, or with the null reverse-path (S32)."""
+        account = self.account
+        assert account is not None
+        if sender is None or sender.key in self._addresses:
+            return None
+        return sender_not_allowed(account.login)
+
+    # -- the exchange
+
+    def start(self, command: Auth) -> Step:
+        """Begin an exchange. Raises: SaslError."""
+        self._exchange = exchange(command.mechanism)
+        return self._continue(self._exchange.start(command.initial))
+
+    def respond(self, line: bytes) -> Step:
+        """Go on with the exchange. Raises: SaslError."""
+        assert self._exchange is not None
+        try:
+            return self._continue(self._exchange.respond(line))
+        except SaslError:
+            self._exchange = None
+            raise
+
+    def _continue(self, step: Step) -> Step:
+        if isinstance(step, PasswordOffer):
+            self._exchange = None
+        return step
+
+    async def finish(self, offer: PasswordOffer, *, is_tls: bool, peer_ip: str) -> Account:
+        """Check the offer.
+
+        Raises:
+            WrongCredentials: counted as a failure.
+            DirectoryUnavailable, StoreUnavailable: no verdict.
+        """
+        try:
+            logged_in = await log_in(
+                self._portal,
+                offer,
+                ISubmission,
+                protocol=self._door.protocol,
+                peer_ip=peer_ip,
+                over_tls=is_tls,
+            )
+        except WrongCredentials:
+            self.failures += 1
+            raise
+        self._logged_in = logged_in
+        account: Account = logged_in.avatar.account
+        self._addresses = frozenset(address.casefold() for address in account.addresses)
+        return account
+
+    def drop_exchange(self) -> None:
+        """The exchange cannot go on, its line was too long."""
+        self._exchange = None
+
+    def forget(self) -> None:
+        """Log out, drop an exchange in progress."""
+        self._exchange = None
+        self._addresses = frozenset()
+        logged_in, self._logged_in = self._logged_in, None
+        if logged_in is not None:
+            logged_in.logout()

@@ -1,0 +1,79 @@
+"""The trace fields put before a message that was received by SMTP: Return-Path and Received.
+
+Owns their form (RFC 5321 section 4.4). Everything the client chose is made harmless first: the HELO
+name cannot end a line, open a comment or forge a clause (SECURITY S9).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache
+
+from gateway.core.address import Address, path
+from gateway.policy.connections import parse_ip
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+_NOT_IN_HOST_NAMES = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+MAX_HOST_LENGTH = 255
+
+
+def return_path(sender: Address | None) -> bytes:
+    """For local copies only (section 4.4: added at final delivery)."""
+    return f"Return-Path: {path(sender)}\r\n".encode()
+
+
+def protocol_name(*, esmtp: bool, tls: bool, authenticated: bool) -> str:
+    """The ``with`` clause (RFC 3848); plain SMTP has no variants."""
+    if not esmtp:
+        return "SMTP"
+    return "ESMTP" + ("S" if tls else "") + ("A" if authenticated else "")
+
+
+def received(
+    *,
+    host: str,
+    peer_ip: str,
+    hostname: str,
+    protocol: str,
+    ingest_id: str,
+    recipient: Address | None,
+    at: float,
+) -> bytes:
+    """The Received field.
+
+    Args:
+        host: as claimed by the client in EHLO.
+        peer_ip: as the connection has it.
+        hostname: ours.
+        protocol: from ``protocol_name``.
+        recipient: None unless there was just one: a copy must not show the others (section 7.2).
+        at: Unix time.
+    """
+    claimed = _NOT_IN_HOST_NAMES.sub("?", host[:MAX_HOST_LENGTH]) or "unknown"
+    for_clause = f"\r\n\tfor {path(recipient)}" if recipient is not None else ""
+    return (
+        f"Received: from {claimed} ({address_literal(peer_ip)})\r\n"
+        f"\tby {hostname} with {protocol} id {ingest_id}{for_clause};\r\n"
+        f"\t{date_time(at)}\r\n"
+    ).encode()
+
+
+@lru_cache(maxsize=1024)  # the same few peers send message after message
+def address_literal(peer_ip: str) -> str:
+    """The peer as section 4.1.3 writes it."""
+    address = parse_ip(peer_ip)
+    if address is None:
+        return "local"
+    return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
+
+
+def date_time(at: float) -> str:
+    """RFC 5322 section 3.3, in UTC; written out, as strftime would follow the locale."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)
+    return (
+        f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} "
+        f"{hour:02}:{minute:02}:{second:02} +0000"
+    )

@@ -1,0 +1,81 @@
+"""How many connections may be open: in all, and from one network address.
+
+Owns the counts and the verdict with its reason; the doors' registry asks once per connection. In
+memory only: a restart closes every connection anyway. An IPv6 address counts with its /64, as one
+customer holds at least that many (RFC 6177), and an IPv4-mapped one as the IPv4 address it is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parse_ip(text: str) -> IpAddress | None:
+    """The address, unmapped; None for what is none, such as a Unix socket's name."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def is_loopback(text: str) -> bool:
+    """Whether the peer is this machine: 127.0.0.0/8 or ::1."""
+    address = parse_ip(text)
+    return address is not None and address.is_loopback
+
+
+def counting_key(text: str) -> str:
+    """Who is counted together: one IPv4 address, one IPv6 /64."""
+    address = parse_ip(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(address), 64), strict=False))
+    return str(address) if address is not None else text
+
+
+class ConnectionLimits:
+    """Counts connections.
+
+    Args:
+        total: open at the same time, from anywhere.
+        per_address: open at the same time from one address (IPv6 /64); loopback is bounded by
+            ``total`` alone, as proxies, webmail and tests come from there.
+    """
+
+    def __init__(self, total: int, per_address: int) -> None:
+        self.total = total
+        self.per_address = per_address
+        self._open = 0
+        self._by_key: dict[str, int] = {}
+
+    @property
+    def open_connections(self) -> int:
+        return self._open
+
+    def admit(self, ip: str) -> str:
+        """Count a connection in; returns why it is refused (and then is not counted), or ''."""
+        if self._open >= self.total:
+            return "too many connections"
+        key = counting_key(ip)
+        count = self._by_key.get(key, 0)
+        if count >= self.per_address and not is_loopback(ip):
+            return "too many connections from your address"
+        self._open += 1
+        self._by_key[key] = count + 1
+        return ""
+
+    def release(self, ip: str) -> None:
+        """Count out a connection that was admitted."""
+        key = counting_key(ip)
+        count = self._by_key.get(key, 0)
+        assert count > 0, "released more often than admitted"
+        self._open -= 1
+        # Keys go with their last connection, so the table is never larger than ``total``.
+        if count > 1:
+            self._by_key[key] = count - 1
+        else:
+            del self._by_key[key]

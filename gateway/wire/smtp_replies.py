@@ -1,0 +1,130 @@
+"""Every reply the SMTP doors give, by name, with its enhanced status code.
+
+Owns the form of a reply (RFC 5321 section 4.2) and the fixed texts; which error leads to which
+reply is decided in ``edge.smtp_errors``. A reply never repeats what the client sent (SECURITY S20).
+
+Invariant: the class of the enhanced code follows the reply code (RFC 3463 section 2), checked when
+a reply is made. The octets are made once, so that sending costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MAX_TEXT = 400  # a reply line holds at most 512 octets with its CRLF (RFC 5321 section 4.5.3.1.5)
+
+_UNPRINTABLE = re.compile(r"[^ -~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One single-line reply.
+
+    Args:
+        code: reply code, 2xx to 5xx.
+        status: enhanced status code (RFC 2034), empty for greetings and 3xx replies.
+        text: printable ASCII; anything else is replaced, what is too long is cut.
+    """
+
+    code: int
+    status: str
+    text: str
+    octets: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        assert not self.status or int(self.status[0]) == self.code // 100
+        text = _UNPRINTABLE.sub("?", self.text[:MAX_TEXT])
+        words = f"{self.code} {self.status} {text}" if self.status else f"{self.code} {text}"
+        object.__setattr__(self, "octets", words.encode("ascii") + b"\r\n")
+
+
+# -- success and go-ahead
+
+OK = Reply(250, "2.0.0", "OK")
+SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
+START_CONTENT = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
+GOODBYE = Reply(221, "2.0.0", "Goodbye")
+READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
+LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
+HELP = Reply(
+    214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH; RFC 5321"
+)
+# RFC 5321 section 3.5.3: 252 says neither that the address is good nor that it is not.
+CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, send mail and see")
+
+
+def accepted(ingest_id: str) -> Reply:
+    """The promise after the dot, with the id under which the message can be traced."""
+    return Reply(250, "2.0.0", f"Accepted as {ingest_id}")
+
+
+# -- syntax
+
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognised")
+BAD_OCTETS = Reply(500, "5.5.2", "Commands end in <CR><LF> and hold no other control characters")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+AUTH_LINE_TOO_LONG = Reply(500, "5.5.6", "Authentication line too long")  # RFC 4954 section 4
+BAD_ARGUMENTS = Reply(501, "5.5.4", "Syntax error in arguments")
+BAD_HELO = Reply(501, "5.5.4", "Give your host name or address literal")
+BAD_MAIL = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
+BAD_RCPT = Reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
+NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "Addresses outside ASCII are not supported here")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
+NOT_SMTP = Reply(500, "5.5.2", "This is a mail server; closing")
+
+
+def bad_sender(reason: str) -> Reply:
+    return Reply(501, "5.1.7", f"Bad sender: {reason}")
+
+
+def bad_recipient(reason: str) -> Reply:
+    return Reply(501, "5.1.3", f"Bad recipient: {reason}")
+
+
+# -- order
+
+SEND_HELO_FIRST = Reply(503, "5.5.1", "Send EHLO or HELO first")
+SEND_EHLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
+NESTED_MAIL = Reply(503, "5.5.1", "A mail transaction is open already")
+MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
+NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+NOT_IN_TRANSACTION = Reply(503, "5.5.1", "Not during a mail transaction")
+TALKED_TOO_EARLY = Reply(554, "5.5.0", "You must wait for our reply")
+
+# -- TLS and login
+
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is active already")
+LOGGED_IN_ALREADY = Reply(503, "5.5.1", "You are logged in already")
+TLS_FIRST = Reply(538, "5.7.11", "Encryption required, send STARTTLS first")
+LOGIN_FIRST = Reply(530, "5.7.0", "Authentication required")
+WRONG_CREDENTIALS = Reply(535, "5.7.8", "Authentication failed")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Authentication mechanism not supported")
+LOGIN_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
+LOGIN_MALFORMED = Reply(501, "5.5.2", "Authentication data is not valid base64")
+
+# -- policy and limits
+
+TOO_BIG = Reply(552, "5.3.4", "The message is larger than allowed here")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others afterwards")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
+TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without mail, closing")
+TOO_MANY_LOGINS = Reply(421, "4.7.0", "Too many failed logins, closing")
+IDLE_TOO_LONG = Reply(421, "4.4.2", "Timeout, closing")
+TOO_SLOW = Reply(421, "4.4.2", "The message arrives too slowly, closing")
+SHUTTING_DOWN = Reply(421, "4.3.2", "The service is shutting down, try again later")
+TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many Received fields, this is a mail loop")
+HEADER_TOO_BIG = Reply(554, "5.6.0", "The message header is larger than allowed here")
+BARE_NEWLINES = Reply(550, "5.5.2", "The message holds a <CR> or <LF> that is not a <CR><LF>")
+
+
+def too_many_connections(reason: str) -> Reply:
+    return Reply(421, "4.7.0", f"{reason}, try again later")
+
+
+def sender_not_allowed(login: str) -> Reply:
+    """RFC 6409 section 6.1: the rule is named, so that people can mend their settings."""
+    return Reply(553, "5.7.1", f"MAIL FROM must be an address of the person logged in ({login})")
