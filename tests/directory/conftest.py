@@ -1,0 +1,24 @@
+"""The real server is started once for all modules that need it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.directory.contract import PEOPLE
+from tests.support.pump import Pump
+from tests.support.slapd import Slapd
+
+
+@pytest.fixture
+def pump() -> Pump:
+    return Pump()
+
+
+@pytest.fixture(scope="session")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
+    server = Slapd(tmp_path_factory.mktemp("slapd"), PEOPLE)
+    server.start()
+    yield server
+    server.stop()

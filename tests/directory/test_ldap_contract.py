@@ -1,0 +1,31 @@
+"""The directory contract on a real OpenLDAP server, over every kind of connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.directory.ldap import LdapDirectory
+from gateway.directory.ldap_settings import LdapSettings
+from tests.directory.contract import *  # noqa: F403
+from tests.directory.contract import Place
+from tests.support.pump import Pump
+from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
+
+
+@pytest.fixture(params=["ldaps", "starttls"])
+def place(request: pytest.FixtureRequest, slapd: Slapd, pump: Pump) -> Iterator[Place]:
+    settings = LdapSettings(
+        uris=(slapd.tls_uri if request.param == "ldaps" else slapd.uri,),
+        base_dn=SUFFIX,
+        bind_dn=READER_DN,
+        bind_password=READER_PASSWORD,
+        ca_file=slapd.ca_file,
+        start_tls=request.param == "starttls",
+        threads=4,
+    )
+    directory = LdapDirectory(settings, call_from_thread=pump.call_from_thread, timers=Clock())
+    yield Place(directory, pump)
+    pump.wait(directory.close())
