@@ -7,40 +7,225 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
+from twisted.names.client import createResolver
 
 from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
+from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
-from gateway.core.settings.model import ListenSettings, Settings
+from gateway.core.settings.checks import split_host_port
+from gateway.core.settings.model import DirectorySettings, ListenSettings, Settings
+from gateway.core.settings.paths import store_dir
+from gateway.delivery.mx import MxLookup
+from gateway.delivery.next_hop import NextHop, parse_next_hop
+from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
+from gateway.delivery.tls import ClientTls
+from gateway.directory.filters import FilterSyntax, parse
+from gateway.directory.ldap import LdapDirectory
+from gateway.directory.ldap_settings import LdapSettings
+from gateway.directory.ldif import LdifDirectory
+from gateway.directory.schema import PRESETS, Schema
 from gateway.edge.connection import Door
 from gateway.edge.http.health import health_site
-from gateway.edge.imap.door import ImapFactory, ImapServices
-from gateway.edge.imap.limits import ImapLimits
+from gateway.edge.imap.door import ImapFactory
+from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.pop3 import Pop3Factory, Pop3Services
 from gateway.edge.sessions import Sessions
 from gateway.edge.smtp import SmtpFactory, SmtpServices
-from gateway.edge.smtp_limits import SmtpLimits
 from gateway.policy.connections import ConnectionLimits
 from gateway.queue.runner import QueueRunner
+from gateway.queue.schedule import Schedule
 from gateway.routing.domains import Domain, DomainRouter
 from gateway.store.store import Store
-from gateway.wire.pop3 import Pop3Limits
+from gateway.wire.smtp_limits import SmtpLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a running gateway consists of, besides its sockets."""
 
+    settings: Settings
     store: Store
     directory: Directory
     portal: Portal
     router: DomainRouter
     sessions: Sessions
     queue: QueueRunner
+
+
+def build(settings: Settings, reactor: Any) -> Parts:
+    """Everything but the doors.
+
+    Raises:
+        SettingsError: a file named in the settings cannot be used.
+        StoreUnavailable, SchemaTooNew: the store cannot be opened.
+    """
+    delivery_parts = _outbound_trust(settings)
+    directory = _directory(settings.directory, reactor)
+    store = Store.open(
+        store_dir(Path(settings.state_dir)),
+        call_from_thread=reactor.callFromThread,
+        wall_clock=time.time,
+    )
+    # Any: mypy does not see what zope's @implementer declares.
+    realm: Any = MailRealm(store)
+    checker: Any = DirectoryChecker(directory)
+    portal = Portal(realm, [checker])
+    router = DomainRouter(_domains(settings), directory, postmaster=settings.postmaster)
+    limits = settings.limits
+    sessions = Sessions(ConnectionLimits(limits.connections, limits.connections_per_address))
+    smart_host, tls = delivery_parts
+    delivery = RemoteDelivery(
+        settings.hostname,
+        source=store,
+        mx=MxLookup(_resolver(settings), Random(), own_names=(settings.hostname,)),
+        endpoints=tcp_endpoints(reactor),
+        tls=tls,
+        timers=reactor,
+        smart_host=smart_host,
+        smart_host_password=settings.outbound.smart_host_password.get_secret_value().encode(),
+    )
+    queue = QueueRunner(
+        store,
+        delivery,
+        router,
+        hostname=settings.hostname,
+        timers=reactor,
+        wall_clock=time.time,
+        random=Random(),
+        schedule=Schedule(settings.outbound.retry_after_s, settings.outbound.lifetime_s),
+    )
+    return Parts(settings, store, directory, portal, router, sessions, queue)
+
+
+def new_id() -> str:
+    """An id for a message: never repeats, sorts by time, fits into a reply."""
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
+
+
+def _domains(settings: Settings) -> dict[str, Domain]:
+    domains: dict[str, Domain] = {}
+    for name, section in settings.domains.items():
+        domain = Domain(name, section.relay or "")
+        domains[name] = domain
+        domains.update(dict.fromkeys(section.aliases, domain))
+    return domains
+
+
+def _directory(settings: DirectorySettings, reactor: Any) -> Directory:
+    schema = _schema(settings)
+    if settings.kind == "ldif":
+        return LdifDirectory(
+            Path(settings.path), call_from_thread=reactor.callFromThread, schema=schema
+        )
+    return LdapDirectory(
+        LdapSettings(
+            uris=settings.uri,
+            base_dn=settings.base_dn,
+            bind_dn=settings.bind_dn,
+            bind_password=settings.bind_password.get_secret_value(),
+            ca_file=Path(settings.ca_file) if settings.ca_file else None,
+            start_tls=settings.start_tls,
+            allow_clear_text=settings.allow_clear_text,
+            schema=schema,
+            operation_timeout_s=settings.timeout_s,
+        ),
+        call_from_thread=reactor.callFromThread,
+        timers=reactor,
+    )
+
+
+def _schema(settings: DirectorySettings) -> Schema:
+    """The preset's row with the fields that the settings replace."""
+    changes: dict[str, Any] = {}
+    try:
+        for name in ("login_attributes", "address_attributes", "id_attribute"):
+            if getattr(settings, name):
+                changes[name] = getattr(settings, name)
+        if settings.person_filter:
+            changes["person"] = parse(settings.person_filter)
+        return replace(PRESETS[settings.preset], **changes)
+    except FilterSyntax as error:
+        found = ", ".join(f"{name} {getattr(settings, name, '')!r}" for name in changes)
+        found = found or repr(settings.person_filter)
+        problem = SettingsProblem("configuration", "directory", found, f"{error}")
+        raise SettingsError([problem]) from None
+
+
+def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:
+    outbound = settings.outbound
+    smart_host = parse_next_hop(outbound.smart_host) if outbound.smart_host else None
+    if not outbound.ca_file:
+        return smart_host, ClientTls()
+    try:
+        blocks = Path(outbound.ca_file).read_text("ascii").split("-----END CERTIFICATE-----")[:-1]
+        end = "-----END CERTIFICATE-----\n"
+        authorities = [Certificate.loadPEM(f"{block}{end}".encode()) for block in blocks]
+        if not authorities:
+            raise ValueError("no certificate in it")
+    except (OSError, ValueError) as error:
+        problem = SettingsProblem(
+            outbound.ca_file, "outbound.ca_file", str(error), "a file of PEM certificates"
+        )
+        raise SettingsError([problem]) from None
+    return smart_host, ClientTls(trustRootFromCertificates(authorities))
+
+
+def _resolver(settings: Settings) -> Any:
+    servers = [split_host_port(address) for address in settings.outbound.resolvers]
+    return createResolver(servers=servers or None)
+
+
+def door_factory(
+    parts: Parts,
+    listen: ListenSettings,
+    reactor: Any,
+    *,
+    tls: IOpenSSLServerConnectionCreator | None,
+    clear_text_login: bool,
+    ready: Callable[[], bool],
+) -> IProtocolFactory:
+    """What answers on one listener."""
+    settings = parts.settings
+    if listen.protocol == "http":
+        site: IProtocolFactory = health_site(ready)
+        return site
+    door = Door(
+        protocol=listen.protocol,
+        hostname=settings.hostname,
+        timers=reactor,
+        sessions=parts.sessions,
+        tls=tls if listen.tls != "none" else None,
+        implicit_tls=listen.tls == "implicit",
+        clear_text_login=clear_text_login,
+    )
+    message_octets = settings.limits.message_octets
+    factory: Any
+    if listen.protocol == "pop3":
+        factory = Pop3Factory(door, Pop3Services(parts.portal))
+    elif listen.protocol == "imap":
+        limits = ImapLimits(message_octets=message_octets)
+        factory = ImapFactory(door, ImapServices(parts.portal, parts.store, time.time, limits))
+    else:
+        smtp_limits = SmtpLimits(
+            size_octets=message_octets,
+            discard_octets=message_octets,
+            recipients=settings.limits.recipients,
+            # People's own programs end lines as their system does; other servers may not (S2).
+            bare_newlines="normalise" if listen.protocol == "submission" else "reject",
+        )
+        services = SmtpServices(
+            parts.store, parts.router, parts.portal, time.time, new_id, smtp_limits
+        )
+        factory = SmtpFactory(door, services)
+    result: IProtocolFactory = factory
+    return result

@@ -69,7 +69,8 @@ Two people can log in:
 
 Try it from another terminal: Alice writes to Bob, who reads it over IMAP and over POP3.
 
-  printf 'From: alice@example.test\\r\\nTo: bob@example.test\\r\\nSubject: Hello\\r\\n\\r\\nHi Bob!\\r\\n' | \
+  printf 'From: alice@example.test\\r\\nTo: bob@example.test\\r\\n'\
+'Subject: Hello\\r\\n\\r\\nHi Bob!\\r\\n' | \
 curl -sS smtp://127.0.0.1:{submission} -u alice@example.test:wonderland \
 --mail-from alice@example.test --mail-rcpt bob@example.test -T -
   curl -sS 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1' -u bob@example.test:builder
@@ -119,8 +120,8 @@ def welcome(settings: Settings, folder: Path) -> str:
     """What to try, with the ports in force."""
     ports: dict[tuple[str, str], list[str]] = {}
     for listen in settings.listen:
-        port = listen.address.rpartition(":")[2]
-        ports.setdefault((listen.protocol, listen.tls), []).append(port)
+        number = listen.address.rpartition(":")[2]
+        ports.setdefault((listen.protocol, listen.tls), []).append(number)
 
     def port(protocol: str, tls: str, index: int = 0) -> str:
         found = ports.get((protocol, tls), [])

@@ -18,7 +18,7 @@ from gateway.core.errors import SettingsError
 from gateway.core.settings.load import DEFAULT_PATH, Loaded, load_from
 
 
-class Options(usage.Options):  # type: ignore[misc]  # twisted.python.usage has no annotations
+class Options(usage.Options):
     """``--config FILE`` or ``--demo DIR [--port-base N]``."""
 
     synopsis = "[--config FILE | --demo DIR [--port-base N]]"

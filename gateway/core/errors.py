@@ -143,6 +143,16 @@ class MessageTooBig(GatewayError):
     default_text = "the message is larger than allowed here"
 
 
+# --- control socket ------------------------------------------------------------------------------
+
+
+class ControlSocketRefused(GatewayError):
+    """The control socket cannot be had: another gateway answers there, or something is in the way."""
+
+    temporary = False
+    default_text = "the control socket cannot be used"
+
+
 # --- settings ------------------------------------------------------------------------------------
 
 

@@ -10,8 +10,8 @@ import os
 import socket
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
-    IListeningPort,
     IOpenSSLServerConnectionCreator,
     IProtocolFactory,
 )
@@ -29,12 +29,18 @@ class CannotListen(GatewayError):
     temporary = False
 
 
+class Listening(Protocol):
+    """A port that accepts connections, as Twisted's IListeningPort."""
+
+    def stopListening(self) -> Deferred[None] | None: ...
+
+
 class StreamReactor(Protocol):
     """The one thing needed of a reactor here (IReactorSocket)."""
 
     def adoptStreamPort(
         self, fileDescriptor: int, addressFamily: int, factory: Any
-    ) -> IListeningPort: ...
+    ) -> Listening: ...
 
 
 def bind(address: str) -> socket.socket:
@@ -70,7 +76,7 @@ def serve(
     bound: socket.socket,
     factory: IProtocolFactory,
     implicit_tls: IOpenSSLServerConnectionCreator | None,
-) -> IListeningPort:
+) -> Listening:
     """Accept connections on a bound socket (which is used up)."""
     wrapped: Any = factory
     if implicit_tls is not None:

@@ -45,14 +45,14 @@ class DomainSettings(Section):
 
 class DirectorySettings(Section):
     kind: Literal["ldap", "ldif"] = Field(description="where the people are")
-    path: str = Field("", description="kind = ldif: the LDIF file; re-read when it changes")
+    path: str = Field("", description="with kind ldif: the LDIF file; re-read when it changes")
     preset: Literal["openldap", "custom"] = Field(
         "openldap", description="attribute map and filters that fit the directory server"
     )
     uri: Annotated[tuple[LdapUri, ...], BeforeValidator(_one_or_many), Field(strict=False)] = Field(
-        (), description="kind = ldap: servers, tried in this order"
+        (), description="with kind ldap: servers, tried in this order"
     )
-    base_dn: DnText = Field("", description="kind = ldap: people are searched below this entry")
+    base_dn: DnText = Field("", description="with kind ldap: people are searched below this entry")
     bind_dn: DnText = Field("", description="service account that may search; empty: anonymous")
     bind_password: SecretStr = Field(SecretStr(""), description="its password")
     bind_password_file: str = Field("", description="a file that holds it")

@@ -1,0 +1,201 @@
+"""What ``twistd gateway`` runs: sockets bound first, everything else after privileges are dropped.
+
+Owns the order of starting and stopping, SIGHUP, and the exit statuses of failures at start. The
+objects themselves come from ``build``.
+
+Limits: one process; workers come with the store issue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gateway.app import demo
+from gateway.app.build import Parts, build, door_factory
+from gateway.app.certificates import ensure_self_signed
+from gateway.app.options import Options, refuse
+from gateway.core.errors import GatewayError, SettingsError
+from gateway.core.settings.model import Settings
+from gateway.core.settings.paths import control_socket
+from gateway.edge import listener
+from gateway.edge.http.control import ControlResource, listen_control
+from gateway.edge.tls import CertificateFiles, ServerContexts
+
+__all__ = ["Options", "makeService"]
+
+DRAIN_LIMIT_S = 20.0
+"""How long running sessions and deliveries may take to finish at stop; docker kills after 30."""
+
+READY_LINE = "gateway ready\n"
+
+
+def makeService(options: Options) -> GatewayService:
+    """twistd's entry point."""
+    from twisted.internet import reactor
+
+    folder = options["demo"]
+    return GatewayService(
+        options["loaded"].settings,
+        reactor,
+        demo_folder=Path(folder) if folder is not None else None,
+    )
+
+
+class GatewayService(Service):
+    """The whole gateway as one service."""
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any, *, demo_folder: Path | None) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._demo_folder = demo_folder
+        self._bound: list[socket.socket] = []
+        self._contexts: Any = None  # ServerContexts; mypy cannot see what zope declares of it
+        self._parts: Parts | None = None
+        self._ports: list[listener.Listening] = []
+        self._control: listener.Listening | None = None
+        self._started_at = time.monotonic()
+
+    # -- starting
+
+    def privilegedStartService(self) -> None:
+        """While still root: ports below 1024 and private keys."""
+        try:
+            if not self._settings.tls.self_signed:
+                self._load_certificate()
+            self._bound = [listener.bind(each.address) for each in self._settings.listen]
+        except SettingsError as error:
+            refuse("\n".join(map(str, error.problems)))
+        except GatewayError as error:
+            refuse(str(error), 1)
+
+    def _load_certificate(self) -> None:
+        if all(each.tls == "none" for each in self._settings.listen):
+            return
+        tls = self._settings.tls
+        if tls.self_signed:
+            names = (self._settings.hostname,)
+            files = ensure_self_signed(Path(self._settings.state_dir), names)
+        else:
+            files = CertificateFiles(Path(tls.certificate), Path(tls.key))
+        self._contexts = ServerContexts(files)
+
+    def startService(self) -> None:
+        """With the privileges we keep: store, directory, doors, queue."""
+        super().startService()
+        try:
+            Path(self._settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self._settings.tls.self_signed:
+                self._load_certificate()
+            parts = self._parts = build(self._settings, self._reactor)
+            self._control = listen_control(
+                self._reactor,
+                control_socket(Path(self._settings.state_dir)),
+                ControlResource(status=self.status),
+            )
+        except SettingsError as error:
+            refuse("\n".join(map(str, error.problems)))
+        except GatewayError as error:
+            refuse(str(error), 1)
+        except OSError as error:
+            refuse(f"{error.filename or self._settings.state_dir}: {error.strerror}", 1)
+        for listen, bound in zip(self._settings.listen, self._bound, strict=True):
+            factory = door_factory(
+                parts,
+                listen,
+                self._reactor,
+                tls=self._contexts,
+                clear_text_login=self._demo_folder is not None,
+                ready=lambda: bool(self.running),
+            )
+            implicit = self._contexts if listen.tls == "implicit" else None
+            self._ports.append(listener.serve(self._reactor, bound, factory, implicit))
+        parts.queue.start()
+        self._reactor.callWhenRunning(self._running)
+
+    def _running(self) -> None:
+        signal.signal(signal.SIGHUP, self._hangup)
+        text = READY_LINE
+        if self._demo_folder is not None:
+            text = f"{demo.welcome(self._settings, self._demo_folder)}\n{text}"
+        # twistd has turned sys.stdout into the log; this line is a contract and goes out as it is.
+        os.write(1, text.encode())
+
+    # -- running
+
+    def _hangup(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self.reload)
+
+    def reload(self) -> None:
+        """Take a new certificate; what is wrong with it is logged and the old one stays."""
+        if self._contexts is None:
+            return
+        try:
+            self._contexts.reload()
+        except SettingsError as error:
+            self.log.error("certificate not reloaded: {error}", error=str(error))
+        else:
+            self.log.info("certificate reloaded")
+
+    async def status(self) -> Mapping[str, object]:
+        """What ``gateway status`` shows."""
+        assert self._parts is not None
+        depth = await self._parts.store.depth()
+        oldest_s = None
+        if depth.oldest_created_at is not None:
+            oldest_s = max(0, int(time.time()) - depth.oldest_created_at)
+        return {
+            "version": metadata.version("mail-gateway"),
+            "pid": os.getpid(),
+            "uptime_s": int(time.monotonic() - self._started_at),
+            "listeners": [
+                {"protocol": each.protocol, "address": each.address, "tls": each.tls}
+                for each in self._settings.listen
+            ],
+            "sessions": dict(self._parts.sessions.count_by_protocol()),
+            "queue": {
+                "messages": depth.messages,
+                "recipients": depth.recipients,
+                "oldest_s": oldest_s,
+            },
+        }
+
+    # -- stopping
+
+    def stopService(self) -> Deferred[None]:
+        """Finish what is in flight within a bound, then close the store (SECURITY D11)."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        for port in (*self._ports, self._control):
+            if port is not None:
+                await _stopped(port)
+        parts = self._parts
+        if parts is None:
+            return
+        cut_off = await parts.sessions.drain(self._reactor, DRAIN_LIMIT_S)
+        if cut_off:
+            self.log.warn("{count} sessions did not finish in time", count=cut_off)
+        await parts.queue.stop()
+        await parts.directory.close()
+        await parts.store.close()
+        self.log.info("stopped")
+
+
+async def _stopped(port: listener.Listening) -> None:
+    stopping = port.stopListening()
+    if stopping is not None:
+        await stopping
