@@ -1,0 +1,399 @@
+"""The outbound queue at work: takes what is due, hands it out by destination, has it settled.
+
+Owns when the store is asked (after commits that queued mail, when the next recipient is due, and
+at least every IDLE seconds), how much is in flight, and stopping. Never sends, never decides a
+retry time, never writes a report.
+
+Limits: ``RunnerLimits``. A destination that is slow keeps at most ``per_destination`` attempts and
+a short line of waiting ones; more of its mail is put back for a while, so that it cannot fill the
+runner (SECURITY N6, D10). A recipient in flight is never taken twice, also when its lease ends:
+taking it again then merely renews the lease.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.core.errors import GatewayError
+from gateway.core.ids import QueueId
+from gateway.core.ports.clock import Timer, Timers, WallClock
+from gateway.core.ports.routing import Router
+from gateway.core.ports.store import QueueStore
+from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
+from gateway.queue.clock import QueueClock
+from gateway.queue.reports import ReportWriter
+from gateway.queue.schedule import Schedule
+from gateway.queue.settle import Settler
+
+RECHECK_S = 1.0
+
+
+class Delivery(Protocol):
+    """Makes attempts; kept by ``delivery.remote``."""
+
+    def destination(self, recipient: WaitingRecipient) -> str: ...
+
+    async def attempt(
+        self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
+    ) -> list[Outcome]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerLimits:
+    """Bounds with their reasons.
+
+    Args:
+        attempts: connections at once; each is a socket and a buffer of 64 KiB.
+        per_destination: connections to one; more looks like an attack to many receivers.
+        waiting_per_destination: attempts in line for one destination before mail is put back.
+        waiting_when_troubled: the same while the destination does not answer.
+        put_back_s: for how long mail is put back.
+        messages: leased at once.
+        recipients_per_attempt: RFC 5321 section 4.5.3.1.8: every server takes 100.
+        lease_s: after a crash mail waits so long at most; renewed while an attempt goes on.
+        idle_s: the store is asked at least this often.
+        drain_s: stopping waits so long for attempts before it breaks them off.
+    """
+
+    attempts: int = 50
+    per_destination: int = 10
+    waiting_per_destination: int = 200
+    waiting_when_troubled: int = 20
+    put_back_s: int = 120
+    messages: int = 1000
+    recipients_per_attempt: int = 100
+    lease_s: int = 900
+    idle_s: float = 60.0
+    drain_s: float = 20.0
+
+
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Recipients of one message that share an attempt."""
+
+    item: QueueItem
+    recipients: tuple[WaitingRecipient, ...]
+    destination: str
+
+
+class QueueRunner:
+    """Runs the queue of one store.
+
+    Args:
+        owner: names this runner in leases.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        store: QueueStore,
+        delivery: Delivery,
+        router: Router,
+        *,
+        hostname: str,
+        timers: Timers,
+        wall_clock: WallClock,
+        random: Random,
+        schedule: Schedule | None = None,
+        limits: RunnerLimits | None = None,
+        owner: str = "runner",
+    ) -> None:
+        self._store = store
+        self._delivery = delivery
+        self._timers = timers
+        self._limits = limits or RunnerLimits()
+        self._owner = owner
+        schedule = schedule or Schedule()
+        self._clock = QueueClock(
+            wall_clock, timers, schedule.longest_delay_s + self._limits.lease_s
+        )
+        self._settler = Settler(
+            store,
+            ReportWriter(store, router, hostname),
+            schedule=schedule,
+            random=random,
+            sleep=self._sleep,
+        )
+        self._in_flight: dict[QueueId, set[int]] = {}
+        self._waiting: dict[str, deque[_Group]] = {}
+        self._active: Counter[str] = Counter()
+        self._troubled: set[str] = set()  # destinations whose latest attempt reached nobody
+        self._attempts: set[Deferred[list[Outcome]]] = set()
+        self._tasks: set[Deferred[None]] = set()
+        self._sleepers: set[Deferred[None]] = set()
+        self._timer: Timer | None = None
+        self._stop_watching: Callable[[], None] | None = None
+        self._scanning = self._wanted = False
+        self._full = self._pumping = False
+        self._stopping = False
+        self._drained: Deferred[None] | None = None
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._stop_watching = self._store.watch_queue(self.wake)
+        self.wake()
+
+    async def stop(self) -> None:
+        """Finish attempts within ``drain_s``, then break them off; nothing is lost by that.
+
+        Returns when nothing is in flight any more and the store may be closed.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._stop_watching is not None:
+            self._stop_watching()
+        self._set_timer(None)
+        waiting = [group for line in self._waiting.values() for group in line]
+        self._waiting.clear()
+        for group in waiting:
+            self._run(self._put_back(group, self._clock.now()))
+        await self._drain(self._limits.drain_s)
+        for attempt in list(self._attempts):
+            attempt.cancel()
+        for sleeper in list(self._sleepers):
+            sleeper.cancel()
+        await self._drain(self._limits.drain_s)
+
+    def wake(self) -> None:
+        """Look for due mail soon; cheap to call often."""
+        if self._stopping or self._scanning:
+            self._wanted = True
+            return
+        self._scanning = True
+        self._run(self._scan())
+
+    # -- taking
+
+    async def _scan(self) -> None:
+        delay_s = self._limits.idle_s
+        try:
+            while not self._stopping:
+                self._wanted = False
+                if not await self._take_due() and not self._wanted:
+                    break
+            if not self._stopping:
+                due_at = self._clock.observe(await self._store.next_due_at())
+                if due_at is not None:
+                    # What is due but was not handed out is leased or waits for room.
+                    delay_s = min(delay_s, max(1.0, due_at - self._clock.now()))
+        except GatewayError as problem:
+            self.log.warn("queue cannot be read: {why}", why=problem)
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("queue cannot be read")
+        finally:
+            self._scanning = False
+        if self._stopping:
+            return
+        if self._wanted:
+            self.wake()  # mail came while the store was asked for the next due time
+        else:
+            self._set_timer(delay_s)
+
+    async def _take_due(self) -> bool:
+        """Take a batch; False when there is no more or no room."""
+        room = self._limits.messages - len(self._in_flight)
+        self._full = room <= 0
+        if self._full:
+            return False  # the next group that ends wakes us
+        items = await self._store.lease_due(
+            self._clock.now(), self._owner, self._limits.lease_s, room
+        )
+        taken = False
+        for item in items:
+            try:
+                taken = self._take(item) or taken
+            except Exception:
+                # One poisoned message must not stop the others (SECURITY D10).
+                self.log.failure("{id} cannot be handed out", id=item.queue_id)
+        self._pump()
+        return taken and len(items) >= room
+
+    def _take(self, item: QueueItem) -> bool:
+        held = self._in_flight.get(item.queue_id, set())
+        groups: dict[tuple[str, str], list[WaitingRecipient]] = {}
+        for recipient in item.recipients:
+            if recipient.number not in held:
+                key = (self._delivery.destination(recipient), recipient.next_hop)
+                groups.setdefault(key, []).append(recipient)
+        step = self._limits.recipients_per_attempt
+        for (destination, _), recipients in groups.items():
+            for start in range(0, len(recipients), step):
+                part = tuple(recipients[start : start + step])
+                self._hold(item.queue_id, part)
+                self._queue(_Group(item, part, destination))
+        return bool(groups)
+
+    def _queue(self, group: _Group) -> None:
+        line = self._waiting.setdefault(group.destination, deque())
+        limits = self._limits
+        troubled = group.destination in self._troubled
+        room = limits.waiting_when_troubled if troubled else limits.waiting_per_destination
+        if len(line) >= room or self._stopping:
+            pause_s = 0 if self._stopping else limits.put_back_s
+            self._run(self._put_back(group, self._clock.now() + pause_s))
+        else:
+            line.append(group)
+
+    # -- attempts
+
+    def _pump(self) -> None:
+        """Start what may start, one per destination in turn."""
+        if self._pumping:
+            return  # an attempt ended at once; the loop below goes on anyway
+        self._pumping = True
+        try:
+            self._start_attempts()
+        finally:
+            self._pumping = False
+
+    def _start_attempts(self) -> None:
+        started = True
+        while started and len(self._attempts) < self._limits.attempts and not self._stopping:
+            started = False
+            for destination in list(self._waiting):
+                line = self._waiting[destination]
+                if not line:
+                    del self._waiting[destination]
+                    continue
+                if len(self._attempts) >= self._limits.attempts:
+                    break
+                if self._active[destination] < self._limits.per_destination:
+                    self._active[destination] += 1
+                    self._run(self._attempt(line.popleft()))
+                    started = True
+
+    async def _attempt(self, group: _Group) -> None:
+        outcomes = await self._outcomes(group)
+        self._active[group.destination] -= 1
+        self._active += Counter()  # drops zeros
+        try:
+            if outcomes is None:
+                await self._settler.put_back(group.item, group.recipients, self._clock.now())
+            else:
+                self._judge(group.destination, outcomes)
+                now = self._clock.now()
+                await self._settler.settle(group.item, group.recipients, outcomes, now)
+        except CancelledError:
+            raise
+        except Exception:
+            # Sent but not recorded: were the recipients let go, they would get the message again
+            # and again. They stay held till the next start (SECURITY D4, D10).
+            self.log.failure("{id} cannot be recorded and is held", id=group.item.queue_id)
+            self._pump()
+        else:
+            self._release(group)
+
+    async def _outcomes(self, group: _Group) -> list[Outcome] | None:
+        """One attempt; None when it was broken off because the gateway stops."""
+        attempt: Deferred[list[Outcome]] = Deferred.fromCoroutine(
+            self._delivery.attempt(group.item, group.recipients, group.recipients[0].next_hop)
+        )
+        self._attempts.add(attempt)
+        try:
+            return await attempt
+        except Exception as problem:
+            if isinstance(problem, CancelledError) and self._stopping:
+                return None
+            self.log.failure("{id} attempt failed within", id=group.item.queue_id)
+            text = "an error inside this server; its log says more"
+            return [
+                Outcome(recipient.number, Verdict.DEFERRED, "4.3.0", text)
+                for recipient in group.recipients
+            ]
+        finally:
+            self._attempts.discard(attempt)
+
+    def _judge(self, destination: str, outcomes: Sequence[Outcome]) -> None:
+        if all(o.verdict is Verdict.DEFERRED and not o.remote for o in outcomes):
+            self._troubled.add(destination)
+        else:
+            self._troubled.discard(destination)
+
+    async def _put_back(self, group: _Group, at: int) -> None:
+        try:
+            await self._settler.put_back(group.item, group.recipients, at)
+        finally:
+            self._release(group)
+
+    def _hold(self, queue_id: QueueId, recipients: Sequence[WaitingRecipient]) -> None:
+        self._in_flight.setdefault(queue_id, set()).update(r.number for r in recipients)
+
+    def _release(self, group: _Group) -> None:
+        held = self._in_flight.get(group.item.queue_id, set())
+        held.difference_update(recipient.number for recipient in group.recipients)
+        if not held:
+            self._in_flight.pop(group.item.queue_id, None)
+        self._pump()
+        if self._full:
+            self.wake()
+        elif not self._stopping and not self._scanning:
+            # What was just recorded may be due before the timer; a second gathers several.
+            self._set_timer(RECHECK_S, at_most=True)
+
+    # -- tasks, timers, draining
+
+    def _run(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Keep a coroutine till its end; a failing one is logged and its lease runs out."""
+        task: Deferred[None] = Deferred.fromCoroutine(coroutine)
+        self._tasks.add(task)
+
+        def ended(result: Failure | None) -> None:
+            self._tasks.discard(task)
+            if isinstance(result, Failure) and not result.check(CancelledError):
+                self.log.failure("queue task failed", result)
+            drained, busy = self._drained, bool(self._tasks)
+            if drained is not None and not busy:
+                self._drained = None
+                drained.callback(None)
+
+        task.addBoth(ended)
+
+    async def _drain(self, limit_s: float) -> None:
+        """Wait until no task runs, or the time is over."""
+        if not self._tasks:
+            return
+        drained: Deferred[None] = Deferred()
+        self._drained = drained
+        timer = self._timers.callLater(limit_s, drained.cancel)
+        try:
+            await drained
+        except CancelledError:
+            self._drained = None
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        if self._stopping:
+            raise CancelledError()
+        sleeper: Deferred[None] = Deferred()
+        timer = self._timers.callLater(seconds, sleeper.callback, None)
+        self._sleepers.add(sleeper)
+        try:
+            await sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+            if timer.active():
+                timer.cancel()
+
+    def _set_timer(self, seconds: float | None, *, at_most: bool = False) -> None:
+        if self._timer is not None and self._timer.active():
+            if at_most and seconds is not None:
+                if self._timer.getTime() <= self._timers.seconds() + seconds:
+                    return
+            self._timer.cancel()
+        self._timer = None if seconds is None else self._timers.callLater(seconds, self.wake)

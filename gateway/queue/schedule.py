@@ -1,0 +1,58 @@
+"""When a deferred recipient is tried again, and when trying ends (RFC 5321 section 4.5.4.1).
+
+Pure arithmetic on Unix seconds; reads no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Back-off and lifetime.
+
+    Args:
+        delays_s: waits before the second, third… attempt; the last one repeats. The first ones are
+            short, as most deferrals are greylisting or a restart.
+        lifetime_s: after this long the sender gets a report. RFC 5321 asks for 4 to 5 days.
+        jitter: each wait varies by this share of itself, so that mail that failed together does
+            not come back together.
+    """
+
+    delays_s: tuple[int, ...] = (60, 300, 900, 1800, 3600, 7200, 14_400)
+    lifetime_s: int = 5 * DAY_S
+    jitter: float = 0.1
+
+    @property
+    def longest_delay_s(self) -> int:
+        """No wait is longer, whatever a clock did meanwhile (SECURITY D7)."""
+        return int(max(self.delays_s) * (1 + self.jitter)) + 1
+
+    def next_attempt_at(
+        self, *, attempts: int, now: int, created_at: int, random: Random
+    ) -> int | None:
+        """When to try again after ``attempts`` (1 or more) have failed; None: give up.
+
+        The age that counts is the lesser of the wall clock's and the sum of the waits so far, so
+        that a clock that jumps forward does not expire the queue; and one that went back cannot
+        keep a message for ever, as twice the lifetime of waits is the end in any case.
+        """
+        waited_s = self._waits_s(attempts)
+        age_s = min(now - created_at, waited_s)
+        if age_s >= self.lifetime_s or waited_s >= 2 * self.lifetime_s:
+            return None
+        return now + self.delay_s(attempts, random)
+
+    def delay_s(self, attempts: int, random: Random) -> int:
+        """The wait after this many attempts, jitter included; at least a second."""
+        delay_s = self.delays_s[min(max(attempts, 1), len(self.delays_s)) - 1]
+        return max(1, round(delay_s * random.uniform(1 - self.jitter, 1 + self.jitter)))
+
+    def _waits_s(self, attempts: int) -> int:
+        """All waits up to and including the one that would come next."""
+        repeated = max(0, attempts - len(self.delays_s))
+        return sum(self.delays_s[:attempts]) + repeated * self.delays_s[-1]
