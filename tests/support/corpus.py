@@ -66,7 +66,7 @@ def parameters(paths: Sequence[Path], missing: str) -> list[Any]:
     return [pytest.param(path, id=path.name) for path in paths]
 
 
-def big_attachment(size_octets: int = BIG_ATTACHMENT_OCTETS) -> bytes:
+def big_message(size_octets: int = BIG_ATTACHMENT_OCTETS) -> bytes:
     """A multipart message with one binary attachment of this size, the same every time."""
     pattern = bytes((index * index + index // 7) % 256 for index in range(65536))
     content = (pattern * (size_octets // len(pattern) + 1))[:size_octets]

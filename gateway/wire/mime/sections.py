@@ -53,14 +53,13 @@ def filter_fields(header: bytes, names: Sequence[bytes], *, exclude: bool) -> by
         exclude: keep the fields that are not named.
     """
     wanted = {name.lower() for name in names}
-    kept: list[bytes] = []
-    end = 0
-    for field in iter_fields(header):
-        end = field.end
-        if (field.name in wanted) is not exclude:
-            kept.append(header[field.start : field.end])
-    if header.endswith(b"\r\n") and len(header) - end == 2:
+    kept = [
+        header[field.start : field.end]
+        for field in iter_fields(header)
+        if (field.name in wanted) is not exclude
+    ]
+    if header.endswith(b"\n\r\n") or header == b"\r\n":
         kept.append(b"\r\n")
-    elif header.endswith(b"\n") and len(header) - end == 1:
+    elif header.endswith(b"\n\n") or header == b"\n":
         kept.append(b"\n")
     return b"".join(kept)
