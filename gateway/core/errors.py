@@ -147,7 +147,7 @@ class MessageTooBig(GatewayError):
 
 
 class ControlSocketRefused(GatewayError):
-    """The control socket cannot be had: another gateway answers there, or something is in the way."""
+    """Another gateway answers on the control socket, or something is in its way."""
 
     temporary = False
     default_text = "the control socket cannot be used"
