@@ -101,6 +101,8 @@ class ControlResource(Resource):
             # The administrator reads this, so the fields for the log may be told as well.
             status = http.SERVICE_UNAVAILABLE if error.temporary else http.BAD_REQUEST
             _fail(request, status, str(error))
+        except CancelledError:
+            raise  # nobody is there to be told
         except Exception:
             number = next(self._serial)
             self.log.failure("control call {number} failed", number=number)
