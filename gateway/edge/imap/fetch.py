@@ -1,0 +1,284 @@
+"""FETCH and UID FETCH (RFC 3501 section 6.4.5).
+
+Owns the way from message numbers to replies: index rows in batches, summaries only where an item
+needs them, bodies in groups that are read ahead, with back-pressure after each. Where a message
+cannot be read, the others still come (SECURITY M6) and the tagged reply says so.
+
+Memory: one batch of rows, and bodies of at most ``GROUP_OCTETS`` or one chunk of a large one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.defer import Deferred
+
+from gateway.core.errors import MessageGone, StoreDamaged, StoreUnavailable
+from gateway.core.messages import Flags, MessageRow, MessageSummary
+from gateway.core.uidset import from_sorted
+from gateway.edge.imap import sections
+from gateway.edge.imap.errors import Reply, no, ok
+from gateway.edge.imap.news import keyword_lines
+from gateway.edge.imap.session import Session
+from gateway.edge.imap.view import MailboxView, Spans
+from gateway.wire.imap import fetch_replies
+from gateway.wire.imap.commands import Fetch
+from gateway.wire.imap.fetch_items import BodySection, FetchAttribute
+
+GROUP_OCTETS = 1_048_576
+"""Bodies read ahead for one connection, so that a thousand connections stay at a gigabyte."""
+
+_FROM_SUMMARY = frozenset(
+    {FetchAttribute.ENVELOPE, FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}
+)
+_FLAGS_ONLY = frozenset({FetchAttribute.FLAGS, FetchAttribute.UID})
+
+Numbered = Sequence[tuple[int, MessageRow]]
+
+
+@dataclass(slots=True)
+class _Job:
+    """One FETCH under way."""
+
+    session: Session
+    attributes: tuple[FetchAttribute, ...]
+    wanted: tuple[BodySection, ...]
+    view: MailboxView = field(init=False)
+    needs_summaries: bool = field(init=False)
+    seen_flags: set[Flags] = field(default_factory=set)
+    asked: int = 0
+    sent: int = 0
+    damaged: int = 0
+
+    def __post_init__(self) -> None:
+        self.view = self.session.selected
+        self.needs_summaries = any(map(sections.needs_summary, self.wanted)) or not (
+            _FROM_SUMMARY.isdisjoint(self.attributes)
+        )
+
+
+async def fetch(session: Session, command: Fetch) -> Reply:
+    job = _Job(
+        session,
+        tuple(item for item in command.items if isinstance(item, FetchAttribute)),
+        tuple(item for item in command.items if isinstance(item, BodySection)),
+    )
+    spans = job.view.spans_of(command.numbers, uid=command.uid)
+    for batch in job.view.batches(spans, session.services.limits.fetch_rows):
+        await _fetch_batch(job, batch)
+    if job.damaged:
+        return no("Some of the messages cannot be read at the moment", "CORRUPTION")
+    if job.sent < job.asked and not command.uid:
+        # RFC 2180 section 4.1.2; UIDs that do not exist are no error (RFC 3501 section 6.4.8).
+        return no("Some of the messages no longer exist", "EXPUNGEISSUED")
+    return ok("Fetched")
+
+
+async def _fetch_batch(job: _Job, batch: Spans) -> None:
+    session, view = job.session, job.view
+    rows = await session.store.rows(view.mailbox_id, view.uid_ranges(batch))
+    job.asked += sum(end - start for start, end in batch)
+    numbered = view.numbered(batch, rows)
+    summaries: dict[int, MessageSummary] = {}
+    if job.needs_summaries:
+        summaries = await _summaries(session, [row for _, row in numbered])
+        readable = [(seq, row) for seq, row in numbered if row.blob_id in summaries]
+        job.damaged += len(numbered) - len(readable)
+        numbered = readable
+    if job.wanted:
+        for group in _groups(job, numbered, summaries):
+            await _fetch_bodies(job, group, summaries)
+        return
+    _tell_keywords(job, numbered)
+    job.sent += len(numbered)
+    if _FLAGS_ONLY.issuperset(job.attributes) and FetchAttribute.FLAGS in job.attributes:
+        with_uid = FetchAttribute.UID in job.attributes
+        recent_from = view.recent_from
+        lines = fetch_replies.flag_lines(
+            (seq, row.uid if with_uid else None, row.flags, row.uid >= recent_from)
+            for seq, row in numbered
+        )
+    else:
+        lines = b"".join(
+            fetch_replies.fetch_line(seq, _attributes(job, row, summaries.get(row.blob_id)))
+            for seq, row in numbered
+        )
+    session.peer.send(lines)
+    await session.peer.writable()
+
+
+async def _summaries(session: Session, rows: Sequence[MessageRow]) -> dict[int, MessageSummary]:
+    """By blob; messages whose octets are damaged are left out."""
+    blob_ids = list({row.blob_id: None for row in rows})
+    try:
+        return dict(zip(blob_ids, await session.store.summaries(blob_ids), strict=True))
+    except StoreDamaged:
+        pass  # find out which
+    found: dict[int, MessageSummary] = {}
+    for blob_id in blob_ids:
+        try:
+            (found[blob_id],) = await session.store.summaries([blob_id])
+        except StoreDamaged as damage:
+            _log_damage(session, damage)
+    return found
+
+
+def _tell_keywords(job: _Job, numbered: Numbered) -> None:
+    if FetchAttribute.FLAGS in job.attributes:
+        fresh = {row.flags for _, row in numbered} - job.seen_flags
+        job.seen_flags |= fresh
+        if fresh:
+            job.session.peer.send(keyword_lines(job.view, fresh))
+
+
+def _attributes(job: _Job, row: MessageRow, summary: MessageSummary | None) -> list[bytes]:
+    """The items that are no body sections, rendered in the order asked."""
+    items: list[bytes] = []
+    for attribute in job.attributes:
+        match attribute:
+            case FetchAttribute.FLAGS:
+                recent = row.uid >= job.view.recent_from
+                items.append(fetch_replies.flags(row.flags, recent=recent))
+            case FetchAttribute.UID:
+                items.append(fetch_replies.uid(row.uid))
+            case FetchAttribute.INTERNALDATE:
+                items.append(fetch_replies.internal_date(row.internal_date))
+            case FetchAttribute.RFC822_SIZE:
+                items.append(fetch_replies.size(row.size_octets))
+            case FetchAttribute.ENVELOPE:
+                assert summary is not None
+                items.append(fetch_replies.envelope(summary.envelope))
+            case FetchAttribute.BODY:
+                assert summary is not None
+                items.append(fetch_replies.body(summary.body))
+            case FetchAttribute.BODYSTRUCTURE:
+                assert summary is not None
+                items.append(fetch_replies.body_structure(summary.body_structure))
+    return items
+
+
+# --- bodies --------------------------------------------------------------------------------------
+
+_Group = list[tuple[int, sections.Plan]]
+
+
+def _groups(
+    job: _Job, numbered: Numbered, summaries: dict[int, MessageSummary]
+) -> Iterator[_Group]:
+    """Messages whose sections are read together; one whose sections are large stands alone."""
+    limits = job.session.services.limits
+    group: _Group = []
+    octets = 0
+    for seq, row in numbered:
+        plan = sections.plan(row, summaries.get(row.blob_id), job.wanted)
+        large = plan.reach_octets > limits.chunk_octets
+        full = len(group) >= limits.read_ahead or octets + plan.reach_octets > GROUP_OCTETS
+        if group and (large or full):
+            yield group
+            group, octets = [], 0
+        if large:
+            yield [(seq, plan)]
+            continue
+        group.append((seq, plan))
+        octets += plan.reach_octets
+    if group:
+        yield group
+
+
+async def _fetch_bodies(job: _Job, group: _Group, summaries: dict[int, MessageSummary]) -> None:
+    session = job.session
+    limits = session.services.limits
+    if any(plan.reach_octets > limits.chunk_octets for _, plan in group):
+        ((seq, plan),) = group
+        seen = await _mark_seen(job, [plan.row])
+        await _stream_body(job, seq, plan, summaries, seen)
+        return
+    reads = [Deferred.fromCoroutine(sections.read_small(session.store, plan)) for _, plan in group]
+    try:
+        loaded: list[tuple[int, MessageRow, list[bytes]]] = []
+        for (seq, plan), read in zip(group, reads, strict=True):
+            try:
+                loaded.append((seq, plan.row, await read))
+            except StoreDamaged as damage:
+                _log_damage(session, damage)
+                job.damaged += 1
+            except MessageGone:
+                pass  # counted as not sent
+    finally:
+        for read in reads:  # those not waited for, if the connection went away
+            read.addErrback(lambda _: None)
+            read.cancel()
+    seen = await _mark_seen(job, [row for _, row, _ in loaded])
+    lines = []
+    for seq, row, bodies in loaded:
+        items = _attributes_of(job, row, summaries, seen)
+        lines.append(fetch_replies.fetch_line(seq, items + bodies))
+    job.sent += len(loaded)
+    session.peer.send(b"".join(lines))
+    await session.peer.writable()
+
+
+async def _stream_body(
+    job: _Job,
+    seq: int,
+    plan: sections.Plan,
+    summaries: dict[int, MessageSummary],
+    seen: dict[int, Flags],
+) -> None:
+    """One large message, never whole in memory."""
+    session = job.session
+    peer = session.peer
+
+    async def write(piece: bytes) -> None:
+        peer.send(piece)
+        await peer.writable()
+
+    items = _attributes_of(job, plan.row, summaries, seen)
+    peer.send(fetch_replies.opening(seq) + b"".join(item + b" " for item in items))
+    try:
+        await sections.stream(session.store, plan, session.services.limits.chunk_octets, write)
+    except (StoreDamaged, StoreUnavailable, MessageGone) as trouble:
+        # A literal's length was announced: nothing but its octets may follow on this connection.
+        _log_damage(session, trouble)
+        peer.abort()
+        return
+    peer.send(fetch_replies.CLOSING)
+    job.sent += 1
+
+
+async def _mark_seen(job: _Job, rows: Sequence[MessageRow]) -> dict[int, Flags]:
+    """Set \\Seen as reading a body does, unless peeking; gives the new flags by UID."""
+    if job.view.read_only or all(section.peek for section in job.wanted):
+        return {}
+    unseen = [row for row in rows if "\\Seen" not in row.flags]
+    if not unseen:
+        return {}
+    flags = frozenset({"\\Seen"})
+    ranges = from_sorted([row.uid for row in unseen])
+    try:
+        await job.session.store.store_flags(job.view.mailbox_id, ranges, "add", flags)
+    except StoreUnavailable as trouble:
+        # Mail can be read when nothing can be written (SECURITY D6).
+        _log_damage(job.session, trouble)
+        return {}
+    return {row.uid: row.flags | flags for row in unseen}
+
+
+def _attributes_of(
+    job: _Job, row: MessageRow, summaries: dict[int, MessageSummary], seen: dict[int, Flags]
+) -> list[bytes]:
+    """The items besides bodies; with FLAGS if they changed ("SHOULD be included")."""
+    changed = seen.get(row.uid)
+    if changed is not None:
+        row = replace(row, flags=changed)
+        job.view.told(row.uid, changed)
+    _tell_keywords(job, [(0, row)])
+    items = _attributes(job, row, summaries.get(row.blob_id))
+    if changed is not None and FetchAttribute.FLAGS not in job.attributes:
+        items.append(fetch_replies.flags(changed, recent=row.uid >= job.view.recent_from))
+    return items
+
+
+def _log_damage(session: Session, trouble: Exception) -> None:
+    session.log.error("{id} FETCH: {trouble}", id=session.peer.connection_id, trouble=trouble)
