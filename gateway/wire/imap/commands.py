@@ -269,3 +269,37 @@ class Move(Command):
     numbers: SequenceSet
     mailbox: str
     uid: bool = False
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    Capability,
+    Noop,
+    Logout,
+    Id,
+    StartTls,
+    Authenticate,
+    Login,
+    Select,
+    Examine,
+    Create,
+    Delete,
+    Rename,
+    Subscribe,
+    Unsubscribe,
+    List,
+    Status,
+    Append,
+    Namespace,
+    Idle,
+    Check,
+    Close,
+    Unselect,
+    Expunge,
+    Search,
+    Fetch,
+    Store,
+    Copy,
+    Move,
+)
+"""Every command the parser can give; not ``Command.__subclasses__()``, which also holds what the
+dataclass decorator made before slots."""

@@ -41,7 +41,7 @@ class ListPattern:
                 self._stay |= 1 << state
             else:
                 state += 1
-                for table, key in ((self._literal, character), (self._folded, character.upper())):
+                for table, key in ((self._literal, character), (self._folded, _folded(character))):
                     table[key] = table.get(key, 0) | 1 << state
         self._accepting = 1 << state
         self._exact = pattern if not self._stay else None
@@ -59,6 +59,10 @@ class ListPattern:
             if not states:
                 return False
         return bool(states & self._accepting)
+
+
+def _folded(character: str) -> str:
+    return character.upper() if character.isascii() else character  # dotless i is no I
 
 
 def matching(patterns: Iterable[str], reference: str = "") -> list[ListPattern]:
