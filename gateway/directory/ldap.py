@@ -22,13 +22,13 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.directory.entries import account_from, has_address, shown
 from gateway.directory.ldap_connection import LdapFailed
 from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
-from gateway.directory.ldap_settings import LdapSettings, problems_of, tls_context
+from gateway.directory.ldap_settings import LdapSettings, checked_tls_context
 from gateway.directory.ldap_worker import Ambiguous, LdapWorker
 from gateway.directory.logins import check_offer
 from gateway.directory.threads import WorkerThreads
@@ -69,12 +69,9 @@ class LdapDirectory:
         timers: Timers,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        problems = list(problems_of(settings))
-        if problems:
-            raise SettingsError(problems)
         self._settings = settings
         self._timers = timers
-        self._worker = LdapWorker(settings, tls_context(settings), monotonic)
+        self._worker = LdapWorker(settings, checked_tls_context(settings), monotonic)
         self._threads = WorkerThreads(
             "ldap",
             threads=settings.threads,

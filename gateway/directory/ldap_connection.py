@@ -87,7 +87,7 @@ class LdapConnection:
 
     Args:
         uri: the server.
-        context: TLS settings.
+        context: TLS settings; None only for clear text.
         start_tls: switch to TLS first.
         dn: who binds; empty: anonymous.
         password: octets as typed (SECURITY L14: as str, ldap3 would change them).
@@ -98,7 +98,7 @@ class LdapConnection:
         self,
         uri: LdapUri,
         *,
-        context: ssl.SSLContext,
+        context: ssl.SSLContext | None,
         start_tls: bool,
         dn: str,
         password: bytes,
@@ -109,13 +109,15 @@ class LdapConnection:
             raise LdapFailed("a bind needs a DN and a password, or neither")
         self.uri = uri
         self._encrypted = uri.implicit_tls or start_tls
+        if self._encrypted and context is None:
+            raise LdapFailed("no TLS settings")  # ldap3's own would verify nothing
         host = f"[{uri.host}]" if ":" in uri.host else uri.host
         scheme = "ldaps" if uri.implicit_tls else "ldap"
         server = ldap3.Server(
             f"{scheme}://{host}:{uri.port}",
             get_info=ldap3.NONE,
             allowed_referral_hosts=[],
-            tls=_VerifiedTls(context),
+            tls=_VerifiedTls(context) if context is not None else None,
         )
         self._connection = _Connection(
             server,

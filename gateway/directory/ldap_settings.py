@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.core.errors import SettingsProblem
+from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.directory.schema import OPENLDAP, Schema
 
 SOURCE = "directory"
@@ -104,12 +104,16 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def tls_context(settings: LdapSettings) -> ssl.SSLContext:
+def tls_context(settings: LdapSettings) -> ssl.SSLContext | None:
     """Certificates are required and must carry the host's name as subjectAltName (SECURITY L7).
+
+    None when no server is asked over TLS.
 
     Raises:
         OSError: the CA file cannot be read or holds no certificate (ssl.SSLError is an OSError).
     """
+    if not settings.start_tls and not any(parse_uri(uri).implicit_tls for uri in settings.uris):
+        return None
     cafile = str(settings.ca_file) if settings.ca_file is not None else None
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=cafile)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -117,8 +121,27 @@ def tls_context(settings: LdapSettings) -> ssl.SSLContext:
     return context
 
 
-def problems_of(settings: LdapSettings) -> Iterator[SettingsProblem]:
-    """Every mistake that can be seen without a server."""
+def checked_tls_context(settings: LdapSettings) -> ssl.SSLContext | None:
+    """The context for settings in which every mistake that can be seen without a server is absent.
+
+    Raises:
+        SettingsError: with all mistakes found.
+    """
+    problems = list(_problems(settings))
+    context = None
+    if not any(problem.key == "uri" for problem in problems):
+        try:
+            context = tls_context(settings)
+        except OSError as error:
+            found = f"{settings.ca_file}: {error.strerror or error}"
+            expected = "a PEM file with CA certificates"
+            problems.append(SettingsProblem(SOURCE, "ca_file", found, expected))
+    if problems:
+        raise SettingsError(problems)
+    return context
+
+
+def _problems(settings: LdapSettings) -> Iterator[SettingsProblem]:
     if not settings.uris:
         yield SettingsProblem(SOURCE, "uri", "none", "at least one ldaps:// or ldap:// URI")
     for text in settings.uris:
@@ -134,11 +157,6 @@ def problems_of(settings: LdapSettings) -> Iterator[SettingsProblem]:
         value = getattr(settings, name)
         if value <= 0:
             yield SettingsProblem(SOURCE, name, str(value), "more than 0")
-    try:
-        tls_context(settings)
-    except OSError as error:
-        found = f"{settings.ca_file}: {error.strerror or error}"
-        yield SettingsProblem(SOURCE, "ca_file", found, "a PEM file with CA certificates")
 
 
 def _uri_problems(text: str, settings: LdapSettings) -> Iterator[SettingsProblem]:

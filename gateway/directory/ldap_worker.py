@@ -55,7 +55,10 @@ class LdapWorker:
     """Searches and binds; may be used from many threads at once."""
 
     def __init__(
-        self, settings: LdapSettings, context: ssl.SSLContext, monotonic: Callable[[], float]
+        self,
+        settings: LdapSettings,
+        context: ssl.SSLContext | None,
+        monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._context = context

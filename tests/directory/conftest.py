@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from twisted.logger import globalLogPublisher
 
 from tests.directory.contract import PEOPLE
 from tests.support.pump import Pump
@@ -22,3 +24,15 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Everything logged, as text."""
+    events: list[str] = []
+
+    # Any: mypy knows ILogObserver as a class, not as what a function can provide.
+    observer: Any = lambda event: events.append(str(event))  # noqa: E731
+    globalLogPublisher.addObserver(observer)
+    yield events
+    globalLogPublisher.removeObserver(observer)

@@ -1,0 +1,218 @@
+"""The LDAP directory against a server that hangs, drips, floods, babbles and goes away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+from twisted.internet.defer import CancelledError
+
+from gateway.core.errors import DirectoryUnavailable
+from tests.directory.bad_server import (
+    BIND,
+    BIND_RESPONSE,
+    EXTENDED_RESPONSE,
+    SEARCH,
+    SEARCH_DONE,
+    UNBIND,
+    Dialogue,
+    Script,
+    alice,
+    ber,
+    message,
+    result,
+    serve_alice,
+)
+from tests.directory.ldap_bench import ALICE, SERVICE_PASSWORD, bench, searching
+from tests.support.pump import Pump
+
+
+def test_L9_a_stale_connection_is_replaced_once(pump: Pump) -> None:
+    def close_after_one(dialogue: Dialogue) -> None:
+        dialogue.accept_bind()
+        request = dialogue.next()
+        assert request is not None
+        dialogue.send(alice(request.number), result(request.number, SEARCH_DONE, 0))
+        # Close as an idle server does, without a word; the next search meets a dead connection.
+
+    with bench(pump, close_after_one) as (made, server):
+        for number in range(1, 4):
+            assert made.find() is not None
+            pump.until(lambda number=number: len(server.ended) == number)  # type: ignore[misc]
+    assert server.connections == 3
+
+
+def test_L9_a_fresh_connection_that_dies_is_not_tried_for_ever(pump: Pump) -> None:
+    def close_at_search(dialogue: Dialogue) -> None:
+        dialogue.accept_bind()
+        dialogue.next()
+
+    with bench(pump, close_at_search) as (made, server):
+        made.unavailable()
+    assert server.connections == 1
+
+
+def test_L9_a_persons_bind_is_never_sent_twice(pump: Pump) -> None:
+    def serve(dialogue: Dialogue) -> None:
+        while (request := dialogue.next()) is not None:
+            if request.kind == BIND:
+                if dialogue.connection:
+                    return  # the answer to the person's bind is lost
+                dialogue.send(result(request.number, BIND_RESPONSE, 0))
+            elif request.kind == SEARCH:
+                dialogue.send(alice(request.number), result(request.number, SEARCH_DONE, 0))
+
+    with bench(pump, serve, serve) as (made, server):
+        made.unavailable()
+    assert server.connections == 2
+
+
+def test_L9_an_idle_connection_is_not_used_again(pump: Pump) -> None:
+    with bench(pump, serve_alice) as (made, server):
+        made.find()
+        made.now_s += 239
+        made.find()
+        assert server.connections == 1
+        made.now_s += 241
+        made.find()
+        assert server.connections == 2
+        assert server.kinds(0) == [BIND, SEARCH, SEARCH, UNBIND]
+
+
+def drip(dialogue: Dialogue) -> None:
+    request = dialogue.next()
+    assert request is not None
+    pause = Event()
+    for octet in result(request.number, BIND_RESPONSE, 0) * 100:
+        dialogue.send(bytes([octet]))
+        pause.wait(0.05)
+
+
+def hang(dialogue: Dialogue) -> None:
+    dialogue.wait_for_end()
+
+
+@pytest.mark.parametrize("script", [drip, hang, searching(hang)])
+def test_F4_L10_the_reactors_deadline_cuts_the_operation_off(pump: Pump, script: Script) -> None:
+    with bench(pump, script) as (made, server):
+        pending = pump.start(made.directory.find_by_address(ALICE))
+        pump.until(lambda: server.requests)
+        made.clock.advance(7.9)
+        assert not pending.called
+        made.clock.advance(0.2)
+        with pytest.raises(DirectoryUnavailable):
+            pump.wait_for(pending)
+        # The socket was shut down, so the thread is free again and the server sees the end.
+        pump.until(lambda: server.ended)
+        assert not made.clock.getDelayedCalls()
+
+
+def test_F4_the_socket_has_its_own_deadline(pump: Pump) -> None:
+    """Even with a reactor that is late, real time ends a dripping server."""
+    with bench(pump, drip, real_time=True, operation_timeout_s=0.3) as (made, server):
+        assert "time" in made.unavailable()
+        pump.until(lambda: server.ended)
+
+
+def test_F4_a_huge_reply_is_refused(pump: Pump) -> None:
+    def flood(dialogue: Dialogue) -> None:
+        request = dialogue.next()
+        assert request is not None
+        dialogue.send(b"\x30\x84\x7f\xff\xff\xff")
+        while True:
+            dialogue.send(b"\x00" * 65536)
+
+    def flood_entries(dialogue: Dialogue) -> None:
+        request = dialogue.next()
+        assert request is not None
+        big = alice(request.number, cn=["x" * 60_000])
+        while True:
+            dialogue.send(big)
+
+    for script in (flood, searching(flood_entries)):
+        with bench(pump, script, reply_limit_octets=300_000) as (made, _):
+            assert "too long" in made.unavailable()
+
+
+def test_a_caller_that_goes_away_frees_the_thread(pump: Pump) -> None:
+    with bench(pump, hang) as (made, server):
+        pending = pump.start(made.directory.authenticate("alice", b"wonderland"))
+        pump.until(lambda: server.requests)
+        pending.cancel()
+        with pytest.raises(CancelledError):
+            pump.wait_for(pending)
+        pump.until(lambda: server.ended)
+        assert not made.clock.getDelayedCalls()
+
+
+def test_close_cuts_off_what_runs_and_fails_what_waits(pump: Pump) -> None:
+    with bench(pump, hang) as (made, server):
+        pending = [pump.start(made.directory.find_by_address(ALICE)) for _ in range(3)]
+        pump.until(lambda: server.requests)
+        pump.wait(made.directory.close())
+        for one in pending:
+            with pytest.raises(DirectoryUnavailable):
+                pump.wait_for(one)
+
+
+def test_N4_a_full_queue_is_unavailable_at_once(pump: Pump) -> None:
+    with bench(pump, hang, waiting=2) as (made, server):
+        pending = [pump.start(made.directory.find_by_address(ALICE)) for _ in range(3)]
+        pump.until(lambda: server.requests)
+        assert not any(one.called for one in pending)
+        with pytest.raises(DirectoryUnavailable, match="waiting"):
+            made.find()
+        made.clock.advance(8)
+        for one in pending:
+            with pytest.raises(DirectoryUnavailable):
+                pump.wait_for(one)
+
+
+GARBAGE: list[bytes | Callable[[int], bytes]] = [
+    b"",
+    b"\x30\x00",
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"\x30\x03\x02\x01",
+    b"\xff" * 400,
+    b"\x30\x82\x03\xe8" + b"\x30\x80" * 500,
+    lambda number: message(number, BIND_RESPONSE),
+    lambda number: message(number, BIND_RESPONSE, b"\x00" * 30),
+    # Successes: with the number of no request of ours, and as the answer to something else.
+    lambda number: result(number + 50, BIND_RESPONSE, 0),
+    lambda number: result(number - 1, BIND_RESPONSE, 0),
+    lambda number: result(0, BIND_RESPONSE, 0),
+    lambda number: result(number, SEARCH_DONE, 0),
+    lambda number: result(number, EXTENDED_RESPONSE, 0),
+    # Notice of disconnection (RFC 4511 section 4.4.1).
+    lambda _: message(
+        0,
+        EXTENDED_RESPONSE,
+        *(ber(0x0A, b"\x34"), ber(0x04), ber(0x04)),
+        ber(0x8A, b"1.3.6.1.4.1.1466.20036"),
+    ),
+    # Result codes that are negative, enormous, or of another type.
+    lambda number: message(number, BIND_RESPONSE, ber(0x0A, b"\xff"), ber(0x04), ber(0x04)),
+    lambda number: message(number, BIND_RESPONSE, ber(0x0A, b"\x7f" * 20), ber(0x04), ber(0x04)),
+    lambda number: message(number, BIND_RESPONSE, ber(0x04, b"\x00"), ber(0x04), ber(0x04)),
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_F2_L23_garbage_is_never_a_verdict(
+    pump: Pump, garbage: bytes | Callable[[int], bytes]
+) -> None:
+    """As the answer to the person's bind, where a mistake would open the mailbox."""
+
+    def serve(dialogue: Dialogue) -> None:
+        while (request := dialogue.next()) is not None:
+            if request.kind == BIND and SERVICE_PASSWORD.encode() not in request.octets:
+                dialogue.send(garbage(request.number) if callable(garbage) else garbage)
+                return
+            if request.kind == BIND:
+                dialogue.send(result(request.number, BIND_RESPONSE, 0))
+            elif request.kind == SEARCH:
+                dialogue.send(alice(request.number), result(request.number, SEARCH_DONE, 0))
+
+    with bench(pump, serve) as (made, _):
+        made.unavailable()
