@@ -1,0 +1,338 @@
+"""Group commit: the one thread through which everything is written.
+
+Operations that arrive while a commit runs form the next batch; no timer makes one wait. A batch is
+(1) its message octets to the segment with one write and one fdatasync, (2) one transaction in the
+index, (3) only then the results, in one hand-over to the reactor (SECURITY D1). Each operation has
+a savepoint, so one that fails fails alone; operations of one group (deliveries) first try to run
+together with few statements, and alone only if that fails.
+
+Limits: MAX_WAITING operations, BATCH_OPERATIONS and BATCH_OCTETS per batch. On a full disk what
+adds is refused with StoreFull and what ``uses_reserve`` (deletes, flags, the queue's results) still
+works. After a failed write nothing is repeated on the same file.
+"""
+
+from __future__ import annotations
+
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.core.errors import StoreFull, StoreUnavailable
+from gateway.core.ids import AccountId, MailboxId
+from gateway.core.mailboxes import MailboxEvent
+from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.store import engine
+from gateway.store.bodies import Payload
+from gateway.store.files import Files, unlink_quietly
+from gateway.store.layout import Layout
+from gateway.store.operations import Group, Operation
+from gateway.store.reserve import Reserve
+from gateway.store.segments import SegmentWriter
+from gateway.store.transaction import Transaction
+
+T = TypeVar("T")
+
+MAX_WAITING = 10_000
+BATCH_OPERATIONS = 512
+BATCH_OCTETS = 16 * 1024 * 1024
+HOUSEKEEPING_S = 3600
+
+
+class Aftermath(Protocol):
+    """What happens on the reactor after a commit; kept by ``feed``."""
+
+    def committed(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None: ...
+
+
+class Committer:
+    """Takes operations from any thread and commits them in its own."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        connection: sqlite3.Connection,
+        segments: SegmentWriter,
+        files: Files,
+        layout: Layout,
+        reserve: Reserve,
+        aftermath: Aftermath,
+        inboxes: dict[AccountId, MailboxId],
+        housekeeping: Callable[[Transaction], None],
+        call_from_thread: CallFromThread,
+        wall_clock: WallClock,
+    ) -> None:
+        self._tx = Transaction(connection)
+        self._segments = segments
+        self._files = files
+        self._layout = layout
+        self._reserve = reserve
+        self._aftermath = aftermath
+        self._inboxes = inboxes
+        self._housekeeping = housekeeping
+        self._call_from_thread = call_from_thread
+        self._wall_clock = wall_clock
+        self._next_housekeeping = 0.0
+        self._waiting: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="store-committer", daemon=True)
+
+    # -- any thread
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, operation: Operation[Any]) -> None:
+        """Queue an operation. Raises: StoreUnavailable (closed, or too many are waiting)."""
+        if self._closed:
+            raise StoreUnavailable("the mail store is closed")
+        if self._waiting.qsize() >= MAX_WAITING:
+            raise StoreUnavailable(waiting=MAX_WAITING)
+        self._waiting.put(operation)
+
+    def write(
+        self,
+        run: Callable[[Transaction], T],
+        *,
+        payloads: Sequence[Payload] = (),
+        uses_reserve: bool = False,
+    ) -> Deferred[T]:
+        """Queue work; the result comes after its commit. Reactor thread only."""
+        deferred: Deferred[T] = Deferred()
+        self.submit(Operation(run, payloads, uses_reserve, deferred=deferred))
+        return deferred
+
+    def close(self) -> None:
+        """Take nothing more; what is waiting is still committed. ``join`` waits for it."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    # -- the committer's thread
+
+    def _loop(self) -> None:
+        waiting = self._waiting
+        while True:
+            operation = waiting.get()
+            if operation is None:
+                break
+            batch = [operation]
+            octets = sum(len(payload.octets) for payload in operation.payloads)
+            last = False
+            while len(batch) < BATCH_OPERATIONS and octets < BATCH_OCTETS:
+                try:
+                    operation = waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if operation is None:
+                    last = True
+                    break
+                batch.append(operation)
+                for payload in operation.payloads:
+                    octets += len(payload.octets)
+            self._serve(batch)
+            if last:
+                break
+        self._refuse_rest()
+        self._segments.close()
+        self._tx.connection.close()
+
+    def _refuse_rest(self) -> None:
+        """Operations put between the last look at ``_closed`` and the end."""
+        late: list[Operation[Any]] = []
+        while True:
+            try:
+                operation = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            if operation is not None:
+                operation.error = StoreUnavailable("the mail store is closed")
+                late.append(operation)
+        if late:
+            self._call_from_thread(partial(self._hand_over, late, (), False))
+
+    def _serve(self, batch: list[Operation[Any]]) -> None:
+        tx = self._tx
+        tx.reset()
+        try:
+            self._commit(batch)
+        except Exception as error:
+            self.log.failure("a batch of the store failed")
+            for operation in batch:
+                operation.error = operation.error or StoreUnavailable(reason=type(error).__name__)
+        events = tuple(tx.events.values())
+        if any(operation.deferred for operation in batch) or events:
+            self._call_from_thread(partial(self._hand_over, batch, events, tx.queue_grew))
+        for name in tx.dead_files:
+            unlink_quietly(self._files, self._layout.large / name)
+        for segment_id in tx.dead_segments:
+            unlink_quietly(self._files, self._layout.segment(segment_id))
+
+    def _commit(self, batch: list[Operation[Any]]) -> None:
+        ready = self._place(batch)
+        if not ready:
+            return
+        try:
+            self._transact(ready)
+            return
+        except StoreUnavailable as error:
+            self._fail(ready, error)
+            if not isinstance(error, StoreFull):
+                return
+        saving = [operation for operation in ready if operation.uses_reserve]
+        if saving and self._reserve.give_up():
+            for operation in saving:
+                operation.error = None
+            try:
+                self._transact(saving)
+            except StoreUnavailable as error:
+                self._fail(saving, error)
+
+    def _fail(self, operations: Sequence[Operation[Any]], error: StoreUnavailable) -> None:
+        self.log.error("the store failed {count} operations: {error}", count=len(operations),
+                       error=error)  # fmt: skip
+        for operation in operations:
+            operation.error = error
+
+    def _place(self, batch: list[Operation[Any]]) -> list[Operation[Any]]:
+        """Write the batch's octets; returns the operations that can go on."""
+        adding = [operation for operation in batch if operation.payloads]
+        if not adding:
+            return batch
+        refusal: StoreUnavailable | None = None
+        if self._reserve.hold():
+            records = [p for o in adding for p in o.payloads if not p.file_name]
+            if not records:
+                return batch
+            try:
+                placed = self._segments.append([payload.octets for payload in records])
+            except StoreUnavailable as error:
+                refusal = error
+            else:
+                for payload, place in zip(records, placed, strict=True):
+                    payload.segment_id = place.segment_id
+                    payload.segment_offset = place.offset
+                    payload.checksums = place.checksum.to_bytes(4, "big")
+                return batch
+        else:
+            refusal = StoreFull(reserve="used")
+        self._fail(adding, refusal)
+        self._remove_files(adding)
+        return [operation for operation in batch if not operation.payloads]
+
+    def _remove_files(self, operations: Sequence[Operation[Any]]) -> None:
+        """Large files of operations that certainly are not in the index."""
+        for operation in operations:
+            for payload in operation.payloads:
+                if payload.file_name:
+                    unlink_quietly(self._files, self._layout.large / payload.file_name)
+
+    def _transact(self, operations: Sequence[Operation[Any]]) -> None:
+        """Raises: StoreUnavailable when the transaction as a whole failed."""
+        tx = self._tx
+        now = self._wall_clock()
+        committing = False
+        try:
+            tx.begin(int(now))
+            self._run_groups(operations)
+            for operation in operations:
+                if operation.group is None:
+                    self._run_alone(operation, operation.run)
+            if now >= self._next_housekeeping:
+                self._housekeeping(tx)
+                self._next_housekeeping = now + HOUSEKEEPING_S
+            if tx.blobs_freed:
+                tx.sweep(self._segments.current_id)
+            committing = True
+            tx.commit()
+        except sqlite3.Error as error:
+            failure = engine.store_error(error)
+            self._give_up()
+            # A COMMIT that failed half-way may yet be found after a power cut: its large files
+            # stay until the next start knows. One that ran out of space has no commit record.
+            if not committing or isinstance(failure, StoreFull):
+                self._remove_files(operations)
+            raise failure from error
+        except BaseException:
+            self._give_up()
+            raise
+        self._inboxes.update(tx.new_inboxes)
+        self._remove_files([operation for operation in operations if operation.error])
+
+    def _give_up(self) -> None:
+        self._tx.reset()
+        try:
+            self._tx.roll_back()
+        except sqlite3.Error:
+            self.log.failure("the store could not roll back")
+
+    def _run_groups(self, operations: Sequence[Operation[Any]]) -> None:
+        grouped: dict[Group, list[Operation[Any]]] = {}
+        for operation in operations:
+            if operation.group is not None:
+                grouped.setdefault(operation.group, []).append(operation)
+        tx = self._tx
+        for group, members in grouped.items():
+            tx.set_savepoint()
+            try:
+                results = group.run_together(tx, [member.item for member in members], False)
+            except Exception as error:
+                if isinstance(error, sqlite3.Error) and engine.is_fatal(error):
+                    raise
+                tx.undo()
+                for member in members:
+                    self._run_alone(member, partial(_carefully, group, member.item))
+            else:
+                tx.keep()
+                for member, result in zip(members, results, strict=True):
+                    member.result = result
+
+    def _run_alone(
+        self, operation: Operation[Any], run: Callable[[Transaction], Any] | None
+    ) -> None:
+        assert run is not None
+        tx = self._tx
+        tx.set_savepoint()
+        try:
+            operation.result = run(tx)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error):
+                if engine.is_fatal(error):
+                    raise
+                self.log.failure("an operation of the store failed")
+                operation.error = engine.store_error(error)
+            else:
+                operation.error = error
+            tx.undo()
+        else:
+            tx.keep()
+
+    # -- the reactor
+
+    def _hand_over(
+        self, batch: list[Operation[Any]], events: Sequence[MailboxEvent], queue_grew: bool
+    ) -> None:
+        for operation in batch:
+            deferred = operation.deferred
+            if deferred is None:
+                continue
+            if operation.error is None:
+                deferred.callback(operation.result)
+            else:
+                deferred.errback(Failure(operation.error))
+        self._aftermath.committed(events, queue_grew)
+
+
+def _carefully(group: Group, item: object, tx: Transaction) -> Any:
+    return group.run_together(tx, [item], True)[0]

@@ -1,0 +1,215 @@
+"""The statements of a delivery: local copies, queue rows and blob of each message.
+
+Deliveries that wait together run together, with a handful of statements for all of them. An ingest
+id seen before stores nothing again; ids are kept for INGEST_DAYS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.core.address import Address
+from gateway.core.ids import AccountId, MailboxId, QueueId
+from gateway.core.messages import Accepted, QueuedRecipient
+from gateway.store.accounts import Accounts
+from gateway.store.bodies import Payload
+from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
+
+INGEST_DAYS = 7  # longer than anything repeats a write whose outcome it does not know
+PRUNE_ROWS = 50_000  # per housekeeping, so that no commit takes long
+
+MESSAGE_COLUMNS = (
+    "messages (mailbox_id, uid, modseq, created_modseq, flags, keywords, internal_date,"
+    " size_octets, blob_id)"
+)
+BLOB_COLUMNS = (
+    "blobs (blob_id, refs, size_octets, segment_id, segment_offset, file_name, head, checksums)"
+)
+_INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
+_QUEUE_COLUMNS = (
+    "queue (queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
+    " eight_bit, created_at, due_at, lease_owner)"
+)
+_RECIPIENT_COLUMNS = (
+    "queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
+    " next_attempt_at, reply)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message whose octets are in the store."""
+
+    ingest_id: str
+    sender: Address | None
+    content_offset: int
+    local: tuple[AccountId, ...]
+    remote: tuple[QueuedRecipient, ...]
+    received_at: int
+    eight_bit: bool
+    payload: Payload
+
+
+def queue_id_text(number: int) -> QueueId:
+    """A queue row's number as administrators see it."""
+    return QueueId(f"{number:08X}")
+
+
+def blob_row(blob_id: int, refs: int, payload: Payload) -> Row:
+    return (
+        blob_id,
+        refs,
+        payload.size_octets,
+        payload.segment_id,
+        payload.segment_offset,
+        payload.file_name,
+        payload.head,
+        payload.checksums,
+    )
+
+
+def count_records(tx: Transaction, payloads: Iterable[Payload]) -> None:
+    """Count payloads that lie in segments as live."""
+    tx.count_in_segments(
+        (payload.segment_id, payload.size_octets) for payload in payloads if not payload.file_name
+    )
+
+
+class Deliveries:
+    """The group of operations that accept mail."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def run_together(
+        self, tx: Transaction, items: Sequence[Delivery], careful: bool
+    ) -> list[Accepted]:
+        """Not ``careful``: an ingest id that is known already fails on its key."""
+        if careful:
+            (item,) = items
+            known = tx.fetch_one(
+                "SELECT queue_id FROM ingests WHERE ingest_id = ?", (item.ingest_id,)
+            )
+            if known is not None:
+                return [Accepted(item.ingest_id, QueueId(known[0]))]
+        results: list[Accepted] = []
+        blobs: list[Row] = []
+        ingests: list[Row] = []
+        queue: list[Row] = []
+        recipients: list[Row] = []
+        copies: list[tuple[AccountId, MailboxId, int, Delivery]] = []
+        added: dict[MailboxId, tuple[int, int]] = {}
+        kept: list[Payload] = []
+        for item in items:
+            blob_id = tx.next_id("blob")
+            octets = item.payload.size_octets
+            for account_id in item.local:
+                inbox_id = self._accounts.inbox_of(tx, account_id)
+                count, size = added.get(inbox_id, (0, 0))
+                added[inbox_id] = (count + 1, size + octets)
+                copies.append((account_id, inbox_id, blob_id, item))
+            queue_id = QueueId("")
+            if item.remote:
+                number = tx.next_id("queue")
+                queue_id = queue_id_text(number)
+                queue.append(_queue_row(number, blob_id, item))
+                recipients += _recipient_rows(number, item)
+            refs = len(item.local) + bool(item.remote)
+            if refs:
+                blobs.append(blob_row(blob_id, refs, item.payload))
+                kept.append(item.payload)
+            ingests.append((item.ingest_id, queue_id, tx.now))
+            results.append(Accepted(item.ingest_id, queue_id))
+        tx.insert(_INGEST_COLUMNS, ingests)
+        tx.insert(BLOB_COLUMNS, blobs)
+        count_records(tx, kept)
+        if copies:
+            self._insert_copies(tx, copies, added)
+        if queue:
+            tx.insert(_QUEUE_COLUMNS, queue)
+            tx.insert(_RECIPIENT_COLUMNS, recipients)
+            tx.queue_grew = True
+        return results
+
+    def _insert_copies(
+        self,
+        tx: Transaction,
+        copies: Sequence[tuple[AccountId, MailboxId, int, Delivery]],
+        added: dict[MailboxId, tuple[int, int]],
+    ) -> None:
+        following = _advance(tx, added)
+        rows: list[Row] = []
+        for account_id, inbox_id, blob_id, item in copies:
+            uid, modseq = following[inbox_id]
+            following[inbox_id] = (uid + 1, modseq + 1)
+            octets = item.payload.size_octets
+            rows.append(
+                (inbox_id, uid, modseq, modseq, 0, "", item.received_at, octets, blob_id)
+            )  # fmt: skip
+            tx.touch(account_id, inbox_id, modseq)
+        tx.insert(MESSAGE_COLUMNS, rows)
+
+
+def _advance(
+    tx: Transaction, added: dict[MailboxId, tuple[int, int]]
+) -> dict[MailboxId, tuple[int, int]]:
+    """Count new, unseen messages in; returns the first new UID and MODSEQ of each mailbox."""
+    rows = [(mailbox_id, count, size) for mailbox_id, (count, size) in added.items()]
+    first: dict[MailboxId, tuple[int, int]] = {}
+    while rows:
+        size = min(ROWS_PER_STATEMENT, 1 << (len(rows).bit_length() - 1))
+        chunk, rows = rows[:size], rows[size:]
+        values = ", ".join(["(?, ?, ?)"] * size)
+        for mailbox_id, uid_next, modseq in tx.fetch_all(
+            "UPDATE mailboxes SET uid_next = uid_next + v.column2,"  # noqa: S608
+            " highest_modseq = highest_modseq + v.column2, messages = messages + v.column2,"
+            " unseen = unseen + v.column2, size_octets = size_octets + v.column3"
+            f" FROM (VALUES {values}) AS v WHERE mailboxes.mailbox_id = v.column1"
+            " RETURNING mailbox_id, uid_next, highest_modseq",
+            [value for row in chunk for value in row],
+        ):
+            count = added[mailbox_id][0]
+            first[mailbox_id] = (uid_next - count, modseq - count + 1)
+    return first
+
+
+def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
+    sender = item.sender
+    return (
+        number,
+        None if sender is None else sender.local_part,
+        "" if sender is None else sender.domain,
+        blob_id,
+        item.content_offset,
+        item.payload.size_octets - item.content_offset,
+        int(item.eight_bit),
+        item.received_at,
+        item.received_at,
+        "",
+    )
+
+
+def _recipient_rows(number: int, item: Delivery) -> list[Row]:
+    return [
+        (
+            number,
+            index,
+            recipient.address.local_part,
+            recipient.address.domain,
+            recipient.next_hop,
+            0,
+            item.received_at,
+            "",
+        )
+        for index, recipient in enumerate(item.remote, start=1)
+    ]
+
+
+def prune_ingests(tx: Transaction) -> None:
+    """Forget ingest ids that nobody will repeat."""
+    tx.execute(
+        "DELETE FROM ingests WHERE ingest_id IN"
+        " (SELECT ingest_id FROM ingests WHERE accepted_at < ? LIMIT ?)",
+        (tx.now - INGEST_DAYS * 86400, PRUNE_ROWS),
+    )

@@ -1,0 +1,83 @@
+"""The SQLite engine: how its connections are opened and what its errors mean to us.
+
+Owns every PRAGMA and every sqlite3 name that would differ for another engine. The store's
+statements name ``string_agg``; SQLite before 3.44 calls it ``group_concat``, so ``local_sql``
+translates here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from gateway.core.errors import StoreFull, StoreUnavailable
+
+STATEMENT_CACHE = 512
+BUSY_TIMEOUT_S = 10.0  # only a checkpoint or a migration of another connection can make us wait
+WRITER_CACHE_KIB = 32 * 1024
+READER_CACHE_KIB = 8 * 1024
+# Pages in the write-ahead log before the committer copies them into the index (16 MiB): rarer
+# than SQLite's 1,000, as deliveries to the same mailboxes dirty the same pages again and again.
+CHECKPOINT_PAGES = 4_000
+
+
+def local_sql(statement: str) -> str:
+    """A statement in this engine's words."""
+    return statement.replace("string_agg(", "group_concat(")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENT_CACHE,
+    )
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes. A commit is durable when COMMIT returns (SECURITY D1)."""
+    connection = _connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; it never waits for the writer (WAL)."""
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def open_foreign(path: Path) -> sqlite3.Connection:
+    """A read-only connection for another process (``verify``); it creates nothing."""
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def store_error(error: sqlite3.Error) -> StoreUnavailable:
+    """The error of the house for a failed statement."""
+    name = getattr(error, "sqlite_errorname", "")
+    if name == "SQLITE_FULL":
+        return StoreFull(engine=name)
+    return StoreUnavailable(engine=name or type(error).__name__, reason=str(error))
+
+
+_OF_ONE_STATEMENT = frozenset({"SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", "SQLITE_TOOBIG"})
+
+
+def is_fatal(error: sqlite3.Error) -> bool:
+    """Whether the whole transaction is lost (disk, damage), not only the statement."""
+    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        return False
+    return getattr(error, "sqlite_errorname", "") not in _OF_ONE_STATEMENT

@@ -1,0 +1,63 @@
+"""The change feed inside the process: who watches which mailbox, and who watches the queue.
+
+Lives on the reactor's thread. Called after commits only; an event is a hint to look again from a
+MODSEQ, so one too many does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.logger import Logger
+
+from gateway.core.ids import MailboxId
+from gateway.core.mailboxes import MailboxEvent
+
+
+class Feed:
+    """Calls watchers back; one that raises is logged and does not hinder the others."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._mailboxes: dict[MailboxId, list[Callable[[MailboxEvent], None]]] = {}
+        self._queue: list[Callable[[], None]] = []
+
+    def watch(
+        self, mailbox_id: MailboxId, callback: Callable[[MailboxEvent], None]
+    ) -> Callable[[], None]:
+        self._mailboxes.setdefault(mailbox_id, []).append(callback)
+
+        def stop() -> None:
+            watchers = self._mailboxes.get(mailbox_id, [])
+            if callback in watchers:
+                watchers.remove(callback)
+            if not watchers:
+                self._mailboxes.pop(mailbox_id, None)
+
+        return stop
+
+    def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self._queue.append(callback)
+
+        def stop() -> None:
+            if callback in self._queue:
+                self._queue.remove(callback)
+
+        return stop
+
+    def committed(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
+        """Tell everybody concerned by a commit."""
+        if self._mailboxes:
+            for event in events:
+                for callback in tuple(self._mailboxes.get(event.mailbox_id, ())):
+                    try:
+                        callback(event)
+                    except Exception:
+                        self.log.failure("a watcher of mailbox {id} failed", id=event.mailbox_id)
+        if queue_grew:
+            for notify in tuple(self._queue):
+                try:
+                    notify()
+                except Exception:
+                    self.log.failure("a watcher of the queue failed")

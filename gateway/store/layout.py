@@ -1,0 +1,113 @@
+"""Where the store's files are, who may read them, and the lock that keeps a second instance out.
+
+Owns the directory tree below ``state_dir`` and its permissions. Knows nothing of what the files
+hold. The lock is an flock, so that a crash leaves none behind (SECURITY P5, D8).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.errors import StoreUnavailable
+from gateway.store.files import Files, unlink_quietly
+
+DIRECTORY_MODE = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one store."""
+
+    state_dir: Path
+
+    @property
+    def root(self) -> Path:
+        return self.state_dir / "store"
+
+    @property
+    def lock(self) -> Path:
+        return self.state_dir / "store.lock"
+
+    @property
+    def index(self) -> Path:
+        return self.root / "index.sqlite"
+
+    @property
+    def segments(self) -> Path:
+        return self.root / "segments"
+
+    @property
+    def large(self) -> Path:
+        """Messages with a file of their own."""
+        return self.root / "large"
+
+    @property
+    def incoming(self) -> Path:
+        """Large messages while they arrive; same file system as ``large``, so rename works."""
+        return self.root / "incoming"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
+
+    def segment(self, segment_id: int) -> Path:
+        return self.segments / f"{segment_id:010d}.seg"
+
+    def prepare(self, files: Files) -> None:
+        """Make missing directories, private and durable; refuse those of somebody else.
+
+        Raises:
+            StoreUnavailable: wrong owner, or the disk refuses; the text says what to do.
+        """
+        for path in (self.state_dir, self.root, self.segments, self.large, self.incoming):
+            try:
+                if not path.exists():
+                    path.mkdir(mode=DIRECTORY_MODE, parents=True)
+                    files.sync_directory(path.parent)
+                status = path.stat()
+                if status.st_uid != os.geteuid():
+                    raise StoreUnavailable(
+                        f"{path} belongs to user id {status.st_uid}, but the gateway runs as "
+                        f"{os.geteuid()}; change its owner"
+                    )
+                if status.st_mode & 0o077:
+                    path.chmod(DIRECTORY_MODE)
+            except OSError as error:
+                raise StoreUnavailable(f"{path} cannot be used: {error.strerror}") from error
+
+    def take_lock(self) -> int:
+        """Hold the store; returns the descriptor, whose closing releases it.
+
+        Raises:
+            StoreUnavailable: another process holds it.
+        """
+        try:
+            fd = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"{self.lock} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise StoreUnavailable(
+                f"{self.state_dir} is in use by another gateway (process {holder}); "
+                "stop that one first or use another state_dir"
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        return fd
+
+    def remove_leftovers(self, files: Files, *, large: frozenset[str], segments: set[int]) -> None:
+        """Remove what a crash left: half-arrived messages, and files no index row points to."""
+        for path in self.incoming.iterdir():
+            unlink_quietly(files, path)
+        for path in self.large.iterdir():
+            if path.name not in large:
+                unlink_quietly(files, path)
+        for path in self.segments.glob("*.seg"):
+            if not path.stem.isdigit() or int(path.stem) not in segments:
+                unlink_quietly(files, path)

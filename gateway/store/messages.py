@@ -1,0 +1,286 @@
+"""Changing a mailbox's messages: append, flags, copy, move, expunge.
+
+Owns the statements that change rows of ``messages`` other than deliveries. Every change takes one
+new MODSEQ and keeps the mailbox's counters exact in the same transaction. Sets of UIDs are narrowed
+to stretches of existing messages first; a stretch costs a few statements, whatever its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from gateway.core.errors import NoSuchMailbox
+from gateway.core.ids import AccountId, MailboxId, ModSeq, Uid
+from gateway.core.messages import AppendMessage, AppendResult, CopyResult, Flags
+from gateway.core.uidset import Ranges, from_sorted
+from gateway.store import flags as flagging
+from gateway.store import names
+from gateway.store.bodies import Payload
+from gateway.store.committer import Committer
+from gateway.store.deliveries import BLOB_COLUMNS, MESSAGE_COLUMNS, blob_row, count_records
+from gateway.store.flags import DELETED, SEEN
+from gateway.store.mailboxes import BY_NAME
+from gateway.store.payloads import Payloads
+from gateway.store.selection import EVERY, narrow
+from gateway.store.transaction import Row, Transaction
+
+Mode = Literal["set", "add", "remove"]
+
+_IN_RANGE = "mailbox_id = ? AND uid BETWEEN ? AND ?"
+_COPIED = (
+    "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608
+    f" FROM messages WHERE {_IN_RANGE} ORDER BY uid"
+)
+
+
+class Messages:
+    """The changing half of the port MailboxStore."""
+
+    def __init__(self, committer: Committer, payloads: Payloads) -> None:
+        self._committer = committer
+        self._payloads = payloads
+
+    async def append(
+        self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
+    ) -> AppendResult:
+        payloads: list[Payload] = []
+        try:
+            for message in messages:
+                payload = await self._payloads.make(message.body)
+                payloads.append(payload)  # one by one: on an error those made already are removed
+            deferred = self._committer.write(
+                lambda tx: append_all(tx, account_id, names.canonical(name), messages, payloads),
+                payloads=payloads,
+            )
+        except BaseException:
+            self._payloads.abandon(payloads)
+            raise
+        return await deferred
+
+    async def store_flags(
+        self, mailbox_id: MailboxId, uids: Ranges, mode: Mode, flags: Flags
+    ) -> ModSeq:
+        return await self._committer.write(
+            lambda tx: change_flags(tx, mailbox_id, uids, mode, flags), uses_reserve=True
+        )
+
+    async def copy(
+        self, source: MailboxId, uids: Ranges, account_id: AccountId, name: str, *, move: bool
+    ) -> CopyResult:
+        return await self._committer.write(
+            lambda tx: copy_all(tx, source, uids, account_id, names.canonical(name), move),
+            uses_reserve=move,  # to Trash, as many clients delete
+        )
+
+    async def expunge(
+        self, mailbox_id: MailboxId, uids: Ranges | None, *, only_deleted: bool
+    ) -> tuple[Uid, ...]:
+        return await self._committer.write(
+            lambda tx: expunge_all(tx, mailbox_id, uids, only_deleted), uses_reserve=True
+        )
+
+
+def _target(tx: Transaction, account_id: AccountId, name: str) -> tuple[MailboxId, int]:
+    """Mailbox id and UIDVALIDITY. Raises: NoSuchMailbox."""
+    row = tx.fetch_one(BY_NAME, (account_id, name))
+    if row is None:
+        raise NoSuchMailbox()
+    return MailboxId(row[0]), row[3]
+
+
+def _count(
+    tx: Transaction, mailbox_id: MailboxId, *, uids: int, messages: int, unseen: int, octets: int
+) -> tuple[int, int]:
+    """Move the mailbox's counters; returns UIDNEXT and the new MODSEQ."""
+    row = tx.fetch_one(
+        "UPDATE mailboxes SET uid_next = uid_next + ?, highest_modseq = highest_modseq + 1,"
+        " messages = messages + ?, unseen = unseen + ?, size_octets = size_octets + ?"
+        " WHERE mailbox_id = ? RETURNING account_id, uid_next, highest_modseq",
+        (uids, messages, unseen, octets, mailbox_id),
+    )
+    if row is None:
+        raise NoSuchMailbox()
+    tx.touch(AccountId(row[0]), mailbox_id, row[2])
+    return row[1], row[2]
+
+
+def append_all(
+    tx: Transaction,
+    account_id: AccountId,
+    name: str,
+    messages: Sequence[AppendMessage],
+    payloads: Sequence[Payload],
+) -> AppendResult:
+    """All messages or none, with ascending UIDs in the order given."""
+    mailbox_id, uid_validity = _target(tx, account_id, name)
+    marks: list[tuple[int, str]] = []
+    for message in messages:
+        mask, keywords = flagging.split(message.flags)
+        marks.append((mask, flagging.text_of(flagging.register(tx, mailbox_id, keywords))))
+    uid_next, modseq = _count(
+        tx,
+        mailbox_id,
+        uids=len(messages),
+        messages=len(messages),
+        unseen=sum(not mask & SEEN for mask, _ in marks),
+        octets=sum(payload.size_octets for payload in payloads),
+    )
+    blobs: list[Row] = []
+    rows: list[Row] = []
+    uid = uid_next - len(messages)
+    for message, payload, (mask, text) in zip(messages, payloads, marks, strict=True):
+        blob_id = tx.next_id("blob")
+        blobs.append(blob_row(blob_id, 1, payload))
+        octets = payload.size_octets
+        rows.append(
+            (mailbox_id, uid, modseq, modseq, mask, text, message.internal_date, octets, blob_id)
+        )
+        uid += 1
+    tx.insert(BLOB_COLUMNS, blobs)
+    count_records(tx, payloads)
+    tx.insert(MESSAGE_COLUMNS, rows)
+    return AppendResult(mailbox_id, uid_validity, tuple(Uid(row[1]) for row in rows))
+
+
+def change_flags(
+    tx: Transaction, mailbox_id: MailboxId, uids: Ranges, mode: Mode, flags: Flags
+) -> ModSeq:
+    """Change what differs; messages that have the flags already keep their MODSEQ."""
+    row = tx.fetch_one("SELECT highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+    if row is None:
+        raise NoSuchMailbox()
+    modseq = row[0] + 1
+    mask, given = flagging.split(flags)
+    if mode == "remove":
+        keywords = {keyword.casefold() for keyword in given}
+    else:
+        keywords = set(flagging.register(tx, mailbox_id, given))
+    changed = unseen = 0
+    for low, high in narrow(tx.connection, mailbox_id, uids):
+        # Few different states occur, so the work is one statement for each of them.
+        for old_mask, old_text in tx.fetch_all(
+            f"SELECT DISTINCT flags, keywords FROM messages WHERE {_IN_RANGE}",  # noqa: S608
+            (mailbox_id, low, high),
+        ):
+            new_mask, new_text = _changed(old_mask, old_text, mode, mask, keywords)
+            if (new_mask, new_text) == (old_mask, old_text):
+                continue
+            count = tx.execute(
+                "UPDATE messages SET flags = ?, keywords = ?, modseq = ?"  # noqa: S608
+                f" WHERE {_IN_RANGE} AND flags = ? AND keywords = ?",
+                (new_mask, new_text, modseq, mailbox_id, low, high, old_mask, old_text),
+            )
+            changed += count
+            unseen += count * (bool(old_mask & SEEN) - bool(new_mask & SEEN))
+    if changed:
+        _count(tx, mailbox_id, uids=0, messages=0, unseen=unseen, octets=0)
+        return ModSeq(modseq)
+    return ModSeq(modseq - 1)
+
+
+def _changed(
+    old_mask: int, old_text: str, mode: Mode, mask: int, keywords: set[str]
+) -> tuple[int, str]:
+    old = set(old_text.split())
+    if mode == "set":
+        return mask, flagging.text_of(keywords)
+    if mode == "add":
+        return old_mask | mask, flagging.text_of(old | keywords)
+    kept = {keyword for keyword in old if keyword.casefold() not in keywords}
+    return old_mask & ~mask, flagging.text_of(kept)
+
+
+def copy_all(
+    tx: Transaction,
+    source: MailboxId,
+    uids: Ranges,
+    account_id: AccountId,
+    name: str,
+    move: bool,
+) -> CopyResult:
+    """Copies share the blob. Keywords over the target's limit are left out."""
+    target, uid_validity = _target(tx, account_id, name)
+    found: list[Any] = []
+    for low, high in narrow(tx.connection, source, uids):
+        found += tx.fetch_all(_COPIED, (source, low, high))
+    if not found:
+        return CopyResult(target, uid_validity, (), ())
+    uid_next, modseq = _count(
+        tx,
+        target,
+        uids=len(found),
+        messages=len(found),
+        unseen=sum(not row[1] & SEEN for row in found),
+        octets=sum(row[4] for row in found),
+    )
+    spelled = {
+        text: flagging.text_of(flagging.register(tx, target, text.split(), strict=False))
+        for text in {row[2] for row in found}
+    }
+    first = uid_next - len(found)
+    tx.insert(
+        MESSAGE_COLUMNS,
+        [
+            (target, first + index, modseq, modseq, mask, spelled[text], date, octets, blob_id)
+            for index, (_, mask, text, date, octets, blob_id) in enumerate(found)
+        ],
+    )
+    # The new rows are a stretch of their own, so their blobs are counted in one statement.
+    tx.execute(
+        "UPDATE blobs SET refs = refs + new.copies FROM"  # noqa: S608
+        f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {_IN_RANGE}"
+        " GROUP BY blob_id) AS new WHERE blobs.blob_id = new.blob_id",
+        (target, first, uid_next - 1),
+    )
+    source_uids = tuple(Uid(row[0]) for row in found)
+    if move:
+        expunge_all(tx, source, from_sorted(source_uids), only_deleted=False)
+    return CopyResult(
+        target, uid_validity, tuple(Uid(first + index) for index in range(len(found))), source_uids
+    )
+
+
+def expunge_all(
+    tx: Transaction, mailbox_id: MailboxId, uids: Ranges | None, only_deleted: bool
+) -> tuple[Uid, ...]:
+    """Remove rows, remember their UIDs, free their blobs. A mailbox that is gone has nothing."""
+    row = tx.fetch_one("SELECT highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+    if row is None:
+        return ()
+    modseq = row[0] + 1
+    which = f"{_IN_RANGE} AND flags & {DELETED} <> 0" if only_deleted else _IN_RANGE
+    gone: list[Any] = []
+    ranges = EVERY if uids is None else narrow(tx.connection, mailbox_id, uids)
+    for low, high in ranges:
+        stretch = (mailbox_id, low, high)
+        removed = tx.fetch_all(
+            f"SELECT uid, flags, size_octets FROM messages WHERE {which}",  # noqa: S608
+            stretch,
+        )
+        if not removed:
+            continue
+        gone += removed
+        tx.execute(
+            "INSERT INTO expunged (mailbox_id, modseq, uid)"  # noqa: S608
+            f" SELECT mailbox_id, ?, uid FROM messages WHERE {which}",
+            (modseq, *stretch),
+        )
+        tx.execute(
+            "UPDATE blobs SET refs = refs - gone.copies FROM"  # noqa: S608
+            f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {which}"
+            " GROUP BY blob_id) AS gone WHERE blobs.blob_id = gone.blob_id",
+            stretch,
+        )
+        tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608
+    if gone:
+        _count(
+            tx,
+            mailbox_id,
+            uids=0,
+            messages=-len(gone),
+            unseen=-sum(not flags & SEEN for _, flags, _ in gone),
+            octets=-sum(octets for _, _, octets in gone),
+        )
+        tx.blobs_freed = True
+    return tuple(sorted(Uid(uid) for uid, _, _ in gone))

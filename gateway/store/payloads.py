@@ -1,0 +1,68 @@
+"""From arriving bodies to payloads the committer can write.
+
+Owns the step between: a small body is taken at once, a large one is made durable by a thread of its
+own pool first, so that a big message's fsync does not hold up everybody's commit.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from gateway.core.ports.body import IncomingBody
+from gateway.store.bodies import Bodies, Body, Payload
+from gateway.store.readers import Closable, Pool
+
+
+class Nothing:
+    """What a thread that makes bodies durable has of its own."""
+
+    def close(self) -> None:
+        return
+
+
+class Payloads:
+    """Turns bodies into payloads; reactor thread."""
+
+    def __init__(self, bodies: Bodies, sealers: Pool[Closable]) -> None:
+        self._bodies = bodies
+        self._sealers = sealers
+
+    def open_body(self) -> IncomingBody:
+        return self._bodies.open()
+
+    def make(self, body: IncomingBody, head: bytes = b"") -> Deferred[Payload]:
+        """Take the body, ``head`` before it; fired already for a small one.
+
+        Raises:
+            StoreFull, StoreUnavailable: the disk failed while the body arrived.
+        """
+        assert isinstance(body, Body), "bodies come from this store's open_body"
+        body.take()
+        if not body.is_large:
+            octets = head + body.take_octets()
+            return succeed(Payload(octets=octets, size_octets=len(octets)))
+        try:
+            sealed = self._sealers.run(lambda _: body.seal(head), even_cancelled=True)
+        except BaseException:
+            body.drop()
+            raise
+        # The caller may be cancelled (its client is gone) while the file is being synced: then
+        # nobody will own the file, and it goes at once.
+        answer: Deferred[Payload] = Deferred()
+
+        def arrived(payload: Payload) -> None:
+            if answer.called:
+                self._bodies.abandon([payload])
+            else:
+                answer.callback(payload)
+
+        def failed(failure: Failure) -> None:
+            if not answer.called:
+                answer.errback(failure)
+
+        sealed.addCallbacks(arrived, failed)
+        return answer
+
+    def abandon(self, payloads: list[Payload]) -> None:
+        self._bodies.abandon(payloads)

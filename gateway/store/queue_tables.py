@@ -1,0 +1,187 @@
+"""The port QueueStore: what waits for delivery to others, leased to one runner at a time.
+
+Owns the rows of ``queue`` and ``queue_recipients``. A row is due at ``due_at``: the earliest
+attempt of its recipients or, while leased, the end of the lease; so one index answers both "what is
+due" and "when is the next". Never decides when to retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.core.address import Address
+from gateway.core.ids import BlobId, QueueId
+from gateway.core.messages import NewMessage
+from gateway.core.queue import QueueDepth, QueueItem, Recorded, WaitingRecipient
+from gateway.store.blobs import StoredOctets
+from gateway.store.bodies import Payload
+from gateway.store.committer import Committer
+from gateway.store.deliveries import Deliveries, Delivery, queue_id_text
+from gateway.store.intake import MailIntake
+from gateway.store.payloads import Payloads
+from gateway.store.readers import Pool
+from gateway.store.transaction import Transaction
+
+_NEXT_ATTEMPT = (
+    "(SELECT min(next_attempt_at) FROM queue_recipients AS r WHERE r.queue_id = queue.queue_id)"
+)
+
+
+class QueueTables:
+    """The durable side of the outbound queue."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        readers: Pool[StoredOctets],
+        intake: MailIntake,
+        deliveries: Deliveries,
+        payloads: Payloads,
+    ) -> None:
+        self._committer = committer
+        self._readers = readers
+        self._intake = intake
+        self._deliveries = deliveries
+        self._payloads = payloads
+
+    async def lease_due(
+        self, now: int, owner: str, lease_s: int, limit: int
+    ) -> Sequence[QueueItem]:
+        if not await self._readers.run(lambda stored: _anything_due(stored, now)):
+            return ()  # asked often, due seldom: no write for nothing
+        return await self._committer.write(
+            lambda tx: lease(tx, now, owner, lease_s, limit), uses_reserve=True
+        )
+
+    async def next_due_at(self) -> int | None:
+        def read(stored: StoredOctets) -> int | None:
+            value: int | None = stored.connection.execute(
+                "SELECT min(due_at) FROM queue"
+            ).fetchone()[0]
+            return value
+
+        return await self._readers.run(read)
+
+    async def record(
+        self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
+    ) -> None:
+        delivery: Delivery | None = None
+        payloads: list[Payload] = []
+        if report is not None:
+            delivery = await self._intake.prepare(report)
+            payloads.append(delivery.payload)
+
+        def run(tx: Transaction) -> None:
+            # The report first: if it cannot be kept, nothing is, and the item stays (SECURITY D5).
+            if delivery is not None:
+                self._deliveries.run_together(tx, [delivery], True)
+            keep_results(tx, queue_id, results)
+
+        try:
+            deferred = self._committer.write(run, payloads=payloads, uses_reserve=True)
+        except BaseException:
+            self._payloads.abandon(payloads)
+            raise
+        await deferred
+
+    async def depth(self) -> QueueDepth:
+        def read(stored: StoredOctets) -> QueueDepth:
+            messages, oldest = stored.connection.execute(
+                "SELECT count(*), min(created_at) FROM queue"
+            ).fetchone()
+            (recipients,) = stored.connection.execute(
+                "SELECT count(*) FROM queue_recipients"
+            ).fetchone()
+            return QueueDepth(messages, recipients, oldest)
+
+        return await self._readers.run(read)
+
+
+def _anything_due(stored: StoredOctets, now: int) -> bool:
+    row = stored.connection.execute(
+        "SELECT 1 FROM queue WHERE due_at <= ? LIMIT 1", (now,)
+    ).fetchone()
+    return row is not None
+
+
+def lease(tx: Transaction, now: int, owner: str, lease_s: int, limit: int) -> tuple[QueueItem, ...]:
+    """Take due messages, the longest due first."""
+    items: list[QueueItem] = []
+    for row in tx.fetch_all(
+        "SELECT queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
+        " eight_bit, created_at FROM queue WHERE due_at <= ? ORDER BY due_at, queue_id LIMIT ?",
+        (now, limit),
+    ):
+        recipients = tx.fetch_all(
+            "SELECT number, local_part, domain, next_hop, attempts, reply FROM queue_recipients"
+            " WHERE queue_id = ? AND next_attempt_at <= ? ORDER BY number",
+            (row[0], now),
+        )
+        if not recipients:  # a lease ended, but in the meantime an attempt was put off
+            tx.execute(
+                f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608
+                " WHERE queue_id = ?",
+                (row[0],),
+            )
+            continue
+        tx.execute(
+            "UPDATE queue SET lease_owner = ?, due_at = ? WHERE queue_id = ?",
+            (owner, now + lease_s, row[0]),
+        )
+        items.append(_item(row, recipients))
+    return tuple(items)
+
+
+def _item(row: Sequence[Any], recipients: Sequence[Sequence[Any]]) -> QueueItem:
+    number, sender_local, sender_domain, blob_id, offset, size, eight_bit, created_at = row
+    return QueueItem(
+        queue_id_text(number),
+        None if sender_local is None else Address(sender_local, sender_domain),
+        BlobId(blob_id),
+        offset,
+        size,
+        bool(eight_bit),
+        created_at,
+        tuple(
+            WaitingRecipient(index, Address(local_part, domain), next_hop, attempts, reply)
+            for index, local_part, domain, next_hop, attempts, reply in recipients
+        ),
+    )
+
+
+def keep_results(tx: Transaction, queue_id: QueueId, results: Sequence[Recorded]) -> None:
+    """Results for a message that is gone already change nothing."""
+    number = int(queue_id, 16)
+    for result in results:
+        if result.next_attempt_at is None:
+            tx.execute(
+                "DELETE FROM queue_recipients WHERE queue_id = ? AND number = ?",
+                (number, result.number),
+            )
+        else:
+            tx.execute(
+                "UPDATE queue_recipients SET attempts = ?, next_attempt_at = ?, reply = ?"
+                " WHERE queue_id = ? AND number = ?",
+                (result.attempts, result.next_attempt_at, result.reply, number, result.number),
+            )
+    left = tx.fetch_one(
+        "SELECT min(next_attempt_at) FROM queue_recipients WHERE queue_id = ?", (number,)
+    )
+    if left is not None and left[0] is not None:
+        tx.execute(
+            "UPDATE queue SET lease_owner = '', due_at = ? WHERE queue_id = ?", (left[0], number)
+        )
+        return
+    row = tx.fetch_one("DELETE FROM queue WHERE queue_id = ? RETURNING blob_id", (number,))
+    if row is not None:
+        tx.execute("UPDATE blobs SET refs = refs - 1 WHERE blob_id = ?", (row[0],))
+        tx.blobs_freed = True
+
+
+def free_leases(tx: Transaction) -> None:
+    """At start nobody can hold a lease: the store is locked by us alone."""
+    tx.execute(
+        f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608
+        " WHERE lease_owner <> ''"
+    )

@@ -1,0 +1,131 @@
+"""The tables of the index, as numbered steps; step n brings a store from version n-1 to n.
+
+Owns the data definitions of the SQLite engine. The statements that read and write these tables
+keep to what PostgreSQL speaks too. A step that has been released is never edited.
+
+Invariants (``verify`` checks them):
+- ``messages`` is keyed by (mailbox, uid). ``created_modseq`` never falls as the UID rises, so new
+  messages since a MODSEQ are found from the highest UID down; only messages changed afterwards are
+  in the index by MODSEQ, which spares every delivery an index entry.
+- the counters of a mailbox are exact in every committed state.
+- ``blobs.refs`` is the number of rows of ``messages`` and ``queue`` that point to the blob.
+- ``expunged`` keeps every removed UID with its MODSEQ.
+- a row of ``queue`` is due at ``due_at``: the earliest attempt, or the end of its lease.
+"""
+
+from __future__ import annotations
+
+VERSION_1 = (
+    """CREATE TABLE counters (
+        name TEXT NOT NULL PRIMARY KEY,
+        value BIGINT NOT NULL
+    ) WITHOUT ROWID""",
+    """INSERT INTO counters (name, value)
+        VALUES ('blob', 0), ('mailbox', 0), ('queue', 0), ('segment', 0), ('uid_validity', 0)""",
+    """CREATE TABLE accounts (
+        account_id TEXT NOT NULL PRIMARY KEY,
+        inbox_id BIGINT NOT NULL,
+        created_at BIGINT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE mailboxes (
+        mailbox_id INTEGER NOT NULL PRIMARY KEY,
+        account_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        special_use TEXT NOT NULL,
+        uid_validity BIGINT NOT NULL,
+        uid_next BIGINT NOT NULL,
+        highest_modseq BIGINT NOT NULL,
+        recent_from BIGINT NOT NULL,
+        messages BIGINT NOT NULL,
+        unseen BIGINT NOT NULL,
+        size_octets BIGINT NOT NULL,
+        UNIQUE (account_id, name)
+    )""",
+    """CREATE TABLE subscriptions (
+        account_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (account_id, name)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE keywords (
+        mailbox_id BIGINT NOT NULL,
+        folded TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (mailbox_id, folded)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE messages (
+        mailbox_id BIGINT NOT NULL,
+        uid BIGINT NOT NULL,
+        modseq BIGINT NOT NULL,
+        created_modseq BIGINT NOT NULL,
+        flags INTEGER NOT NULL,
+        keywords TEXT NOT NULL,
+        internal_date BIGINT NOT NULL,
+        size_octets BIGINT NOT NULL,
+        blob_id BIGINT NOT NULL,
+        PRIMARY KEY (mailbox_id, uid)
+    ) WITHOUT ROWID""",
+    """CREATE INDEX messages_changed ON messages (mailbox_id, modseq)
+        WHERE modseq <> created_modseq""",
+    """CREATE TABLE expunged (
+        mailbox_id BIGINT NOT NULL,
+        modseq BIGINT NOT NULL,
+        uid BIGINT NOT NULL,
+        PRIMARY KEY (mailbox_id, modseq, uid)
+    ) WITHOUT ROWID""",
+    # head: octets put before those in the file of a large message; empty for segment records.
+    # checksums: CRC-32, 4 octets each, of the record or of each block of the file.
+    """CREATE TABLE blobs (
+        blob_id INTEGER NOT NULL PRIMARY KEY,
+        refs BIGINT NOT NULL,
+        size_octets BIGINT NOT NULL,
+        segment_id BIGINT NOT NULL,
+        segment_offset BIGINT NOT NULL,
+        file_name TEXT NOT NULL,
+        head BLOB NOT NULL,
+        checksums BLOB NOT NULL
+    )""",
+    "CREATE INDEX blobs_dead ON blobs (blob_id) WHERE refs = 0",
+    "CREATE UNIQUE INDEX blobs_by_file ON blobs (file_name) WHERE file_name <> ''",
+    """CREATE TABLE segments (
+        segment_id INTEGER NOT NULL PRIMARY KEY,
+        live_blobs BIGINT NOT NULL,
+        live_octets BIGINT NOT NULL
+    )""",
+    """CREATE TABLE summaries (
+        blob_id INTEGER NOT NULL PRIMARY KEY,
+        data BLOB NOT NULL
+    )""",
+    """CREATE TABLE ingests (
+        ingest_id TEXT NOT NULL PRIMARY KEY,
+        queue_id TEXT NOT NULL,
+        accepted_at BIGINT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX ingests_by_age ON ingests (accepted_at)",
+    """CREATE TABLE queue (
+        queue_id INTEGER NOT NULL PRIMARY KEY,
+        sender_local TEXT,
+        sender_domain TEXT NOT NULL,
+        blob_id BIGINT NOT NULL,
+        content_offset BIGINT NOT NULL,
+        size_octets BIGINT NOT NULL,
+        eight_bit INTEGER NOT NULL,
+        created_at BIGINT NOT NULL,
+        due_at BIGINT NOT NULL,
+        lease_owner TEXT NOT NULL
+    )""",
+    "CREATE INDEX queue_due ON queue (due_at)",
+    """CREATE TABLE queue_recipients (
+        queue_id BIGINT NOT NULL,
+        number INTEGER NOT NULL,
+        local_part TEXT NOT NULL,
+        domain TEXT NOT NULL,
+        next_hop TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        next_attempt_at BIGINT NOT NULL,
+        reply TEXT NOT NULL,
+        PRIMARY KEY (queue_id, number)
+    ) WITHOUT ROWID""",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (VERSION_1,)
+"""Step i (from 0) brings the store to version i + 1."""
