@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+PIP_FLAGS := --quiet --disable-pip-version-check
+SOURCES := $(shell find gateway twisted etc -type f -not -name '*.pyc' -not -name dropin.cache)
+# Tests see the checkout, also in the programs they start; tests/system/test_wheel.py sees the wheel.
+export PYTHONPATH := $(CURDIR)
 PORT_BASE ?= 10000
 
 .DEFAULT_GOAL := help
@@ -44,11 +48,14 @@ clean:  ## remove what the targets above made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis $(DEMO)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/.installed: setup.cfg pyproject.toml
+# Installed, not editable: twistd finds plugins in real folders only, and an editable install has
+# none. So the demo is installed again when a source has changed.
+$(VENV)/.installed: setup.cfg pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install $(PIP_FLAGS) .
 	touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+$(VENV)/.test-installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install $(PIP_FLAGS) '.[test]'
 	touch $@

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
@@ -197,8 +197,8 @@ def door_factory(
     """What answers on one listener."""
     settings = parts.settings
     if listen.protocol == "http":
-        site: IProtocolFactory = health_site(ready)
-        return site
+        site: Any = health_site(ready, reactor)
+        return cast(IProtocolFactory, site)
     door = Door(
         protocol=listen.protocol,
         hostname=settings.hostname,
@@ -227,5 +227,4 @@ def door_factory(
             parts.store, parts.router, parts.portal, time.time, new_id, smtp_limits
         )
         factory = SmtpFactory(door, services)
-    result: IProtocolFactory = factory
-    return result
+    return cast(IProtocolFactory, factory)

@@ -53,6 +53,13 @@ address = "127.0.0.1:{port}"
 tls = "{tls}"
 """
 
+_SEND = (
+    "printf 'From: alice@example.test\\r\\nTo: bob@example.test\\r\\n"
+    "Subject: Hello\\r\\n\\r\\nHi Bob!\\r\\n' | "
+    "curl -sS smtp://127.0.0.1:{submission} -u alice@example.test:wonderland "
+    "--mail-from alice@example.test --mail-rcpt bob@example.test -T -"
+)
+
 _TEXT = """\
 The demo mail server runs for the domain example.test, on 127.0.0.1 only:
 
@@ -69,10 +76,7 @@ Two people can log in:
 
 Try it from another terminal: Alice writes to Bob, who reads it over IMAP and over POP3.
 
-  printf 'From: alice@example.test\\r\\nTo: bob@example.test\\r\\n'\
-'Subject: Hello\\r\\n\\r\\nHi Bob!\\r\\n' | \
-curl -sS smtp://127.0.0.1:{submission} -u alice@example.test:wonderland \
---mail-from alice@example.test --mail-rcpt bob@example.test -T -
+  {send}
   curl -sS 'imap://127.0.0.1:{imap}/INBOX;MAILINDEX=1' -u bob@example.test:builder
   curl -sS pop3://127.0.0.1:{pop3}/1 -u bob@example.test:builder
 
@@ -128,6 +132,7 @@ def welcome(settings: Settings, folder: Path) -> str:
         return found[index] if index < len(found) else "(not set)"
 
     return _TEXT.format(
+        send=_SEND.format(submission=port("submission", "starttls")),
         smtp=port("smtp", "starttls"),
         submission=port("submission", "starttls"),
         submissions=port("submission", "implicit"),

@@ -29,7 +29,8 @@ from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.edge import listener
-from gateway.edge.http.control import ControlResource, listen_control
+from gateway.edge.http.control import ControlResource
+from gateway.edge.http.control_socket import listen_control
 from gateway.edge.tls import CertificateFiles, ServerContexts
 
 __all__ = ["Options", "makeService"]
@@ -103,7 +104,7 @@ class GatewayService(Service):
             self._control = listen_control(
                 self._reactor,
                 control_socket(Path(self._settings.state_dir)),
-                ControlResource(status=self.status),
+                ControlResource(self.status),
             )
         except SettingsError as error:
             refuse("\n".join(map(str, error.problems)))

@@ -43,7 +43,7 @@ class GatewayProcess:
 
     def __init__(self, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
         self.arguments = list(arguments)
-        self.environ = {**os.environ, **(environ or {}), "PYTHONUNBUFFERED": "1"}
+        self.environ = {**os.environ, **(environ or {}), "PYTHONPATH": str(ROOT)}
         self.output: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.process: subprocess.Popen[str] | None = None

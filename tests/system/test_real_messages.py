@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.corpus import big_message, corpus_files, cpython_files, written_files
+from tests.support.corpus import (
+    big_message,
+    corpus_files,
+    cpython_files,
+    crlf,
+    written_files,
+)
 from tests.support.gateway_process import Demo
 from tests.support.mail import empty_inbox, inbox, maildrop, send_all, without_added
-
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
 def as_sent(path: Path) -> bytes:
     """The file as a client would send it: CRLF line ends, CRLF at the end (RFC 5321 4.1.1.4)."""
-    message = _BARE.sub(b"\r\n", path.read_bytes())
+    message = crlf(path.read_bytes())
     return message if message.endswith(b"\r\n") else message + b"\r\n"
 
 
