@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -172,6 +172,8 @@ class SmtpSession(MailConnection):
         self.close(reply.octets)
 
     def _sleep(self, seconds: float) -> Deferred[None]:
+        if seconds <= 0:
+            return succeed(None)
         waiting: Deferred[None] = Deferred(lambda _: timer.cancel())
         timer = self.door.timers.callLater(seconds, waiting.callback, None)
         return waiting
@@ -292,7 +294,7 @@ class SmtpSession(MailConnection):
             )
             if isinstance(error, WrongCredentials):
                 # The same time for unknown and wrong (SECURITY A6), and slow for guessing (A4).
-                await self._sleep(max(0.0, earliest - self.door.timers.seconds()))
+                await self._sleep(earliest - self.door.timers.seconds())
             await self._refuse(login_reply_for(error))
             if self._login.failures >= self._limits.failed_logins:
                 self._close_on("too many failed logins", replies.TOO_MANY_LOGINS)

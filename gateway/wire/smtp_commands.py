@@ -157,7 +157,7 @@ def parse_command(line: bytes, *, esmtp: bool, auth_offered: bool) -> Command:
 
 def is_binary(start: bytes) -> bool:
     """Whether the octets cannot be the start of any line of text, such as a TLS hello."""
-    return bool(start) and not 0x20 <= start[0] < 0x7F
+    return bool(start) and not 0x20 <= start[0] < 0x7F and start[0] not in b"\t\r\n"
 
 
 def _parse_mail(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:

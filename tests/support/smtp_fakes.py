@@ -1,0 +1,272 @@
+"""What an SMTP dialogue needs: router, intake and portal in memory, and a client on a string.
+
+Tests may hold the router's, the intake's or the checker's answers back (``hold``) and make each
+fail. Never durable.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+from typing import Any, cast
+
+from twisted.cred.portal import Portal
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from gateway.auth.realm import MailRealm
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
+from gateway.core.ids import AccountId, QueueId
+from gateway.core.messages import Accepted, NewMessage
+from gateway.core.ports.routing import Router
+from gateway.core.ports.store import MailboxStore
+from gateway.core.route import LocalMailbox, Outbound, Route
+from gateway.edge.connection import Door
+from gateway.edge.smtp import SmtpFactory, SmtpServices
+from gateway.wire.smtp_limits import SmtpLimits
+from tests.support.pop3_fakes import ALICE as ALICE
+from tests.support.pop3_fakes import Everybody, FakeChecker
+from tests.support.pop3_fakes import Wire as StringWire
+
+BOB = Account(AccountId("b1"), "bob", "bob@example.test", ("bob@example.test", "b@example.test"))
+
+NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 UTC
+
+AT_ONCE = SmtpLimits(greet_pause_s=0.0, failed_login_s=0.0, error_delay_s=0.0)
+"""For dialogues that are not about time."""
+
+
+class FakeBody:
+    """Octets in memory; knows whether they were discarded."""
+
+    def __init__(self) -> None:
+        self.octets = bytearray()
+        self.discarded = False
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.octets)
+
+    def write(self, data: bytes) -> None:
+        assert not self.discarded
+        self.octets += data
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+class Held:
+    """Answers that wait until a test lets them go."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[None]] = []
+        self.holding = False
+        self.fails: GatewayError | Exception | None = None
+
+    def hold(self) -> None:
+        self.holding = True
+
+    def release(self) -> None:
+        """Let the oldest waiting answer go."""
+        self.waiting.pop(0).callback(None)
+
+    async def answer(self) -> None:
+        if self.holding:
+            waiting: Deferred[None] = Deferred()
+            self.waiting.append(waiting)
+            await waiting
+        if self.fails is not None:
+            raise self.fails
+
+
+class FakeIntake(Held):
+    """Keeps what it accepted, and every body it gave out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted: list[NewMessage] = []
+        self.bodies: list[FakeBody] = []
+        self.open_fails: GatewayError | None = None
+
+    def open_body(self) -> FakeBody:
+        if self.open_fails is not None:
+            raise self.open_fails
+        self.bodies.append(FakeBody())
+        return self.bodies[-1]
+
+    async def accept(self, message: NewMessage) -> Accepted:
+        await self.answer()
+        self.accepted.append(message)
+        return Accepted(message.ingest_id, QueueId("q" if message.remote else ""))
+
+    def content(self, index: int = -1) -> bytes:
+        """The octets of an accepted message, as the client sent them."""
+        return bytes(cast(FakeBody, self.accepted[index].body).octets)
+
+
+class FakeRouter(Held):
+    """alice and bob live in example.test; everything else is outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Address] = []
+
+    async def route(self, recipient: Address, *, may_relay: bool) -> Route:
+        self.asked.append(recipient)
+        await self.answer()
+        if recipient.domain == "example.test":
+            for account in (ALICE, BOB):
+                if recipient.key in account.addresses:
+                    return LocalMailbox(account)
+            raise UnknownRecipient
+        if not may_relay:
+            raise RelayDenied
+        return Outbound()
+
+
+class SmtpBench:
+    """One door with its fakes; ``connect`` gives clients."""
+
+    def __init__(
+        self,
+        protocol: str = "smtp",
+        *,
+        tls: bool = True,
+        implicit_tls: bool = False,
+        clear_text_login: bool = False,
+        limits: SmtpLimits = AT_ONCE,
+        router: Router | None = None,
+    ) -> None:
+        self.intake = FakeIntake()
+        self.router = FakeRouter()
+        self.checker = FakeChecker()
+        self.clock = Clock()
+        self.sessions = Everybody()
+        portal = Portal(
+            cast(Any, MailRealm(cast(MailboxStore, object()))), (cast(Any, self.checker),)
+        )
+        door = Door(
+            protocol=protocol,
+            hostname="mail.example.test",
+            timers=cast(Any, self.clock),
+            sessions=self.sessions,
+            tls=cast(Any, object()) if tls else None,
+            implicit_tls=implicit_tls,
+            clear_text_login=clear_text_login,
+        )
+        ids = itertools.count(1)
+        services = SmtpServices(
+            intake=self.intake,
+            router=router or self.router,
+            portal=portal,
+            wall_clock=lambda: NOW,
+            new_id=lambda: f"id{next(ids)}",
+            limits=limits,
+        )
+        self.factory = SmtpFactory(door, services)
+
+    def connect(self, ip: str = "192.0.2.9") -> Client:
+        """A client that has read the greeting."""
+        client = Client(self, ip)
+        assert client.read().startswith(b"220 mail.example.test ")
+        return client
+
+    def ready(self, ip: str = "192.0.2.9") -> Client:
+        """A client that has said EHLO."""
+        client = self.connect(ip)
+        assert client.say(b"EHLO client.test").startswith(b"250-")
+        return client
+
+    def submitter(self) -> Client:
+        """A client of submission, logged in as alice inside TLS."""
+        client = self.ready()
+        if not client.connection.is_tls:
+            client.start_tls()
+            assert client.say(b"EHLO client.test").startswith(b"250-")
+        assert client.say(b"AUTH PLAIN " + plain(b"alice", b"secret")).startswith(b"235 2.7.0 ")
+        return client
+
+
+def plain(login: bytes, password: bytes, authzid: bytes = b"") -> bytes:
+    """The one message of SASL PLAIN, in base64."""
+    return base64.b64encode(authzid + b"\0" + login + b"\0" + password)
+
+
+class Wire(StringWire):
+    """A transport that notes STARTTLS, an abort, and whether reading is paused."""
+
+    aborted = False
+    paused = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+
+
+class Client:
+    """The far end of one connection."""
+
+    def __init__(self, bench: SmtpBench, ip: str) -> None:
+        self.transport = Wire(peerAddress=IPv4Address("TCP", ip, 40000))
+        self.connection = bench.factory.buildProtocol(None)
+        self.connection.makeConnection(cast(Any, self.transport))
+
+    def read(self) -> bytes:
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def send(self, octets: bytes) -> bytes:
+        """Send octets as they are; what came back at once."""
+        self.connection.dataReceived(octets)
+        return self.read()
+
+    def drip(self, octets: bytes) -> bytes:
+        """Send octet by octet."""
+        return b"".join(self.send(octets[i : i + 1]) for i in range(len(octets)))
+
+    def say(self, line: bytes) -> bytes:
+        return self.send(line + b"\r\n")
+
+    def open_content(self, *recipients: bytes, sender: bytes = b"<a@far.test>") -> None:
+        """As far as 354."""
+        assert self.say(b"MAIL FROM:" + sender).startswith(b"250 2.1.0 ")
+        for recipient in recipients or (b"<alice@example.test>",):
+            assert self.say(b"RCPT TO:" + recipient).startswith(b"250 2.1.5 ")
+        assert self.say(b"DATA").startswith(b"354 ")
+
+    def deliver(self, content: bytes, *recipients: bytes, sender: bytes = b"<a@far.test>") -> bytes:
+        """One transaction; ``content`` is sent as it is, the ending behind it."""
+        self.open_content(*recipients, sender=sender)
+        return self.send(content + b".\r\n")
+
+    def start_tls(self) -> None:
+        assert self.say(b"STARTTLS").startswith(b"220 2.0.0 ")
+        assert self.transport.tls is not None
+        self.connection.handshakeCompleted()
+
+    def closed(self) -> bool:
+        return bool(self.transport.disconnecting)
+
+    def aborted(self) -> bool:
+        return self.transport.aborted
+
+    def lose(self) -> None:
+        self.connection.connectionLost(Failure(ConnectionDone()))
+
+
+def codes(replies: bytes) -> list[int]:
+    """The code of every reply (the last lines of multi-line ones)."""
+    assert replies == b"" or replies.endswith(b"\r\n")
+    lines = replies.split(b"\r\n")[:-1]
+    return [int(line[:3]) for line in lines if line[3:4] == b" "]
