@@ -74,13 +74,15 @@ class WorkerThreads:
         """
         job = _Job(work)
         with self._changed:
-            # Every job that is not running counts, whether or not a thread is about to take it.
+            # Every job that is not running counts, whether or not a thread is about to take it;
+            # a thread is idle from the moment it is started.
             free = self._idle + self._threads - self._started
             refused = self._closed or len(self._jobs) >= free + self._waiting
             if not refused:
                 self._jobs.append(job)
                 if len(self._jobs) > self._idle and self._started < self._threads:
                     self._started += 1
+                    self._idle += 1
                     number = self._started
                     threading.Thread(
                         target=self._run, name=f"{self._name}-{number}", daemon=True
@@ -111,16 +113,17 @@ class WorkerThreads:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._idle += 1
                 while not self._jobs and not self._closed:
                     self._changed.wait()
-                self._idle -= 1
                 if self._closed:
                     break
                 job = self._jobs.popleft()
+                self._idle -= 1
             if not job.dropped:
                 self._do(job)
             del job  # it may hold a password
+            with self._changed:
+                self._idle += 1
         try:
             self._leaving()
         finally:

@@ -1,0 +1,145 @@
+"""Filters: what is written means what was built, to ldap3 as to us, whatever the values hold."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ldap3.operation.search import compile_filter, parse_filter
+
+from gateway.directory.filters import (
+    And,
+    Equal,
+    Extensible,
+    Filter,
+    FilterSyntax,
+    Not,
+    Or,
+    Present,
+    Substrings,
+    attributes_of,
+    escape,
+    matches,
+    parse,
+)
+
+attributes = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+hostile = st.one_of(texts, st.text("*()\\&|!=<>~: a\0\x13é", max_size=12))
+leaves = st.one_of(
+    st.builds(Equal, attributes, hostile),
+    st.builds(Present, attributes),
+)
+filters = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.builds(And, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Or, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(Not, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@given(filters)
+def test_what_is_written_is_parsed_back(wanted: Filter) -> None:
+    assert parse(str(wanted)) == wanted
+
+
+@given(attributes, hostile)
+def test_L2_ldap3_sends_exactly_the_value(attribute: str, value: str) -> None:
+    text = str(Equal(attribute, value))
+    root = parse_filter(text, None, False, False, None, False)
+    compiled = compile_filter(root.elements[0])
+    assert compiled.getName() == "equalityMatch"
+    assert bytes(compiled["equalityMatch"]["attributeDesc"]) == attribute.encode()
+    assert bytes(compiled["equalityMatch"]["assertionValue"]) == value.encode()
+
+
+def test_L2_hostile_values_are_escaped() -> None:
+    assert escape("*()\\\0 é") == "\\2a\\28\\29\\5c\\00\\20\\c3\\a9"
+    assert str(Equal("uid", "alice)(uid=*")) == "(uid=alice\\29\\28uid=\\2a)"
+
+
+@pytest.mark.parametrize("name", ["", "uid)(x", "uid=*", " uid", "uid*", "ü", "uid\n", "1.", "a;"])
+def test_L2_attribute_names_cannot_hold_anything_else(name: str) -> None:
+    for build in (lambda: Equal(name, "x"), lambda: Present(name), lambda: Substrings(name, ("",))):
+        with pytest.raises(FilterSyntax):
+            build()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(objectClass=person)", Equal("objectClass", "person")),
+        (" ( objectClass =a b) ", Equal("objectClass", "a b")),
+        ("(mail=*)", Present("mail")),
+        ("(cn=a*b*)", Substrings("cn", ("a", "b", ""))),
+        ("(cn=\\2a\\28)", Equal("cn", "*(")),
+        (
+            "(&(a=1)\n (!(b=2))(|(c=3)))",
+            And((Equal("a", "1"), Not(Equal("b", "2")), Or((Equal("c", "3"),)))),
+        ),
+        (
+            "(userAccountControl:1.2.840.113556.1.4.803:=2)",
+            Extensible("userAccountControl", ":1.2.840.113556.1.4.803", "2"),
+        ),
+        ("(ou:dn:=people)", Extensible("ou", ":dn", "people")),
+    ],
+)
+def test_parses_what_administrators_write(text: str, expected: Filter) -> None:
+    assert parse(text) == expected
+    assert parse(str(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "()", "(a)", "a=b", "(a=b", "(a=b))", "(a=b)(c=d)", "(&)", "(!)", "(!(a=b)(c=d))", "(=b)"]
+    + ["(a=\\zz)", "(a=\\f)", "(a=\\ff)", "(a=(b)", "(" * 5000, "(!" * 100 + "(a=b)" + ")" * 100]
+    + ["(a>=1)", "(a~=1)", "(a b=1)"],
+)
+def test_text_that_is_no_filter_is_refused(text: str) -> None:
+    with pytest.raises(FilterSyntax):
+        parse(text)
+
+
+ENTRY = {
+    "objectclass": (b"top", b"inetOrgPerson"),
+    "cn": ("Zoë  von Straße".encode(),),
+    "photo": (b"\xff\xfe",),
+    "empty": (),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("(objectClass=INETORGPERSON)", True),
+        ("(objectclass=person)", False),
+        ("(cn=zoë von strasse)", True),
+        ("(cn=zoe von strasse)", False),
+        ("(cn=zoë*strasse)", True),
+        ("(cn=*von*)", True),
+        ("(cn=von*)", False),
+        ("(photo=*)", True),
+        ("(photo=x)", False),
+        ("(empty=*)", False),
+        ("(missing=x)", False),
+        ("(!(missing=x))", True),
+        ("(&(cn=*)(objectClass=top))", True),
+        ("(&(cn=*)(objectClass=bottom))", False),
+        ("(|(cn=x)(objectClass=top))", True),
+    ],
+)
+def test_evaluates_like_a_server(text: str, found: bool) -> None:
+    assert matches(parse(text), ENTRY) is found
+
+
+def test_an_extensible_match_is_for_servers_only() -> None:
+    with pytest.raises(FilterSyntax):
+        matches(parse("(uac:1.2.3:=2)"), ENTRY)
+
+
+def test_names_the_attributes_it_needs() -> None:
+    wanted = parse("(&(Mail=x)(!(uid=y))(|(cn=*)(mail=z*)))")
+    assert attributes_of(wanted) == {"mail", "uid", "cn"}

@@ -1,0 +1,226 @@
+"""Certificates, settings that would send passwords unprotected, and a server that restarts."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from socket import create_server, socket
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable, SettingsError
+from gateway.directory.ldap import LdapDirectory
+from gateway.directory.ldap_settings import LdapSettings
+from tests.support.authority import new_authority
+from tests.support.pump import Pump
+from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
+
+GOOD = LdapSettings(uris=("ldaps://ldap.example.test",), base_dn=SUFFIX)
+
+
+def settings_for(slapd: Slapd) -> LdapSettings:
+    return LdapSettings(
+        uris=(slapd.tls_uri,),
+        base_dn=SUFFIX,
+        bind_dn=READER_DN,
+        bind_password=READER_PASSWORD,
+        ca_file=slapd.ca_file,
+    )
+
+
+def probe(pump: Pump, settings: LdapSettings) -> str:
+    directory = LdapDirectory(settings, call_from_thread=pump.call_from_thread, timers=Clock())
+    try:
+        return pump.wait(directory.probe())
+    finally:
+        pump.wait(directory.close())
+
+
+def unavailable(pump: Pump, settings: LdapSettings) -> str:
+    with pytest.raises(DirectoryUnavailable) as error:
+        probe(pump, settings)
+    return str(error.value)
+
+
+def test_probe_tells_server_account_base_and_protection(slapd: Slapd, pump: Pump) -> None:
+    line = probe(pump, settings_for(slapd))
+    assert line == f"{slapd.tls_uri}: bound as {READER_DN}, {SUFFIX} found, TLSv1.3"
+    assert "clear text" in probe(pump, replace(settings_for(slapd), uris=(slapd.uri,)))
+
+
+def test_probe_tells_a_wrong_service_password_and_base(slapd: Slapd, pump: Pump) -> None:
+    settings = settings_for(slapd)
+    refused = unavailable(pump, replace(settings, bind_password="not-this-one"))
+    assert "service account was refused: wrong password" in refused
+    assert "not-this-one" not in refused
+    assert "result code 32" in unavailable(pump, replace(settings, base_dn="dc=other"))
+
+
+def test_L7_a_certificate_of_another_authority_is_refused(
+    slapd: Slapd, pump: Pump, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.pem"
+    other.write_bytes(new_authority().pem)
+    assert "CERTIFICATE_VERIFY_FAILED" in unavailable(
+        pump, replace(settings_for(slapd), ca_file=other)
+    )
+    # Without a CA file the system's authorities decide, which do not know this one.
+    assert "CERTIFICATE_VERIFY_FAILED" in unavailable(
+        pump, replace(settings_for(slapd), ca_file=None)
+    )
+    starttls = replace(settings_for(slapd), uris=(slapd.uri,), start_tls=True, ca_file=other)
+    assert "CERTIFICATE_VERIFY_FAILED" in unavailable(pump, starttls)
+
+
+class TlsListener:
+    """Shakes hands with every client and keeps what comes through."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(certificate, key)
+        self.listener: socket = create_server(("127.0.0.1", 0))
+        self.port: int = self.listener.getsockname()[1]
+        self.received = b""
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self) -> None:
+        peer, _ = self.listener.accept()
+        with peer:
+            peer.settimeout(10)
+            try:
+                with self.context.wrap_socket(peer, server_side=True) as tls:
+                    self.received = tls.recv(4096)
+            except OSError:
+                pass
+
+    def close(self) -> None:
+        self.thread.join(10)
+        self.listener.close()
+
+
+@pytest.fixture
+def impostor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[TlsListener, Path]]:
+    authority = new_authority()
+    certificate, key = authority.issue(*request.param)
+    for name, octets in (("ca", authority.pem), ("certificate", certificate), ("key", key)):
+        (tmp_path / name).write_bytes(octets)
+    listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
+    yield listener, tmp_path / "ca"
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    "impostor",
+    [["other.example.test"], ["CN=127.0.0.1"], ["CN=localhost", "localhost.example.test"]],
+    indirect=True,
+    ids=["other name", "common name only", "common name beside others"],
+)
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_L7_a_certificate_for_another_name_is_refused(
+    impostor: tuple[TlsListener, Path], pump: Pump, host: str
+) -> None:
+    listener, ca_file = impostor
+    settings = LdapSettings(
+        uris=(f"ldaps://{host}:{listener.port}",),
+        base_dn=SUFFIX,
+        bind_dn=READER_DN,
+        bind_password=READER_PASSWORD,
+        ca_file=ca_file,
+    )
+    assert "CERTIFICATE_VERIFY_FAILED" in unavailable(pump, settings)
+    assert listener.received == b""
+
+
+def test_L9_lookups_go_on_after_the_server_restarts(tmp_path: Path, pump: Pump) -> None:
+    server = Slapd(tmp_path / "slapd", "")
+    server.start()
+    directory = LdapDirectory(
+        settings_for(server), call_from_thread=pump.call_from_thread, timers=Clock()
+    )
+
+    def nobody() -> bool:
+        return pump.wait(directory.find_by_address(Address("nobody", "example.test"))) is None
+
+    try:
+        assert nobody()
+        for _ in range(2):
+            server.restart()
+            assert nobody()
+        server.stop()
+        with pytest.raises(DirectoryUnavailable):
+            nobody()
+        server.start()
+        assert nobody()
+    finally:
+        pump.wait(directory.close())
+        server.stop()
+
+
+def problems(settings: LdapSettings, pump: Pump) -> list[tuple[str, str]]:
+    with pytest.raises(SettingsError) as error:
+        LdapDirectory(settings, call_from_thread=pump.call_from_thread, timers=Clock())
+    return [(problem.key, problem.found) for problem in error.value.problems]
+
+
+def test_L8_clear_text_to_other_machines_is_refused(pump: Pump) -> None:
+    far = replace(GOOD, uris=("ldap://ldap.example.test", "ldap://127.0.0.1.example.test"))
+    assert [key for key, _ in problems(far, pump)] == ["uri", "uri"]
+    for allowed in (
+        replace(far, allow_clear_text=True),
+        replace(far, start_tls=True),
+        replace(GOOD, uris=("ldap://127.0.0.1", "ldap://[::1]:3890", "ldap://localhost")),
+    ):
+        directory = LdapDirectory(allowed, call_from_thread=pump.call_from_thread, timers=Clock())
+        pump.wait(directory.close())
+
+
+def test_L8_ldaps_with_starttls_is_a_contradiction(pump: Pump) -> None:
+    assert problems(replace(GOOD, start_tls=True), pump) == [
+        ("uri", "ldaps://ldap.example.test with start_tls")
+    ]
+
+
+def test_L7_a_missing_or_empty_ca_file_is_found_at_start(pump: Pump, tmp_path: Path) -> None:
+    missing = problems(replace(GOOD, ca_file=tmp_path / "missing.pem"), pump)
+    assert missing == [("ca_file", f"{tmp_path / 'missing.pem'}: No such file or directory")]
+    (tmp_path / "empty.pem").write_text("")
+    assert problems(replace(GOOD, ca_file=tmp_path / "empty.pem"), pump)[0][0] == "ca_file"
+
+
+def test_L1_a_service_account_needs_its_password(pump: Pump) -> None:
+    assert problems(replace(GOOD, bind_dn="cn=x"), pump) == [("bind_password", "empty")]
+    assert problems(replace(GOOD, bind_password="x"), pump) == [("bind_dn", "empty")]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "ldap",
+        "http://a",
+        "ldapi:///x",
+        "ldaps://",
+        "ldaps://u@h",
+        "ldaps://h/dc=x",
+        "ldaps://h:0",
+    ]
+    + ["ldaps://h:65536", "ldaps://h?x", "ldaps://[::1"],
+)
+def test_uris_that_cannot_be_used_are_named(pump: Pump, uri: str) -> None:
+    assert problems(replace(GOOD, uris=(uri,)), pump) == [("uri", repr(uri))]
+
+
+def test_all_mistakes_are_reported_at_once(pump: Pump) -> None:
+    bad = LdapSettings(uris=(), base_dn=" ", bind_dn="cn=x", operation_timeout_s=0, threads=0)
+    keys = [key for key, _ in problems(bad, pump)]
+    assert keys == ["uri", "base_dn", "bind_password", "operation_timeout_s", "threads"]
+
+
+def test_F3_the_service_password_is_not_in_the_repr() -> None:
+    assert "s3cret" not in repr(replace(GOOD, bind_dn="cn=x", bind_password="s3cret"))
