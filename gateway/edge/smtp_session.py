@@ -28,7 +28,7 @@ from gateway.edge.smtp_login import SmtpLogin
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Ehlo, Simple, Verb
 from gateway.wire.smtp_extensions import Offer, ehlo_reply
-from gateway.wire.smtp_limits import SmtpLimits
+from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
 from gateway.wire.smtp_replies import Reply
 from gateway.wire.smtp_server import AuthResponse, Phase, Refused, SmtpServer
 
@@ -47,12 +47,8 @@ class SmtpSession(MailConnection):
         super().__init__(door)
         self._limits = limits
         self._faces_strangers = door.protocol == "smtp"
-        self._core = SmtpServer(
-            self._limits,
-            self._limits.bare_newlines
-            if self._faces_strangers
-            else self._limits.submission_bare_newlines,
-        )
+        default: BareNewlines = "reject" if self._faces_strangers else "normalise"
+        self._core = SmtpServer(limits, limits.bare_newlines or default)
         self._login = SmtpLogin(door, portal)
         self._host = ""  # as claimed in EHLO
         self._content_since = 0.0

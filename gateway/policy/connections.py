@@ -42,8 +42,7 @@ class ConnectionLimits:
 
     Args:
         total: open at the same time, from anywhere.
-        per_address: open at the same time from one address (IPv6 /64); loopback is bounded by
-            ``total`` alone, as proxies, webmail and tests come from there.
+        per_address: open at the same time from one address (IPv6 /64), loopback included.
     """
 
     def __init__(self, total: int, per_address: int) -> None:
@@ -62,7 +61,7 @@ class ConnectionLimits:
             return "too many connections"
         key = counting_key(ip)
         count = self._by_key.get(key, 0)
-        if count >= self.per_address and not is_loopback(ip):
+        if count >= self.per_address:
             return "too many connections from your address"
         self._open += 1
         self._by_key[key] = count + 1

@@ -77,8 +77,6 @@ class SmtpLimits:
     content_min_rate: int = 500
     """Octets a second of a whole message: a drip holds a connection no longer (section 5)."""
 
-    bare_newlines: BareNewlines = "reject"
-    """From strangers: strict, as it closes smuggling for hops behind us too."""
-
-    submission_bare_newlines: BareNewlines = "normalise"
-    """From our own people, whose old scripts send LF."""
+    bare_newlines: BareNewlines | None = None
+    """None: ``reject`` from strangers, as that closes smuggling for hops behind us too;
+    ``normalise`` from our own people, whose old scripts send LF."""
