@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 
 from gateway.wire.imap.fetch_items import BodySection, FetchAttribute, FetchItem, SectionText
-from gateway.wire.imap.lexer import MAX_NUMBER, Cursor, Refusal
+from gateway.wire.imap.lexer import Cursor, Refusal
+from gateway.wire.imap.sequence import MAX_NUMBER
 
 MAX_PART_LEVELS = 100
 MAX_FIELD_NAME_OCTETS = 128

@@ -16,8 +16,7 @@ from typing import Literal
 
 from gateway.wire.imap import names, sequence
 from gateway.wire.imap.events import ReaderLimits
-
-MAX_NUMBER = 2**32 - 1
+from gateway.wire.imap.sequence import MAX_NUMBER
 
 # ATOM-CHAR = <any CHAR except "(" / ")" / "{" / SP / CTL / "%" / "*" / DQUOTE / "\" / "]">
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')

@@ -18,10 +18,12 @@ before room is made for it, and room is made only as its octets arrive (SECURITY
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from enum import Enum, auto
 
 from gateway.wire.imap import parser
 from gateway.wire.imap.commands import Append
+from gateway.wire.imap.discard import Discard, Endless, literal_size
 from gateway.wire.imap.events import (
     BEFORE_LOGIN,
     AppendData,
@@ -40,18 +42,8 @@ from gateway.wire.imap.lexer import Cursor, Refusal
 
 # literal = "{" number ["+"] "}" CRLF; the "+" is RFC 7888's.
 _LITERAL_AT_END = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
-# The same in a line whose start was dropped; without "{" the number is too long in any case.
-_DROPPED_LITERAL = re.compile(rb"(\{?)([0-9]+)\+\}\Z")
-_MARKER_OCTETS = 24  # "{" + 20 digits + "+}" and one more
-_DIGITS = 10  # of 2**32-1
 
 NO_TAG = "tag missing or not possible"
-
-
-def _literal_size(digits: bytes) -> int | None:
-    """The announced size, None for one beyond all reason; never trusted for allocation."""
-    digits = digits.lstrip(b"0")
-    return int(digits or b"0") if len(digits) <= _DIGITS else None
 
 
 def _holds_mailbox(head: bytes) -> bool:
@@ -65,10 +57,8 @@ class _State(Enum):
     DECISION = auto()  # the door owes accept_append or refuse_append
     MESSAGE = auto()  # octets of an APPEND's message
     MESSAGE_END = auto()  # the CRLF behind it
-    DROP_LINE = auto()  # the rest of a refused command
-    DROP_LITERAL = auto()  # octets of a refused non-synchronising literal
     RAW = auto()  # a line of an exchange
-    DROP_RAW = auto()  # the rest of a refused line of an exchange
+    DISCARD = auto()  # the rest of what was refused
     CLOSED = auto()
 
 
@@ -84,20 +74,10 @@ class CommandReader:
         self._tag: bytes | None = None
         self._literals = 0
         self._left = 0  # octets of the literal or message still to come
-        self._dropped = 0  # octets dropped of the command under way
         self._raw_octets = 0
         self._append: Append | None = None
         self._synchronising = False
-        self._steps = {
-            _State.LINE: self._line,
-            _State.LITERAL: self._literal,
-            _State.MESSAGE: self._message,
-            _State.MESSAGE_END: self._message_end,
-            _State.DROP_LINE: self._drop_line,
-            _State.DROP_LITERAL: self._drop_literal,
-            _State.RAW: self._raw,
-            _State.DROP_RAW: self._drop_line,
-        }
+        self._discard: Discard | None = None
 
     # -- for the door
 
@@ -114,11 +94,11 @@ class CommandReader:
     def next_event(self) -> Event | None:
         """What comes next, or None until more is fed or the door has decided."""
         while self._buffer:
-            step = self._steps.get(self._state)
+            before = self._state
+            step = _STEPS.get(before)
             if step is None:  # DECISION, CLOSED
                 return None
-            before = self._state
-            event = step()
+            event = step(self)
             if event is not None:
                 return event
             if self._state is before:
@@ -157,7 +137,7 @@ class CommandReader:
             self._close()
             return False
         else:
-            self._state = _State.DROP_LITERAL
+            self._refuse_rest(self._left)
         return True
 
     def drop_buffered(self) -> None:
@@ -173,7 +153,6 @@ class CommandReader:
         self._searched = 0
         self._tag = None
         self._literals = 0
-        self._dropped = 0
         if self._command:
             self._command = bytearray()  # gives large room back
 
@@ -183,17 +162,16 @@ class CommandReader:
         if line_feed < 0:
             self._searched = len(buffer)
             if self._searched >= self.limits.line_octets:
-                self._tag = self._tag_so_far()
-                return self._refuse_rest(self._too_big("line too long"))
+                return self._line_too_long()
             return None
         self._searched = 0
         if line_feed >= self.limits.line_octets:
-            self._tag = self._tag_so_far()
-            return self._refuse_rest(self._too_big("line too long"))
+            return self._line_too_long()
         if line_feed == 0 or buffer[line_feed - 1] != 0x0D:
             refused = BadCommand(self._tag_so_far(), "lines end with CRLF")
             del buffer[: line_feed + 1]
-            return self._refuse_rest(refused)
+            self._refuse_rest()
+            return refused
         line = bytes(buffer[: line_feed - 1])
         del buffer[: line_feed + 1]
         if not self._command:
@@ -208,6 +186,35 @@ class CommandReader:
             return refused
         data = bytes(self._command) + line if self._command else line
         return self._complete(data)
+
+    def _line_too_long(self) -> BadCommand:
+        self._tag = self._tag_so_far()
+        refused = self._too_big("line too long")
+        self._refuse_rest()
+        return refused
+
+    def _tag_so_far(self) -> bytes | None:
+        """The tag of a command whose first line may still be in the buffer."""
+        if self._command:
+            return self._tag
+        return parser.tag_of(self._buffer[: self.limits.line_octets])
+
+    def _refuse_rest(self, left_octets: int = 0, *, literals: bool = True) -> None:
+        """Drop what still belongs to the command, a literal's octets first."""
+        self._new_command()
+        self._discard = Discard(self.limits, left_octets, literals=literals)
+        self._state = _State.DISCARD
+
+    def _dropping(self) -> Event | None:
+        discard = self._discard
+        assert discard is not None
+        try:
+            if discard.drop(self._buffer):
+                self._discard = None
+                self._new_command()
+        except Endless as endless:
+            return self._close_with(endless.text)
+        return None
 
     def _complete(self, data: bytes) -> Event:
         """All octets of a command are here."""
@@ -226,7 +233,7 @@ class CommandReader:
     def _literal_announced(self, line: bytes, marker: re.Match[bytes]) -> Event | None:
         """A command's line ends with ``{n}`` or ``{n+}``."""
         self._synchronising = not marker[2]
-        size = _literal_size(marker[1])
+        size = literal_size(marker[1])
         if size is None:
             return self._refuse_literal(None, self._too_big("literal too long"))
         if self._tag is None:
@@ -250,20 +257,19 @@ class CommandReader:
         return ContinuationWanted() if self._synchronising else None
 
     def _literal(self) -> None:
-        taken = self._take_left()
-        self._command += taken
+        self._command += self._take(self._left)
         if not self._left:
             self._state = _State.LINE
 
-    def _take_left(self) -> bytes:
-        """What has arrived of the octets still to come."""
+    def _take(self, most: int) -> bytes:
+        """At most so many of the octets still to come, as far as they have arrived."""
         buffer = self._buffer
-        if len(buffer) <= self._left:
+        if len(buffer) <= most:
             data = bytes(buffer)
             buffer.clear()
         else:
-            data = bytes(buffer[: self._left])
-            del buffer[: self._left]
+            data = bytes(buffer[:most])
+            del buffer[:most]
         self._left -= len(data)
         return data
 
@@ -276,11 +282,11 @@ class CommandReader:
         """Refuse the command, and drop its literal of so many octets if that comes anyway."""
         if not self._synchronising and (size is None or size > self.limits.skip_octets):
             return self._close_with("literal too long")
-        self._new_command()
-        if not self._synchronising:
+        if self._synchronising:
+            self._new_command()
+        else:
             assert size is not None
-            self._left = size
-            self._state = _State.DROP_LITERAL
+            self._refuse_rest(size)
         return refused
 
     # -- APPEND
@@ -306,11 +312,13 @@ class CommandReader:
         return AppendStarted(append, size, self._synchronising)
 
     def _message(self) -> Event:
-        data = self._take_left()
-        if b"\0" in data:  # RFC 3501 section 9, CHAR8; literal8 is another extension's
+        nul = self._buffer.find(b"\0", 0, self._left)
+        if nul == 0:  # RFC 3501 section 9, CHAR8; literal8 is another extension's
+            refused = BadCommand(self._tag, "NUL is not possible in a message")
             self._append = None
-            self._state = _State.DROP_LITERAL
-            return BadCommand(self._tag, "NUL is not possible in a message")
+            self._refuse_rest(self._left)
+            return refused
+        data = self._take(self._left if nul < 0 else nul)
         if not self._left:
             self._state = _State.MESSAGE_END
         return AppendData(data)
@@ -325,54 +333,9 @@ class CommandReader:
             self._new_command()
             assert append is not None
             return AppendFinished(append)
-        return self._refuse_rest(BadCommand(self._tag, "unexpected text after the message"))
-
-    # -- dropping what belongs to a refused command
-
-    def _tag_so_far(self) -> bytes | None:
-        """The tag of a command whose first line may still be in the buffer."""
-        return self._tag if self._command else parser.tag_of(self._buffer)
-
-    def _refuse_rest(self, refused: BadCommand) -> BadCommand:
-        """Refuse the command in the middle of a line; the line's rest is dropped."""
-        self._new_command()
-        self._state = _State.DROP_LINE
+        refused = BadCommand(self._tag, "unexpected text after the message")
+        self._refuse_rest()
         return refused
-
-    def _drop_line(self) -> Event | None:
-        """Drop up to CRLF, and a non-synchronising literal that is announced there."""
-        buffer = self._buffer
-        end = buffer.find(b"\r\n", self._searched)
-        arrived = len(buffer) if end < 0 else end + 2
-        if self._dropped + arrived > self.limits.command_octets:
-            return self._close_with("line too long")
-        if end < 0:
-            # Keep what may be the start of a literal's announcement.
-            gone = max(0, arrived - _MARKER_OCTETS)
-            del buffer[:gone]
-            self._dropped += gone
-            self._searched = max(0, len(buffer) - 1)
-            return None
-        marker = _DROPPED_LITERAL.search(buffer, max(0, end - _MARKER_OCTETS), end)
-        in_exchange = self._state is _State.DROP_RAW
-        size = _literal_size(marker[2]) if marker and marker[1] else None
-        del buffer[: end + 2]
-        if marker is None or in_exchange:
-            self._new_command()
-            return None
-        if size is None or size > self.limits.skip_octets:
-            return self._close_with("literal too long")
-        self._dropped += arrived + size
-        self._searched = 0
-        self._left = size
-        self._state = _State.DROP_LITERAL
-        return None
-
-    def _drop_literal(self) -> None:
-        self._take_left()
-        if not self._left:
-            self._searched = 0
-            self._state = _State.DROP_LINE
 
     # -- raw lines
 
@@ -396,8 +359,7 @@ class CommandReader:
         return RawLine(line)
 
     def _refuse_raw(self, text: str) -> RawLineRefused:
-        self._new_command()
-        self._state = _State.DROP_RAW
+        self._refuse_rest(literals=False)
         return RawLineRefused(text)
 
     # -- the end
@@ -411,3 +373,15 @@ class CommandReader:
         self._buffer.clear()
         self._command = bytearray()
         self._append = None
+        self._discard = None
+
+
+# Not per reader: bound methods would make each reader a cycle, kept until a garbage collection.
+_STEPS: dict[_State, Callable[[CommandReader], Event | None]] = {
+    _State.LINE: CommandReader._line,
+    _State.LITERAL: CommandReader._literal,
+    _State.MESSAGE: CommandReader._message,
+    _State.MESSAGE_END: CommandReader._message_end,
+    _State.RAW: CommandReader._raw,
+    _State.DISCARD: CommandReader._dropping,
+}

@@ -130,9 +130,10 @@ def test_I2_sizes_beyond_all_reason(size: bytes) -> None:
 
 
 def test_I12_NUL_in_a_message_is_bad_and_the_rest_is_dropped() -> None:
-    events = read(b"a APPEND INBOX {13}\r\n\0y LOGOUT\r\nxy\r\nz NOOP\r\n")
+    events = read(b"a APPEND INBOX {15}\r\nab\0y LOGOUT\r\nxy\r\nz NOOP\r\n")
     assert events == [
-        *started(PLAIN, 13),
+        *started(PLAIN, 15),
+        AppendData(b"ab"),
         BadCommand(b"a", "NUL is not possible in a message"),
         NEXT,
     ]
