@@ -29,14 +29,16 @@ _TIME = (
 _ZONE = r"(?:\s*(?P<sign>[+-])\s*(?P<offset>\d{4})|\s*(?P<zone>[A-Za-z]{1,5})\b)?"
 _RFC = re.compile(
     r"\s*(?:[A-Za-z]{2,9}\.?\s*,?\s*)?(?P<day>\d{1,2})[\s-]*(?P<month>[A-Za-z]{3})[A-Za-z]{0,6}"
-    r"\.?,?[\s-]*(?P<year>\d{2,4})(?:[\s,]+" + _TIME + _ZONE + r")?"
+    r"\.?,?[\s-]*(?P<year>\d{2,4})(?:[\s,]+" + _TIME + _ZONE + r")?",
+    re.ASCII,
 )
 # The C library's asctime, which some programs write: "Mon Jan  5 10:00:00 2004".
 _ASCTIME = re.compile(
     r"\s*[A-Za-z]{3,9},?\s+(?P<month>[A-Za-z]{3})[A-Za-z]{0,6}\s+(?P<day>\d{1,2}),?\s+"
     + _TIME
     + _ZONE
-    + r"\s+(?P<year>\d{4})"
+    + r"\s+(?P<year>\d{4})",
+    re.ASCII,
 )
 
 

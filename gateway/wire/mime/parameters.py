@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 from gateway.wire.mime.budget import MAX_PARAMETERS
 from gateway.wire.mime.comments import strip_comments
@@ -41,10 +42,14 @@ class MediaType:
     parameters: Parameters = ()
 
     def parameter(self, name: bytes) -> bytes | None:
-        """The first parameter of this (lower case) name."""
+        """The first parameter of this (lower case) name, or the extended one (RFC 2231)."""
         for key, value in self.parameters:
             if key == name:
                 return value
+        for key, value in self.parameters:
+            if key == name + b"*":
+                # extended-initial-value := [charset] "'" [language] "'" extended-other-values
+                return unquote_to_bytes(value.split(b"'", 2)[-1])
         return None
 
 
@@ -63,9 +68,10 @@ def parse_media_type(value: bytes | None, default: MediaType) -> MediaType:
         return TEXT_PLAIN
     main, sub = found[1].lower(), found[2].lower()
     parameters = _parse_parameters(value, found.end())
-    if main == b"text" and sub == b"plain" and all(key != b"charset" for key, _ in parameters):
-        parameters += TEXT_PLAIN.parameters
-    return MediaType(main, sub, parameters)
+    media = MediaType(main, sub, parameters)
+    if main == b"text" and sub == b"plain" and media.parameter(b"charset") is None:
+        return MediaType(main, sub, parameters + TEXT_PLAIN.parameters)
+    return media
 
 
 def parse_disposition(value: bytes) -> tuple[bytes, Parameters] | None:

@@ -9,6 +9,8 @@ Decisions where the RFCs leave room:
   that is a prefix of another never ends the wrong part; the innermost open boundary wins.
 - The line end before a delimiter belongs to the delimiter (RFC 2046 section 5.1.1).
 - A multipart without a usable boundary, or whose boundary never appears, is text/plain.
+- Delimiter lines that follow each other directly are one: a part begins with a header or with an
+  empty line.
 - A closed multipart without parts gets one empty text/plain part: IMAP cannot say "no parts".
 """
 
@@ -121,6 +123,7 @@ class _Scanner:
         position = self._open(0)
         while (hit := self._next_delimiter(position)) is not None:
             line_start, position, index, closing = hit
+            self._forget_nothing(index, line_start)
             self._close_above(index, self._before_line_end(line_start))
             owner = self._stack[index]
             if not closing:
@@ -227,6 +230,11 @@ class _Scanner:
         return end - 1 if end > 0 and self._message[end - 1] == 0x0D else end
 
     # -- closing
+
+    def _forget_nothing(self, index: int, line_start: int) -> None:
+        """Drop the part between two delimiter lines that have not even an empty line between."""
+        if len(self._stack) > index + 1 and self._stack[index + 1].header_start == line_start:
+            del self._stack[index + 1 :]
 
     def _close_above(self, index: int, end: int) -> None:
         """Close the parts above the multipart at ``index``; their bodies end at ``end``.

@@ -21,7 +21,8 @@ from gateway.wire.mime.parameters import TEXT_PLAIN
 from gateway.wire.mime.structure import MESSAGE_FIELDS, Part, scan
 
 _VERSION = b"S1"
-_HEAD = struct.Struct(">2sIIIII")  # version, CRC-32 of what follows, and four lengths
+_HEAD = struct.Struct(">2sI")  # version, CRC-32 of what follows
+_LENGTHS = struct.Struct(">IIII")
 
 _PLAIN_NAME = re.compile(rb"[!-~]{1,80}")
 
@@ -120,16 +121,9 @@ def encode(summary: MessageSummary) -> bytes:
         f"\t{span.content_type}\t{span.charset}\t{span.encoding}"
         for path, span in summary.parts.items()
     ).encode("ascii")
-    content = b"".join((summary.envelope, summary.body, summary.body_structure, note, spans))
-    head = _HEAD.pack(
-        _VERSION,
-        zlib.crc32(content),
-        len(summary.envelope),
-        len(summary.body),
-        len(summary.body_structure),
-        len(note),
-    )
-    return head + content
+    texts = (summary.envelope, summary.body, summary.body_structure, note)
+    content = b"".join((_LENGTHS.pack(*map(len, texts)), *texts, spans))
+    return _HEAD.pack(_VERSION, zlib.crc32(content)) + content
 
 
 def decode(data: bytes) -> MessageSummary:
@@ -139,14 +133,14 @@ def decode(data: bytes) -> MessageSummary:
         ValueError: damaged, or of another version: compute it again from the message.
     """
     try:
-        version, checksum, *lengths = _HEAD.unpack_from(data)
+        version, checksum = _HEAD.unpack_from(data)
     except struct.error as error:
         raise ValueError("not a summary") from error
     if version != _VERSION or zlib.crc32(memoryview(data)[_HEAD.size :]) != checksum:
         raise ValueError("not a summary of this version, or damaged")
     fields: list[bytes] = []
-    position = _HEAD.size
-    for length in lengths:
+    position = _HEAD.size + _LENGTHS.size
+    for length in _LENGTHS.unpack_from(data, _HEAD.size):
         fields.append(data[position : position + length])
         position += length
     envelope, body, body_structure, note = fields

@@ -1,0 +1,1 @@
+"""Tests of the bounded MIME scanner and its renderers."""
