@@ -134,7 +134,8 @@ def _directory(settings: DirectorySettings, reactor: Any) -> Directory:
             bind_dn=settings.bind_dn,
             bind_password=settings.bind_password.get_secret_value(),
             ca_file=Path(settings.ca_file) if settings.ca_file else None,
-            start_tls=settings.start_tls,
+            # Said of ldap:// URIs only; ldaps:// ones have TLS before anything can be said.
+            start_tls=settings.start_tls and any(u.startswith("ldap:") for u in settings.uri),
             allow_clear_text=settings.allow_clear_text,
             schema=schema,
             operation_timeout_s=settings.timeout_s,

@@ -79,6 +79,7 @@ class Options(usage.Options):
 
 def refuse(text: str, status: int = 2) -> NoReturn:
     """End the program with a message on standard error and no traceback."""
+    # twistd turns sys.stderr into its log once that has begun.
     for line in text.splitlines():
-        sys.stderr.write(f"gateway: {line}\n")
+        print(f"gateway: {line}", file=sys.__stderr__)  # noqa: T201
     raise SystemExit(status)

@@ -127,7 +127,11 @@ class GatewayService(Service):
         self._reactor.callWhenRunning(self._running)
 
     def _running(self) -> None:
-        signal.signal(signal.SIGHUP, self._hangup)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Twisted's own handlers stop the reactor too, but twistd then dies of the signal: an
+            # ordered stop shall end with status 0.
+            signal.signal(number, self._on_stop)
         text = READY_LINE
         if self._demo_folder is not None:
             text = f"{demo.welcome(self._settings, self._demo_folder)}\n{text}"
@@ -136,7 +140,12 @@ class GatewayService(Service):
 
     # -- running
 
-    def _hangup(self, number: int, frame: object) -> None:
+    def _on_stop(self, number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # whoever asks twice does not want to wait
+        self.log.info("stopping on {name}", name=signal.Signals(number).name)
+        self._reactor.callFromThread(self._reactor.stop)
+
+    def _on_hangup(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self.reload)
 
     def reload(self) -> None:

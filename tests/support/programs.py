@@ -6,8 +6,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 
 def need(program: str) -> str:
@@ -36,7 +39,7 @@ def run(
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
         capture_output=True,
-        env={**os.environ, **(environ or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
         timeout=timeout_s,
         check=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+import shlex
 from pathlib import Path
 
 from tests.support.gateway_process import Demo
@@ -133,16 +134,13 @@ def test_mutt_reads_over_imap_and_pop3(demo: Demo, tmp_path: Path) -> None:
         f'set imap_user="{BOB[0]}"\nset imap_pass="{BOB[1]}"\n'
         f'set pop_user="{BOB[0]}"\nset pop_pass="{BOB[1]}"\n'
         "set ssl_starttls=no\nset ssl_force_tls=no\nset tunnel_is_secure=yes\n"
-        'set header_cache=""\nset mail_check_stats=no\nset confirmappend=no\nset delete=yes\n'
+        'set header_cache=""\nset mail_check_stats=no\nset confirmappend=no\nset confirmcreate=no\n'
     )
-    environ = {"HOME": str(tmp_path), "TERM": "dumb"}
+    environ = {"HOME": str(tmp_path), "TERM": "xterm"}
     for url in (f"imap://127.0.0.1:{demo.port(143)}/INBOX", f"pop://127.0.0.1:{demo.port(110)}"):
         copy = tmp_path / url.split(":")[0]
-        pushed = f"<limit>~s for\\ mutt<enter><copy-message>{copy}<enter><exit>"
-        run(
-            [program, "-n", "-F", str(rc), "-e", f'push "{pushed}"', "-f", url],
-            environ=environ,
-            timeout_s=30,
-            expect=None,
-        )
+        pushed = f"<limit>~s mutt<enter><copy-message>{copy}<enter><exit>"
+        mutt = shlex.join([program, "-n", "-F", str(rc), "-e", f'push "{pushed}"', "-f", url])
+        # script(1) gives it the terminal without which mutt would send mail instead of reading.
+        run([need("script"), "-qec", mutt, "/dev/null"], environ=environ, timeout_s=30)
         assert b"Subject: for mutt" in copy.read_bytes()

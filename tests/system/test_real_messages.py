@@ -14,7 +14,7 @@ from tests.support.corpus import (
     written_files,
 )
 from tests.support.gateway_process import Demo
-from tests.support.mail import empty_inbox, inbox, maildrop, send_all, without_added
+from tests.support.mail import check_delivered, empty_inbox, inbox, maildrop, send_all
 
 
 def as_sent(path: Path) -> bytes:
@@ -30,7 +30,7 @@ def check(demo: Demo, messages: list[bytes]) -> None:
     over_pop3 = maildrop(demo.port(110))
     assert len(over_imap) == len(over_pop3) == len(messages)
     for sent, imap_copy, pop3_copy in zip(messages, over_imap, over_pop3, strict=True):
-        assert without_added(imap_copy) == sent
+        check_delivered(imap_copy, sent)
         assert pop3_copy == imap_copy
 
 
