@@ -60,8 +60,7 @@ class _VerifiedTls(ldap3.Tls):
         self._context = context
 
     def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
-        host = connection.server.host
-        connection.socket.wrap(lambda raw: self._context.wrap_socket(raw, server_hostname=host))
+        connection.socket.start_tls(self._context, connection.server.host)
 
 
 class _Connection(ldap3.Connection):

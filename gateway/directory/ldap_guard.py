@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -101,12 +102,14 @@ class GuardedSocket:
         self._guard = guard
         guard.watch(self)
 
-    def wrap(self, wrapper: Callable[[socket.socket], socket.socket]) -> None:
-        """Replace the socket with one that speaks TLS through it; the wrapper shakes hands."""
-        self.raw.settimeout(self._guard.left_s())
-        wrapped = wrapper(self.raw)
+    def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Shake hands and check the certificate against ``host``, as the context demands."""
+        tls = context.wrap_socket(self.raw, server_hostname=host, do_handshake_on_connect=False)
         with self._lock:
-            self.raw = wrapped
+            # Before the handshake: the socket it took over can no longer be shut down.
+            self.raw = tls
+        tls.settimeout(self._guard.left_s())
+        tls.do_handshake()
 
     # -- the calls ldap3 makes
 

@@ -8,6 +8,7 @@ itself, or clear text because somebody has allowed it by name. Never opens a con
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.directory.schema import OPENLDAP, Schema
 
 SOURCE = "directory"
+
+# A name in ASCII (A-labels for others), an IPv4 or an IPv6 address.
+_HOST = re.compile(r"[0-9A-Za-z._:-]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ def parse_uri(text: str) -> LdapUri:
     parts = urlsplit(text)
     if parts.scheme not in ("ldap", "ldaps"):
         raise ValueError("ldap:// or ldaps://")
-    if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+    host = parts.hostname or ""
+    if not _HOST.match(host) or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("a host, a port at most, and nothing behind them")
     if parts.username is not None:
         raise ValueError("no user name; bind_dn has its own setting")
@@ -93,7 +98,7 @@ def parse_uri(text: str) -> LdapUri:
         raise ValueError("a port from 1 to 65535") from None
     if port == 0:
         raise ValueError("a port from 1 to 65535")
-    return LdapUri(text, parts.hostname, port or (636 if implicit_tls else 389), implicit_tls)
+    return LdapUri(text, host, port or (636 if implicit_tls else 389), implicit_tls)
 
 
 def is_loopback(host: str) -> bool:

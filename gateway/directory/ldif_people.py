@@ -5,7 +5,8 @@ one. Searches take the same filters as a server and answer with all that match, 
 
 An entry without the id attribute gets an id derived from its first login (or, without one, its
 DN): the same as long as that stays the same. Renaming such a person makes a new mailbox; give them
-an entryUUID to avoid that. Limits: see ``ldif_reader``.
+an entryUUID to avoid that. A file without people is a mistake, as it is what a copy that has only
+begun looks like; put new versions in place with a rename. Limits: see ``ldif_reader``.
 """
 
 from __future__ import annotations
@@ -117,6 +118,7 @@ def load_people(path: Path, schema: Schema) -> People:
         with path.open("rb") as file:
             signature = signature_of(os.fstat(file.fileno()))
             data = file.read(MAX_FILE_OCTETS + 1)
+            changed = signature_of(os.fstat(file.fileno())) != signature
     except OSError as error:
         raise SettingsError(
             [SettingsProblem(source, "file", error.strerror or str(error), "a readable LDIF file")]
@@ -124,6 +126,9 @@ def load_people(path: Path, schema: Schema) -> People:
     if len(data) > MAX_FILE_OCTETS:
         limit = f"at most {MAX_FILE_OCTETS} octets"
         raise SettingsError([SettingsProblem(source, "file", f"{len(data)} or more", limit)])
+    if changed:
+        found = "it was written to while it was read"
+        raise SettingsError([SettingsProblem(source, "file", found, "a complete file, moved here")])
     problems: list[SettingsProblem] = []
     persons: list[Person] = []
     lines: dict[str, int] = {}
@@ -144,6 +149,10 @@ def load_people(path: Path, schema: Schema) -> People:
                 found = f"{schema.id_attribute} {account_id} of line {first} again"
                 problems.append(problem(source, record.line, found, "an id of its own"))
                 persons.pop()
+    if not persons and not problems:
+        # Never an empty directory by accident: a truncated file, or a filter for another schema.
+        expected = f"at least one entry that matches {schema.person}"
+        problems.append(SettingsProblem(source, "file", "no people", expected))
     if problems:
         raise SettingsError(problems)
     return People(persons, schema, signature)

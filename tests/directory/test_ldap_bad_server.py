@@ -16,7 +16,9 @@ from tests.directory.bad_server import (
     SEARCH,
     SEARCH_DONE,
     UNBIND,
+    BadServer,
     Dialogue,
+    Request,
     Script,
     alice,
     ber,
@@ -91,6 +93,26 @@ def drip(dialogue: Dialogue) -> None:
 
 def hang(dialogue: Dialogue) -> None:
     dialogue.wait_for_end()
+
+
+def swallow(dialogue: Dialogue) -> None:
+    """Take a TLS handshake's first octets and say nothing."""
+    dialogue.server.requests.append(Request(0, 0, 0, dialogue.peer.recv(5)))
+    while dialogue.peer.recv(4096):
+        pass
+
+
+def test_L10_a_handshake_that_hangs_is_cut_off(pump: Pump) -> None:
+    with BadServer(swallow) as server:
+        uri = server.uri.replace("ldap:", "ldaps:")
+        with bench(pump, swallow, uris=(uri,)) as (made, _):
+            pending = pump.start(made.directory.find_by_address(ALICE))
+            pump.until(lambda: server.requests)
+            assert server.requests[0].octets[:2] == b"\x16\x03"
+            made.clock.advance(8)
+            with pytest.raises(DirectoryUnavailable):
+                pump.wait_for(pending)
+            pump.until(lambda: server.ended)
 
 
 @pytest.mark.parametrize("script", [drip, hang, searching(hang)])

@@ -209,6 +209,8 @@ def test_L1_a_service_account_needs_its_password(pump: Pump) -> None:
         "ldaps://u@h",
         "ldaps://h/dc=x",
         "ldaps://h:0",
+        "ldaps://h ",
+        "ldaps://zoë",
     ]
     + ["ldaps://h:65536", "ldaps://h?x", "ldaps://[::1"],
 )

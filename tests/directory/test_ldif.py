@@ -103,6 +103,15 @@ def test_a_broken_file_keeps_the_people_and_says_so_once(bench: Bench, logged: l
     assert bench.pump.wait(bench.directory.probe())
 
 
+@pytest.mark.parametrize("text", ["", "version: 1\n", "dn: x\nobjectClass: printer\n"])
+def test_a_file_without_people_never_empties_the_directory(bench: Bench, text: str) -> None:
+    bench.write(text)
+    bench.now_s = 1.0
+    assert bench.knows("alice")
+    with pytest.raises(DirectoryUnavailable, match="no people"):
+        bench.pump.wait(bench.directory.probe())
+
+
 def test_a_removed_file_keeps_the_people(bench: Bench, logged: list[str]) -> None:
     bench.path.unlink()
     for bench.now_s in (1.0, 2.0):
