@@ -83,7 +83,10 @@ class CommandReader:
 
     @property
     def buffered_octets(self) -> int:
-        """Octets received and not yet taken by an event."""
+        """Octets received and not yet taken by an event.
+
+        Not 0 right after STARTTLS: clear text that wants to be taken for encrypted (SECURITY F1a).
+        """
         return len(self._buffer)
 
     def feed(self, data: bytes) -> None:
@@ -139,12 +142,6 @@ class CommandReader:
         else:
             self._refuse_rest(self._left)
         return True
-
-    def drop_buffered(self) -> None:
-        """Forget octets that arrived in clear text behind STARTTLS (SECURITY F1a, I11)."""
-        assert self._state is _State.LINE and not self._command, "between two commands only"
-        self._buffer.clear()
-        self._new_command()
 
     # -- commands
 
