@@ -244,7 +244,7 @@ def _words(problem: Exception) -> str:
     match problem:
         case error.ConnectionRefusedError():
             return "connection refused"
-        case error.TimeoutError():
+        case error.TimeoutError() | error.TCPTimedOutError():
             return "no answer in time"
         case error.NoRouteError():
             return "no route to the host"

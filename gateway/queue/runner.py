@@ -13,14 +13,13 @@ taking it again then merely renews the lease.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gateway.core.errors import GatewayError
 from gateway.core.ids import QueueId
@@ -32,8 +31,10 @@ from gateway.queue.clock import QueueClock
 from gateway.queue.reports import ReportWriter
 from gateway.queue.schedule import Schedule
 from gateway.queue.settle import Settler
+from gateway.queue.tasks import Tasks
 
 RECHECK_S = 1.0
+MAX_TROUBLED = 10_000
 
 
 class Delivery(Protocol):
@@ -110,6 +111,7 @@ class QueueRunner:
         self._store = store
         self._delivery = delivery
         self._timers = timers
+        self._tasks = Tasks(timers)
         self._limits = limits or RunnerLimits()
         self._owner = owner
         schedule = schedule or Schedule()
@@ -121,21 +123,18 @@ class QueueRunner:
             ReportWriter(store, router, hostname),
             schedule=schedule,
             random=random,
-            sleep=self._sleep,
+            sleep=self._tasks.sleep,
         )
         self._in_flight: dict[QueueId, set[int]] = {}
         self._waiting: dict[str, deque[_Group]] = {}
         self._active: Counter[str] = Counter()
         self._troubled: set[str] = set()  # destinations whose latest attempt reached nobody
         self._attempts: set[Deferred[list[Outcome]]] = set()
-        self._tasks: set[Deferred[None]] = set()
-        self._sleepers: set[Deferred[None]] = set()
         self._timer: Timer | None = None
         self._stop_watching: Callable[[], None] | None = None
         self._scanning = self._wanted = False
         self._full = self._pumping = False
         self._stopping = False
-        self._drained: Deferred[None] | None = None
 
     # -- life
 
@@ -158,13 +157,12 @@ class QueueRunner:
         waiting = [group for line in self._waiting.values() for group in line]
         self._waiting.clear()
         for group in waiting:
-            self._run(self._put_back(group, self._clock.now()))
-        await self._drain(self._limits.drain_s)
+            self._tasks.run(self._put_back(group, self._clock.now()))
+        await self._tasks.drain(self._limits.drain_s)
         for attempt in list(self._attempts):
             attempt.cancel()
-        for sleeper in list(self._sleepers):
-            sleeper.cancel()
-        await self._drain(self._limits.drain_s)
+        self._tasks.end_sleeps()
+        await self._tasks.drain(self._limits.drain_s)
 
     def wake(self) -> None:
         """Look for due mail soon; cheap to call often."""
@@ -172,7 +170,7 @@ class QueueRunner:
             self._wanted = True
             return
         self._scanning = True
-        self._run(self._scan())
+        self._tasks.run(self._scan())
 
     # -- taking
 
@@ -244,7 +242,7 @@ class QueueRunner:
         room = limits.waiting_when_troubled if troubled else limits.waiting_per_destination
         if len(line) >= room or self._stopping:
             pause_s = 0 if self._stopping else limits.put_back_s
-            self._run(self._put_back(group, self._clock.now() + pause_s))
+            self._tasks.run(self._put_back(group, self._clock.now() + pause_s))
         else:
             line.append(group)
 
@@ -273,7 +271,7 @@ class QueueRunner:
                     break
                 if self._active[destination] < self._limits.per_destination:
                     self._active[destination] += 1
-                    self._run(self._attempt(line.popleft()))
+                    self._tasks.run(self._attempt(line.popleft()))
                     started = True
 
     async def _attempt(self, group: _Group) -> None:
@@ -319,6 +317,8 @@ class QueueRunner:
 
     def _judge(self, destination: str, outcomes: Sequence[Outcome]) -> None:
         if all(o.verdict is Verdict.DEFERRED and not o.remote for o in outcomes):
+            if len(self._troubled) >= MAX_TROUBLED:
+                self._troubled.clear()  # a hint, cheaper to learn anew than to keep in order
             self._troubled.add(destination)
         else:
             self._troubled.discard(destination)
@@ -344,56 +344,10 @@ class QueueRunner:
             # What was just recorded may be due before the timer; a second gathers several.
             self._set_timer(RECHECK_S, at_most=True)
 
-    # -- tasks, timers, draining
-
-    def _run(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
-        """Keep a coroutine till its end; a failing one is logged and its lease runs out."""
-        task: Deferred[None] = Deferred.fromCoroutine(coroutine)
-        self._tasks.add(task)
-
-        def ended(result: Failure | None) -> None:
-            self._tasks.discard(task)
-            if isinstance(result, Failure) and not result.check(CancelledError):
-                self.log.failure("queue task failed", result)
-            drained, busy = self._drained, bool(self._tasks)
-            if drained is not None and not busy:
-                self._drained = None
-                drained.callback(None)
-
-        task.addBoth(ended)
-
-    async def _drain(self, limit_s: float) -> None:
-        """Wait until no task runs, or the time is over."""
-        if not self._tasks:
-            return
-        drained: Deferred[None] = Deferred()
-        self._drained = drained
-        timer = self._timers.callLater(limit_s, drained.cancel)
-        try:
-            await drained
-        except CancelledError:
-            self._drained = None
-        finally:
-            if timer.active():
-                timer.cancel()
-
-    async def _sleep(self, seconds: float) -> None:
-        if self._stopping:
-            raise CancelledError()
-        sleeper: Deferred[None] = Deferred()
-        timer = self._timers.callLater(seconds, sleeper.callback, None)
-        self._sleepers.add(sleeper)
-        try:
-            await sleeper
-        finally:
-            self._sleepers.discard(sleeper)
-            if timer.active():
-                timer.cancel()
-
     def _set_timer(self, seconds: float | None, *, at_most: bool = False) -> None:
         if self._timer is not None and self._timer.active():
-            if at_most and seconds is not None:
-                if self._timer.getTime() <= self._timers.seconds() + seconds:
-                    return
+            sooner = self._timer.getTime() <= self._timers.seconds() + (seconds or 0.0)
+            if at_most and sooner:
+                return
             self._timer.cancel()
         self._timer = None if seconds is None else self._timers.callLater(seconds, self.wake)

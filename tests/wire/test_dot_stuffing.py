@@ -29,7 +29,7 @@ def normalise(message: bytes) -> bytes:
 
 def unstuff(wire: bytes) -> bytes:
     """A reference reader: lines by CRLF only, one leading dot off, ``.`` alone ends."""
-    lines = []
+    lines: list[bytes] = []
     rest = wire
     while True:
         line, _, rest = rest.partition(b"\r\n")
