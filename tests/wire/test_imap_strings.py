@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.imap_strings import MAX_QUOTED_OCTETS, nstring, quoted_or_literal
@@ -32,6 +32,7 @@ def test_absent_is_nil_and_empty_is_not() -> None:
     assert nstring(b"NIL") == b'"NIL"'
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_every_string_reads_back(octets: bytes) -> None:
     octets = octets.replace(b"\0", b"")

@@ -42,18 +42,18 @@ def unfold(value: bytes) -> bytes:
     return value.strip(b" \t\r")
 
 
-def iter_fields(octets: bytes, start: int = 0) -> Iterator[Field]:
-    """The fields of the header that begins at ``start``, names in lower case."""
-    position = _after_mbox_line(octets, start)
+def iter_fields(octets: bytes) -> Iterator[Field]:
+    """The fields of the header that the octets begin with, names in lower case."""
+    position = _after_mbox_line(octets, 0)
     while (found := _FIELD.match(octets, position)) is not None:
         value_start, value_end = found.span(2)
         yield Field(found[1].lower(), position, value_start, value_end, found.end())
         position = found.end()
 
 
-def header_end(octets: bytes, start: int = 0) -> int:
+def header_end(octets: bytes) -> int:
     """The offset of the body: behind the empty line, or where the fields stop."""
-    position = _after_mbox_line(octets, start)
+    position = _after_mbox_line(octets, 0)
     while (found := _FIELD.match(octets, position)) is not None:
         position = found.end()
     return _after_empty_line(octets, position)

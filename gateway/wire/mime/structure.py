@@ -123,7 +123,7 @@ class _Scanner:
         position = self._open(0)
         while (hit := self._next_delimiter(position)) is not None:
             line_start, position, index, closing = hit
-            self._forget_nothing(index, line_start)
+            self._drop_vacant(index, line_start)
             self._close_above(index, self._before_line_end(line_start))
             owner = self._stack[index]
             if not closing:
@@ -231,7 +231,7 @@ class _Scanner:
 
     # -- closing
 
-    def _forget_nothing(self, index: int, line_start: int) -> None:
+    def _drop_vacant(self, index: int, line_start: int) -> None:
         """Drop the part between two delimiter lines that have not even an empty line between."""
         if len(self._stack) > index + 1 and self._stack[index + 1].header_start == line_start:
             del self._stack[index + 1 :]

@@ -72,11 +72,12 @@ def part_spans(root: Part) -> dict[str, PartSpan]:
 
     A message that is no multipart has its text as part 1; the message inside part N is ``N.MSG``.
     """
-    spans: dict[str, PartSpan] = {"": _span(root)}
+    whole = _span(root)
+    spans: dict[str, PartSpan] = {"": whole}
     waiting = _numbered(root, "")
     while waiting:
         part, path = waiting.pop()
-        spans[path] = _span(part)
+        spans[path] = whole if part is root else _span(part)
         if part.is_multipart:
             waiting += _numbered(part, f"{path}.")
         elif part.is_message:

@@ -34,7 +34,11 @@ def header_values(message: bytes, name: str) -> list[str]:
 
 def header_text(message: bytes) -> str:
     """The message's whole header as decoded lines ``name: value``; names in lower case."""
-    return _header_lines(message, 0)
+    return "\n".join(
+        f"{field.name.decode('latin-1')}: "
+        f"{decode_unstructured(unfold(message[field.value_start : field.value_end]))}"
+        for field in iter_fields(message)
+    )
 
 
 def body_text(message: bytes, summary: MessageSummary) -> str:
@@ -45,7 +49,7 @@ def body_text(message: bytes, summary: MessageSummary) -> str:
         if left <= 0:
             break
         if path.endswith(".MSG"):
-            texts.append(_header_lines(message[: span.body_start], span.header_start))
+            texts.append(header_text(message[span.header_start : span.body_start]))
             left -= span.body_start - span.header_start
         elif path and _is_text(span.content_type):
             octets = message[span.body_start : min(span.body_end, span.body_start + left)]
@@ -73,11 +77,3 @@ def _is_text(content_type: str) -> bool:
 def _part_text(octets: bytes, span: PartSpan) -> str:
     text = decode_octets(decode_transfer(octets, span.encoding), span.charset)
     return strip_tags(text) if span.content_type == "text/html" else text
-
-
-def _header_lines(octets: bytes, start: int) -> str:
-    return "\n".join(
-        f"{field.name.decode('latin-1')}: "
-        f"{decode_unstructured(unfold(octets[field.value_start : field.value_end]))}"
-        for field in iter_fields(octets, start)
-    )

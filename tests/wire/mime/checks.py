@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gateway.core.messages import MessageSummary, PartSpan
 from tests.wire.mime import imap_data
 
@@ -21,16 +23,14 @@ def check_summary(message: bytes, summary: MessageSummary) -> None:
     _check_siblings(parts)
 
 
-def _parent(path: str, parts: object) -> str:
+def _parent(path: str, parts: Mapping[str, PartSpan]) -> str:
     if path.endswith(".MSG"):
         return path.removesuffix(".MSG")
     above = path.rpartition(".")[0]
-    assert isinstance(parts, dict)
     return f"{above}.MSG" if f"{above}.MSG" in parts else above
 
 
-def _check_siblings(parts: object) -> None:
-    assert isinstance(parts, dict)
+def _check_siblings(parts: Mapping[str, PartSpan]) -> None:
     last: dict[str, PartSpan] = {}
     for path, span in parts.items():
         above, _, number = path.rpartition(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.mime.addresses import GROUP_END, MailAddress, parse_addresses
@@ -117,6 +117,7 @@ def test_F5_the_limit_holds_and_leaves_no_group_open() -> None:
     assert parse_addresses(value, 4) == [first, group, member, GROUP_END]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(list(b'a @<>,:;."\\()[] \t\xff\0')), max_size=30), st.integers(0, 9)
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.mime import charset
@@ -104,6 +104,7 @@ def test_M4_broken_base64() -> None:
     assert decode_base64(b"====") == b""
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80), st.sampled_from(sorted(charset._CODECS)))
 def test_any_octets_decode(octets: bytes, name: str) -> None:
     decode_octets(octets, name)

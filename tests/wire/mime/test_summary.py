@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.messages import MessageSummary, PartSpan
@@ -40,6 +40,7 @@ PIECES = st.sampled_from(
 LIKE_MESSAGES = st.lists(PIECES, max_size=40).map(b"".join)
 
 
+@settings(deadline=None)
 @given(LIKE_MESSAGES | st.binary(max_size=200))
 def test_any_octets_have_a_sound_summary(message: bytes) -> None:
     summary = summarise(message)

@@ -63,6 +63,12 @@ def test_reports_are_searched_and_attachments_are_not() -> None:
     assert "twelve bytes" not in body("rfc2231-names")
 
 
+def test_M1_headers_of_ten_thousand_wrapped_messages_are_read_once() -> None:
+    part = b"--b\r\n\r\nSubject: s\r\n\r\n" + b"x" * 2_000 + b"\r\n"
+    message = b"Content-Type: multipart/digest; boundary=b\r\n\r\n" + part * 4_900
+    assert body_text(message, summarise(message)).count("subject: s") == 4_900
+
+
 def test_M6_an_opaque_message_is_searched_as_it_is() -> None:
     message = b"Content-Type: message/rfc822\r\n\r\n" * 200 + b"needle"
     summary = summarise(message)
