@@ -6,6 +6,7 @@ starts, operational attributes such as entryUUID included. ``restart`` keeps dat
 
 from __future__ import annotations
 
+import atexit
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -119,6 +120,8 @@ class Slapd:
         run([need("slapadd"), "-q", "-f", str(self.config)], stdin=ldif.encode())
 
     def start(self) -> None:
+        # A test that fails between here and its own stop must not leave a server behind.
+        atexit.register(self.stop)
         log = (self.directory / "slapd.log").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -142,6 +145,7 @@ class Slapd:
         return True
 
     def stop(self) -> None:
+        atexit.unregister(self.stop)
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
