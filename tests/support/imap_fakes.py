@@ -19,6 +19,7 @@ from gateway.core.errors import (
     MailboxExists,
     MailboxNameRefused,
     NoSuchMailbox,
+    StoreDamaged,
 )
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import (
@@ -103,6 +104,8 @@ class FakeStore:
         self.failures: dict[str, GatewayError | Exception] = {}
         self.held: dict[str, list[Deferred[None]]] = {}
         self.calls: list[str] = []
+        self.damaged: set[int] = set()
+        self.largest_read = 0
         self.now = 1_700_000_000
 
     # -- for tests
@@ -285,10 +288,15 @@ class FakeStore:
 
     async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary]:
         await self._gate("summaries")
+        if not self.damaged.isdisjoint(blob_ids):
+            raise StoreDamaged
         return [self._summarise(self.blobs[blob_id]) for blob_id in blob_ids]
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         await self._gate("read")
+        self.largest_read = max(self.largest_read, length)
+        if blob_id in self.damaged:
+            raise StoreDamaged
         return self.blobs[blob_id][offset : offset + length]
 
     async def append(

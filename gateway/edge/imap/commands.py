@@ -59,7 +59,7 @@ _ROWS = (
         NOT_AUTHENTICATED,
         capabilities=(
             *((f"AUTH={name}", When.LOGIN_POSSIBLE) for name in MECHANISMS),
-            ("SASL-IR", When.ALWAYS),
+            ("SASL-IR", When.LOGIN_POSSIBLE),
         ),
     ),
     Row(

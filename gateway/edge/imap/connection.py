@@ -133,6 +133,7 @@ class ImapConnection(MailConnection):
         self.login = self._session.account.login
         self._reader.limits = self._limits.after_login
         self._bad_commands = 0
+        self._rest()
 
     def next_line(self, max_octets: int) -> Deferred[bytes]:
         assert self._line is None

@@ -40,10 +40,12 @@ async def select(session: Session, command: Select | Examine) -> Reply:
         replies.exists(view.exists),
         replies.recent(view.recent),
     ]
-    told = {"UIDVALIDITY": selection.mailbox.uid_validity, "UIDNEXT": selection.mailbox.uid_next}
+    mailbox = selection.mailbox
+    codes = {f"UIDVALIDITY {mailbox.uid_validity}": "UIDs valid"}
+    codes[f"UIDNEXT {mailbox.uid_next}"] = "Next UID"
     if selection.first_unseen:
-        told["UNSEEN"] = selection.first_unseen
-    lines.extend(replies.untagged_status("OK", "", f"{code} {n}") for code, n in told.items())
+        codes[f"UNSEEN {selection.first_unseen}"] = "First unseen"
+    lines.extend(replies.untagged_status("OK", text, code) for code, text in codes.items())
     session.peer.send(b"".join(lines))
     if read_only:
         return ok("Opened for reading only", "READ-ONLY")

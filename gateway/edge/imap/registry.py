@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.edge.imap.errors import Reply
 from gateway.edge.imap.session import Session, State
+from gateway.wire.imap import commands
 from gateway.wire.imap.commands import Command
 
 Handler = Callable[[Session, Any], Coroutine[Any, Any, Reply]]
@@ -96,4 +97,9 @@ class Registry:
 
 
 def _commands() -> list[type[Command]]:
-    return Command.__subclasses__()
+    """What the parser can give. Not ``__subclasses__``: slots leave ghosts of classes there."""
+    return [
+        value
+        for value in vars(commands).values()
+        if isinstance(value, type) and issubclass(value, Command) and value is not Command
+    ]

@@ -1,0 +1,384 @@
+"""Greeting, capabilities, TLS and login: who may come in, and what they hear if not."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from gateway.core.errors import DirectoryUnavailable, StoreUnavailable
+from tests.support.imap_client import Bench
+
+CLEAR_TEXT = [
+    b"LOGIN alice wonderland",
+    b"AUTHENTICATE PLAIN " + base64.b64encode(b"\0alice\0wonderland"),
+    b"AUTHENTICATE LOGIN",
+]
+
+
+def plain(login: bytes, password: bytes, authzid: bytes = b"") -> bytes:
+    return base64.b64encode(authzid + b"\0" + login + b"\0" + password)
+
+
+def test_the_greeting_tells_what_is_possible(bench: Bench) -> None:
+    client = bench.connect()
+    assert client.lines() == [
+        b"* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN AUTH=PLAIN ID SASL-IR] mail.example.test ready"
+    ]
+
+
+def test_capabilities_change_with_the_state(bench: Bench) -> None:
+    bench.door = bench.make_door(implicit_tls=False)
+    client = bench.connect()
+    client.take()
+    assert client.say(b"CAPABILITY") == [
+        b"* CAPABILITY IMAP4rev1 ID LOGINDISABLED STARTTLS",
+        b"T OK Capabilities listed",
+    ]
+    client.feed(b"s STARTTLS\r\n")
+    client.protocol.handshakeCompleted()
+    client.take()
+    assert (
+        client.say(b"CAPABILITY")[0] == b"* CAPABILITY IMAP4rev1 AUTH=LOGIN AUTH=PLAIN ID SASL-IR"
+    )
+    expected = b"IMAP4rev1 CHILDREN ID IDLE LITERAL- MOVE NAMESPACE SPECIAL-USE UIDPLUS UNSELECT"
+    assert client.say(b"LOGIN alice wonderland") == [
+        b"T OK [CAPABILITY " + expected + b"] Logged in"
+    ]
+    assert client.say(b"CAPABILITY")[0] == b"* CAPABILITY " + expected
+
+
+@pytest.mark.parametrize("command", CLEAR_TEXT)
+def test_A1_no_password_is_taken_before_tls(bench: Bench, command: bytes) -> None:
+    bench.door = bench.make_door(implicit_tls=False)
+    client = bench.connect()
+    assert b"LOGINDISABLED" in client.take()
+    assert client.last(command).startswith(b"T NO [PRIVACYREQUIRED]")
+    assert bench.people.asked == []
+
+
+def test_A1_the_demo_takes_passwords_from_the_machine_itself_only(bench: Bench) -> None:
+    bench.door = bench.make_door(implicit_tls=False, clear_text_login=True)
+    near, far = bench.connect("127.0.0.1"), bench.connect("192.0.2.1")
+    assert b"AUTH=PLAIN" in near.take()
+    assert near.last(b"LOGIN alice wonderland").startswith(b"T OK")
+    assert b"LOGINDISABLED" in far.take()
+    assert far.last(b"LOGIN alice wonderland").startswith(b"T NO [PRIVACYREQUIRED]")
+
+
+def test_login_with_literals(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    client.feed(b"a LOGIN {5}\r\n")
+    assert client.lines() == [b"+ OK"]
+    client.feed(b"alice {10}\r\n")
+    assert client.lines() == [b"+ OK"]
+    client.feed(b"wonderland\r\n")
+    assert client.take().startswith(b"a OK [CAPABILITY")
+
+
+def test_authenticate_with_and_without_an_initial_response(bench: Bench) -> None:
+    client = bench.connect()
+    assert client.last(b"AUTHENTICATE PLAIN " + plain(b"alice", b"wonderland")).startswith(b"T OK")
+    client = bench.connect()
+    client.take()
+    assert client.say(b"AUTHENTICATE PLAIN") == [b"+ "]
+    client.feed(plain(b"alice", b"wonderland") + b"\r\n")
+    assert client.take().startswith(b"t1 OK")
+    client = bench.connect()
+    client.take()
+    assert client.say(b"authenticate login") == [b"+ " + base64.b64encode(b"Username:")]
+    client.feed(base64.b64encode(b"alice") + b"\r\n")
+    assert client.lines() == [b"+ " + base64.b64encode(b"Password:")]
+    client.feed(base64.b64encode(b"wonderland") + b"\r\n")
+    assert client.take().startswith(b"t1 OK")
+
+
+def test_A2_exchanges_that_end_without_a_login(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    client.say(b"AUTHENTICATE PLAIN")
+    client.feed(b"*\r\n")
+    assert client.lines() == [b"t1 BAD Authentication cancelled"]
+    client.say(b"AUTHENTICATE PLAIN")
+    client.feed(b"not base64!\r\n")
+    assert client.lines() == [b"t2 BAD The response is not base64"]
+    assert client.last(b"AUTHENTICATE SCRAM-SHA-1") == (
+        b"T NO [CANNOT] This mechanism is not offered"
+    )
+    assert bench.people.asked == []
+
+
+def test_A2_an_endless_response_is_refused_and_the_stream_stays_in_step(bench: Bench) -> None:
+    client = bench.connect()
+    client.say(b"AUTHENTICATE PLAIN")
+    client.feed(b"A" * 13_000 + b"\r\n")
+    assert client.take().startswith(b"t1 BAD ")
+    assert client.say(b"NOOP") == [b"T OK Done"]
+
+
+def test_A2_a_client_that_goes_away_in_an_exchange_leaves_nothing(bench: Bench) -> None:
+    client = bench.connect()
+    client.say(b"AUTHENTICATE LOGIN")
+    client.lose()
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        base64.b64encode(b"alice\0wonderland"),
+        base64.b64encode(b"a\0b\0c\0d"),
+        plain(b"", b"wonderland"),
+        plain(b"alice", b""),
+        plain(b"alice", b"wonderland", authzid=b"bob"),
+        plain(b"\xff\xfe", b"wonderland"),
+        b"=",
+    ],
+)
+def test_A3_responses_of_the_wrong_shape_are_wrong_credentials(
+    bench: Bench, response: bytes
+) -> None:
+    client = bench.connect()
+    assert client.last(b"AUTHENTICATE PLAIN " + response) == (
+        b"T NO [AUTHENTICATIONFAILED] Authentication failed"
+    )
+
+
+def test_A4_three_failures_end_the_connection(bench: Bench) -> None:
+    client = bench.connect()
+    for _ in range(2):
+        assert client.last(b"LOGIN alice wrong").startswith(b"T NO [AUTHENTICATIONFAILED]")
+    assert client.say(b"LOGIN alice wrong") == [
+        b"T NO [AUTHENTICATIONFAILED] Authentication failed",
+        b"* BYE Too many failed logins",
+    ]
+    assert client.closed
+
+
+def test_A5_directory_trouble_is_never_a_wrong_password(bench: Bench) -> None:
+    client = bench.connect()
+    bench.people.trouble = DirectoryUnavailable()
+    for _ in range(4):
+        assert client.last(b"LOGIN alice wonderland").startswith(b"T NO [UNAVAILABLE]")
+    bench.people.trouble = None
+    bench.store.fail("ensure_account", StoreUnavailable())
+    assert client.last(b"LOGIN alice wonderland").startswith(b"T NO [UNAVAILABLE]")
+    bench.store.fail("ensure_account", None)
+    assert client.last(b"LOGIN alice wonderland").startswith(b"T OK")
+
+
+@pytest.mark.parametrize("behind", [b"b NOOP\r\n", b"\r\n", b"\x16\x03\x01", b"b LOGIN a b\r\n"])
+def test_S16_F1a_octets_behind_starttls_end_the_connection(behind: bytes) -> None:
+    bench = Bench()
+    bench.door = bench.make_door(implicit_tls=False)
+    client = bench.connect()
+    client.take()
+    client.feed(b"a STARTTLS\r\n" + behind)
+    assert client.transport.aborted
+    assert client.transport.tls_started == 0
+    assert b"OK" not in client.take()
+    bench.close()
+
+
+def test_starttls_begins_anew(bench: Bench) -> None:
+    bench.door = bench.make_door(implicit_tls=False)
+    client = bench.connect()
+    client.take()
+    assert client.say(b"STARTTLS") == [b"T OK Begin TLS negotiation now"]
+    assert client.transport.tls_started == 1
+    client.protocol.handshakeCompleted()
+    assert client.last(b"STARTTLS").startswith(b"T BAD")
+    assert client.last(b"LOGIN alice wonderland").startswith(b"T OK")
+
+
+def test_I11_starttls_after_login_or_without_tls_is_refused(bench: Bench) -> None:
+    client = bench.log_in()
+    assert client.say(b"STARTTLS") == [b"T BAD STARTTLS is not possible when authenticated"]
+    bench.door = bench.make_door(tls=False, implicit_tls=False)
+    client = bench.connect()
+    assert b"STARTTLS" not in client.take()
+    assert client.last(b"STARTTLS").startswith(b"T BAD")
+    assert client.transport.tls_started == 0
+
+
+def test_I11_what_is_pipelined_behind_login_waits_for_it(bench: Bench) -> None:
+    bench.people.held = Deferred()
+    client = bench.connect()
+    client.take()
+    client.feed(b"a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc LOGIN bob builder\r\n")
+    assert client.take() == b""
+    bench.people.held.callback(None)
+    tags = [line[:4] for line in client.lines() if not line.startswith(b"*")]
+    assert tags == [b"a OK", b"b OK", b"c BA"]
+    assert bench.people.asked == ["alice"]
+
+
+def test_I11_a_client_that_goes_away_while_the_directory_answers(bench: Bench) -> None:
+    bench.people.held = Deferred()
+    client = bench.connect()
+    client.feed(b"a LOGIN alice wonderland\r\n")
+    client.lose()
+    assert bench.realm.open_sessions == 0
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.0\r\n", b"CONNECT host:25 HTTP/1.1\r\n"]
+)
+def test_S20_web_browsers_are_sent_away_at_once(bench: Bench, line: bytes) -> None:
+    client = bench.connect()
+    client.take()
+    client.feed(line + b"Host: x\r\n\r\n")
+    assert client.lines() == [b"* BYE This is not a web server"]
+    assert client.closed
+
+
+def test_S20_tls_on_the_clear_port_is_dropped_at_once(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    client.feed(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert client.transport.aborted
+    assert client.take() == b""
+
+
+def test_I1_strangers_may_be_wrong_three_times(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    assert client.last(b"((((((((((").startswith(b"T BAD")
+    assert client.last(b"ID ((((((((((").startswith(b"T BAD")
+    assert client.say(b"SELECT INBOX")[-1] == b"* BYE Too many bad commands"
+    assert client.closed
+
+
+def test_I1_people_may_be_wrong_twenty_times_in_a_row(bench: Bench) -> None:
+    client = bench.log_in()
+    for _ in range(2):
+        for _ in range(19):
+            assert client.last(b"XYZZY").startswith(b"T BAD")
+        assert client.say(b"NOOP") == [b"T OK Done"]
+    for _ in range(20):
+        client.say(b"XYZZY")
+    assert client.closed
+
+
+@pytest.mark.parametrize("literal", [b"{4294967295}", b"{99999999999999999999}", b"{1025}"])
+def test_I2_large_literals_of_strangers_are_refused_without_a_go_ahead(
+    bench: Bench, literal: bytes
+) -> None:
+    client = bench.connect()
+    client.take()
+    lines = client.say(b"LOGIN " + literal)
+    assert lines[0].startswith(b"T NO [TOOBIG]") or lines[0].startswith(b"T BAD")
+    assert not any(line.startswith(b"+") for line in lines)
+
+
+def test_I2_I3_large_literals_that_come_unasked_end_the_connection(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    assert client.last(b"LOGIN {4097+}").startswith(b"* BYE [TOOBIG]")
+    assert client.closed
+
+
+def test_I4_the_octets_of_a_refused_literal_are_no_command(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    client.feed(b"a LOGIN {600+}\r\n" + b"x NOOP\r\n" * 75 + b" y\r\nb NOOP\r\n")
+    assert [line[:4] for line in client.lines()] == [b"a NO", b"b OK"]
+
+
+def test_I16_replies_hold_nothing_of_what_the_client_sent(bench: Bench) -> None:
+    client = bench.log_in()
+    for command in (b"<script>", b"SELECT <script>", b"FETCH <script> x", b"LIST <script"):
+        assert b"script" not in b"".join(client.say(command))
+
+
+def test_N1_strangers_have_three_minutes_whatever_they_send(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    client.protocol.handshakeCompleted()
+    for _ in range(5):
+        bench.clock.advance(30)
+        assert client.say(b"NOOP") == [b"T OK Done"]
+    bench.clock.advance(31)
+    assert client.take().startswith(b"* BYE ")
+    assert client.closed
+
+
+def test_N1_a_stranger_whose_login_hangs_is_dropped_too(bench: Bench) -> None:
+    bench.people.held = Deferred()
+    client = bench.connect()
+    client.protocol.handshakeCompleted()
+    client.feed(b"a LOGIN alice wonderland\r\n")
+    client.take()
+    bench.clock.advance(181)
+    assert client.take().startswith(b"* BYE ")
+    client.lose()
+    bench.people.held.callback(None)
+    assert client.take() == b""
+
+
+def test_N1_people_have_half_an_hour_between_commands(bench: Bench) -> None:
+    client = bench.log_in()
+    bench.clock.advance(1_790)
+    assert client.say(b"NOOP") == [b"T OK Done"]
+    client.feed(b"x")  # not a command
+    bench.clock.advance(1_790)
+    client.feed(b" NO")
+    assert client.take() == b""
+    bench.clock.advance(11)
+    assert client.take().startswith(b"* BYE ")
+
+
+def test_N2_too_many_connections(bench: Bench) -> None:
+    bench.sessions.refusal = "Too many connections from your address"
+    client = bench.connect()
+    assert client.lines() == [b"* BYE [LIMIT] Too many connections from your address"]
+    assert client.closed
+
+
+def test_logout_says_bye_before_ok_and_gives_all_back(bench: Bench) -> None:
+    client = bench.select()
+    assert client.say(b"LOGOUT") == [b"* BYE Logging out", b"T OK Goodbye"]
+    assert client.closed
+    client.protocol.dataReceived(b"x NOOP\r\n")
+    assert client.take() == b""
+
+
+def test_id_is_answered_without_a_version(bench: Bench) -> None:
+    client = bench.connect()
+    client.take()
+    expected = [b'* ID ("name" "mail-gateway")', b"T OK Pleased to meet you"]
+    assert client.say(b'ID ("name" "x\x1b[31m" "os" NIL)') == expected
+    assert client.say(b"ID NIL") == expected
+
+
+def test_I14_oversized_id_is_refused(bench: Bench) -> None:
+    client = bench.log_in()
+    pairs = b" ".join(b'"k%d" "v"' % i for i in range(31))
+    assert client.last(b"ID (" + pairs + b")").startswith(b"T BAD")
+    assert client.last(b'ID ("' + b"k" * 31 + b'" "v")').startswith(b"T BAD")
+    assert client.last(b'ID ("k" "' + b"v" * 1_025 + b'")').startswith(b"T BAD")
+
+
+def test_drain_says_goodbye_when_idle_and_after_the_running_command(bench: Bench) -> None:
+    idle = bench.log_in()
+    busy = bench.select()
+    bench.store.hold("search")
+    busy.feed(b"a SEARCH ALL\r\nb NOOP\r\n")
+    for client in (idle, busy):
+        client.protocol.drain()
+    farewell = b"* BYE [UNAVAILABLE] The server is shutting down"
+    assert idle.lines() == [farewell]
+    assert not busy.closed
+    bench.store.release("search")
+    assert busy.lines() == [b"* SEARCH", b"a OK Searched", farewell]
+
+
+def test_limits_are_the_doors_own(bench: Bench) -> None:
+    bench.services = replace(
+        bench.services, limits=replace(bench.services.limits, login_failures=1)
+    )
+    client = bench.connect()
+    client.say(b"LOGIN alice wrong")
+    assert client.closed
