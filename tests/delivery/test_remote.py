@@ -2,124 +2,28 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import TCPTimedOutError
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 
 from gateway.core.address import Address
 from gateway.core.errors import StoreDamaged
-from gateway.core.ids import BlobId, QueueId
-from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
-from gateway.delivery.mx import MxLookup
-from gateway.delivery.next_hop import parse_next_hop
-from gateway.delivery.remote import RemoteDelivery
-from gateway.delivery.tls import ClientTls
-from tests.support.fake_resolver import FakeResolver
-from tests.support.scripted_server import CLOSE, HANG, TLS_EHLO, Network, Script
-
-MESSAGE = b"Subject: hi\r\n\r\n.dot\nbare\r\nend"
-WIRE = b"Subject: hi\r\n\r\n..dot\r\nbare\r\nend\r\n"
-LOCAL_HEADER = b"Return-Path: <a@x.example>\r\n"
-RESOLVER = FakeResolver(
-    mx={"y.example": [(10, "mx1.y.example"), (20, "mx2.y.example")], "null.example": [(0, "")]},
-    a={
-        "mx1.y.example": ["192.0.2.1"],
-        "mx2.y.example": ["192.0.2.2"],
-        "relay.example": ["192.0.2.9"],
-    },
+from gateway.core.queue import Outcome, Verdict
+from tests.support.remote_world import (
+    DEFERRED,
+    DELIVERED,
+    FAILED,
+    LOCAL_HEADER,
+    MESSAGE,
+    WIRE,
+    Source,
+    World,
+    item_of,
+    recipients_of,
 )
-DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
-
-
-class Source:
-    """The store's read; ``content`` may be exchanged for trouble."""
-
-    def __init__(self, content: bytes = LOCAL_HEADER + MESSAGE) -> None:
-        self.content = content
-        self.problem: Exception | None = None
-        self.problem_from = 0
-        self.reads = 0
-
-    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
-        assert length <= 65_536
-        self.reads += 1
-        if self.problem is not None and offset >= self.problem_from:
-            raise self.problem
-        return self.content[offset : offset + length]
-
-
-class World:
-    def __init__(self, smart_host: str = "", password: bytes = b"", source: Source | None = None):
-        self.clock = Clock()
-        self.network = Network(self.clock)
-        self.source = source or Source()
-        self.delivery = RemoteDelivery(
-            "mail.x.example",
-            source=self.source,
-            mx=MxLookup(RESOLVER, Random(1), own_names=["mail.x.example"]),
-            endpoints=self.network,
-            tls=ClientTls(),
-            timers=self.clock,
-            smart_host=parse_next_hop(smart_host) if smart_host else None,
-            smart_host_password=password,
-        )
-        self.mx1 = self.network.add("192.0.2.1")
-        self.mx2 = self.network.add("192.0.2.2")
-
-    def start(self, *recipients: str, next_hop: str = "", **fields: Any) -> Deferred[list[Outcome]]:
-        waiting = recipients_of(*(recipients or ("b@y.example",)), next_hop=next_hop)
-        item = item_of(waiting, size=len(self.source.content) - len(LOCAL_HEADER), **fields)
-        return Deferred.fromCoroutine(self.delivery.attempt(item, waiting, next_hop))
-
-    def attempt(self, *recipients: str, next_hop: str = "", **fields: Any) -> list[Outcome]:
-        deferred = self.start(*recipients, next_hop=next_hop, **fields)
-        outcomes: list[Any] = []
-        deferred.addBoth(outcomes.append)
-        for _ in range(3000):
-            if outcomes:
-                break
-            # Instant steps first; a silent server makes time pass.
-            self.clock.advance(0 if _step_due(self.clock) else 5)
-        (result,) = outcomes
-        if isinstance(result, Failure):
-            result.raiseException()
-        self.clock.pump([0, 0, 0, 20, 0, 0])
-        assert self.clock.getDelayedCalls() == [], "a timer was left behind"
-        assert isinstance(result, list)
-        return sorted(result, key=lambda outcome: outcome.number)
-
-    def one(self, next_hop: str = "", **fields: Any) -> Outcome:
-        (outcome,) = self.attempt(next_hop=next_hop, **fields)
-        return outcome
-
-
-def _step_due(clock: Clock) -> bool:
-    calls: Any = clock.getDelayedCalls()
-    return any(call.getTime() <= clock.seconds() for call in calls)
-
-
-def recipients_of(*addresses: str, next_hop: str = "") -> tuple[WaitingRecipient, ...]:
-    return tuple(
-        WaitingRecipient(number, Address(*address.rsplit("@", 1)), next_hop, 0)
-        for number, address in enumerate(addresses)
-    )
-
-
-def item_of(
-    recipients: tuple[WaitingRecipient, ...],
-    *,
-    size: int = len(MESSAGE),
-    sender: Address | None = Address("a", "x.example"),  # noqa: B008
-    eight_bit: bool = False,
-) -> QueueItem:
-    return QueueItem(
-        QueueId("Q1"), sender, BlobId(1), len(LOCAL_HEADER), size, eight_bit, 0, recipients
-    )
+from tests.support.scripted_server import CLOSE, HANG, Script
 
 
 def test_a_message_arrives_without_its_local_header_and_with_whole_line_ends() -> None:
@@ -375,75 +279,6 @@ def test_S34_a_host_with_our_name_is_a_loop() -> None:
     world.mx1.ehlo = b"250 mail.x.example\r\n"
     outcome = world.one()
     assert (outcome.verdict, outcome.status) == (FAILED, "5.4.6")
-
-
-# -- TLS and login
-
-
-def test_starttls_is_taken_when_offered() -> None:
-    world = World()
-    world.mx1.ehlo = TLS_EHLO
-    assert world.one().verdict is DELIVERED
-    assert world.mx1.lines[:3] == ["EHLO mail.x.example", "STARTTLS", "EHLO mail.x.example"]
-
-
-def test_a_failing_opportunistic_handshake_goes_on_in_clear_text() -> None:
-    world = World()
-    world.mx1.ehlo, world.mx1.handshake = TLS_EHLO, "fail"
-    assert world.one().verdict is DELIVERED
-    assert len(world.mx1.connections) == 2 and world.mx1.bodies == [WIRE]
-
-
-@pytest.mark.parametrize("handshake", ["fail", "hang"])
-def test_S18_a_failing_required_handshake_defers(handshake: str) -> None:
-    world = World()
-    relay = world.network.add("192.0.2.9", Script(ehlo=TLS_EHLO, handshake=handshake))
-    outcome = world.one(next_hop="smtp://relay.example?tls=required")
-    assert outcome.verdict is DEFERRED
-    assert relay.bodies == [] and len(relay.connections) == 1
-    if handshake == "fail":
-        assert outcome.reply == "TLS failed: certificate verify failed"
-
-
-def test_S18_a_required_tls_that_is_not_offered_defers() -> None:
-    world = World()
-    world.network.add("192.0.2.9")
-    outcome = world.one(next_hop="smtp://relay.example?tls=required")
-    assert (outcome.verdict, outcome.status) == (DEFERRED, "4.7.4")
-
-
-def test_S18_octets_injected_before_tls_defer() -> None:
-    world = World()
-    for server in world.mx1, world.mx2:
-        server.ehlo = TLS_EHLO
-        server.replies["STARTTLS"] = b"220 go\r\n250-evil\r\n250 SIZE 1\r\n"
-    outcome = world.one()
-    assert (outcome.verdict, outcome.status) == (DEFERRED, "4.7.5")
-    assert world.mx1.bodies == []
-
-
-def test_a_smart_host_gets_the_login_under_tls_only() -> None:
-    world = World(smart_host="smtp://me@relay.example:587", password=b"secret")
-    relay = world.network.add("192.0.2.9", Script(ehlo=TLS_EHLO, tls_ehlo=TLS_EHLO))
-    assert world.one().verdict is DELIVERED
-    assert relay.lines[3] == "AUTH PLAIN AG1lAHNlY3JldA=="
-    plain = world.network.add("192.0.2.9", Script(ehlo=b"250-x\r\n250 AUTH PLAIN\r\n"))
-    assert world.one().verdict is DEFERRED
-    assert not any("AUTH" in line for line in plain.lines)
-
-
-def test_a_wrong_smart_host_password_defers_and_is_not_shown() -> None:
-    world = World(smart_host="smtp://me@127.0.0.1", password=b"secret")
-    world.network.add(
-        "127.0.0.1", Script(ehlo=b"250-x\r\n250 AUTH PLAIN\r\n", replies={"AUTH": b"535 no\r\n"})
-    )
-    outcome = world.one()
-    assert (outcome.verdict, outcome.status) == (DEFERRED, "4.7.8")
-    assert "secret" not in outcome.reply
-
-
-def test_a_user_without_password_defers() -> None:
-    assert World(smart_host="smtp://me@relay.example").one().status == "4.3.5"
 
 
 # -- 8 bit, stopping

@@ -1,0 +1,250 @@
+"""A queue in memory and the runner's other partners, for tests of the sorting room.
+
+``MemoryQueue`` keeps the contract of core/ports/store.QueueStore, leases included; trouble is
+switched on by its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import GatewayError, UnknownRecipient
+from gateway.core.ids import AccountId, BlobId, QueueId
+from gateway.core.messages import NewMessage
+from gateway.core.queue import (
+    Outcome,
+    QueueDepth,
+    QueueItem,
+    Recorded,
+    Verdict,
+    WaitingRecipient,
+)
+from gateway.core.route import LocalMailbox, Outbound, Route
+
+
+class MemoryBody:
+    """An IncomingBody that can be looked at."""
+
+    def __init__(self) -> None:
+        self.octets = b""
+        self.discarded = False
+
+    @property
+    def size_octets(self) -> int:
+        return len(self.octets)
+
+    def write(self, data: bytes) -> None:
+        self.octets += data
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+@dataclass
+class _Row:
+    item: QueueItem
+    recipient: WaitingRecipient
+    due_at: int
+
+
+@dataclass
+class MemoryQueue:
+    """Rows by message and recipient number."""
+
+    content: bytes = b"Return-Path: <>\r\nSubject: hi\r\n\r\nbody\r\n"
+    content_offset: int = 17
+    rows: dict[tuple[QueueId, int], _Row] = field(default_factory=dict)
+    recorded: list[tuple[QueueId, tuple[Recorded, ...]]] = field(default_factory=list)
+    reports: list[tuple[NewMessage, bytes]] = field(default_factory=list)
+    leases: int = 0
+    lease_problem: Exception | None = None
+    record_problem: Exception | None = None
+    read_problem: Exception | None = None
+    record_gate: Deferred[None] | None = None
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(
+        self,
+        *addresses: str,
+        queue_id: str = "Q1",
+        sender: str | None = "alice@x.example",
+        next_hop: str = "",
+        at: int = 0,
+        due_at: int | None = None,
+    ) -> None:
+        """Accept a message, as the store would, and tell the watchers."""
+        item = QueueItem(
+            QueueId(queue_id),
+            Address(*sender.rsplit("@", 1)) if sender else None,
+            BlobId(1),
+            self.content_offset,
+            len(self.content) - self.content_offset,
+            False,
+            at,
+            (),
+        )
+        for number, address in enumerate(addresses):
+            recipient = WaitingRecipient(number, Address(*address.rsplit("@", 1)), next_hop, 0)
+            key = (item.queue_id, number)
+            self.rows[key] = _Row(item, recipient, at if due_at is None else due_at)
+        self._changed()
+
+    def _changed(self) -> None:
+        for watcher in list(self.watchers):
+            watcher()
+
+    def waiting(self) -> dict[str, tuple[int, int]]:
+        """Address to (attempts, due at)."""
+        return {
+            str(row.recipient.address): (row.recipient.attempts, row.due_at)
+            for row in self.rows.values()
+        }
+
+    # -- QueueStore
+
+    def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self.watchers.append(callback)
+        return lambda: self.watchers.remove(callback)
+
+    async def lease_due(
+        self, now: int, owner: str, lease_s: int, limit: int
+    ) -> Sequence[QueueItem]:
+        self.leases += 1
+        if self.lease_problem is not None:
+            raise self.lease_problem
+        items: dict[QueueId, QueueItem] = {}
+        for (queue_id, _), row in sorted(self.rows.items(), key=lambda pair: pair[1].due_at):
+            if row.due_at <= now and (queue_id in items or len(items) < limit):
+                row.due_at = now + lease_s
+                held = items.get(queue_id, row.item)
+                items[queue_id] = replace(held, recipients=(*held.recipients, row.recipient))
+        return list(items.values())
+
+    async def next_due_at(self) -> int | None:
+        return min((row.due_at for row in self.rows.values()), default=None)
+
+    async def record(
+        self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
+    ) -> None:
+        if self.record_gate is not None:
+            await self.record_gate
+        if self.record_problem is not None:
+            raise self.record_problem
+        self.recorded.append((queue_id, tuple(results)))
+        for result in results:
+            row = self.rows[queue_id, result.number]
+            if result.next_attempt_at is None:
+                del self.rows[queue_id, result.number]
+            else:
+                row.due_at = result.next_attempt_at
+                row.recipient = replace(
+                    row.recipient, attempts=result.attempts, last_reply=result.reply
+                )
+        if report is not None:
+            body = report.body
+            assert isinstance(body, MemoryBody) and not body.discarded
+            self.reports.append((report, body.octets))
+            if report.remote:
+                recipient = str(report.remote[0].address)
+                self.add(recipient, queue_id=report.ingest_id, sender=None, at=report.received_at)
+
+    async def depth(self) -> QueueDepth:
+        return QueueDepth(len({key[0] for key in self.rows}), len(self.rows), None)
+
+    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
+        if self.read_problem is not None:
+            raise self.read_problem
+        return self.content[offset : offset + length]
+
+    def open_body(self) -> MemoryBody:
+        return MemoryBody()
+
+
+Answer = Verdict | Exception | None
+
+
+@dataclass
+class FakeDelivery:
+    """Answers by address; None never answers. ``default`` is for all others."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    default: Answer = Verdict.DELIVERED
+    attempts: list[tuple[QueueId, tuple[str, ...], str]] = field(default_factory=list)
+    running: int = 0
+    most_running: int = 0
+    pending: list[Deferred[None]] = field(default_factory=list)
+    smart_host: str = ""
+
+    def destination(self, recipient: WaitingRecipient) -> str:
+        return recipient.next_hop or self.smart_host or recipient.address.domain
+
+    async def attempt(
+        self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
+    ) -> list[Outcome]:
+        addresses = tuple(str(recipient.address) for recipient in recipients)
+        self.attempts.append((item.queue_id, addresses, next_hop))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        try:
+            return [
+                await self._answer(recipient.number, str(recipient.address))
+                for recipient in recipients
+            ]
+        finally:
+            self.running -= 1
+
+    async def _answer(self, number: int, address: str) -> Outcome:
+        answer = self.answers.get(address, self.default)
+        if answer is None:
+            waiting: Deferred[None] = Deferred()
+            self.pending.append(waiting)
+            await waiting
+            answer = Verdict.DELIVERED
+        if isinstance(answer, Exception):
+            raise answer
+        status, reply = {
+            Verdict.DELIVERED: ("2.0.0", "250 ok"),
+            Verdict.DEFERRED: ("4.2.0", "450 4.2.0 later"),
+            Verdict.FAILED: ("5.1.1", "550 5.1.1 no such user"),
+        }[answer]
+        return Outcome(number, answer, status, reply, "mx.y.example")
+
+
+@dataclass
+class FakeRouter:
+    """x.example is ours, ``gone@`` is nobody; trouble on demand."""
+
+    problem: GatewayError | None = None
+
+    async def route(self, recipient: Address, *, may_relay: bool) -> Route:
+        assert may_relay, "the gateway itself sends reports"
+        if self.problem is not None:
+            raise self.problem
+        if recipient.domain != "x.example":
+            return Outbound("smtp://old:25" if recipient.domain == "plant.example" else "")
+        if recipient.local_part == "gone":
+            raise UnknownRecipient()
+        text = str(recipient)
+        return LocalMailbox(Account(AccountId(f"id-{text}"), text, text, (text,)))
+
+
+class FakeTime:
+    """A task.Clock with a wall clock that can be set."""
+
+    def __init__(self, wall_s: float = 1_000_000.0) -> None:
+        self.clock: Any = Clock()
+        self.offset_s = wall_s
+
+    def wall(self) -> float:
+        return float(self.offset_s + self.clock.seconds())
+
+    @property
+    def now(self) -> int:
+        return int(self.wall())
