@@ -183,8 +183,11 @@ class Bench:
         self.realm = CountingRealm(self.store)
         self.sessions = Sessions()
         self.door = self.make_door()
+        # Any: mypy does not see what @implementer declares.
+        realm: Any = self.realm
+        checker: Any = DirectoryChecker(self.people)
         self.services = ImapServices(
-            portal=Portal(self.realm, [DirectoryChecker(self.people)]),
+            portal=Portal(realm, [checker]),
             intake=self.store,
             wall_clock=lambda: 1_700_000_000.5,
             limits=limits or ImapLimits(),

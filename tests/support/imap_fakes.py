@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 from twisted.internet.defer import Deferred
@@ -46,49 +46,7 @@ from gateway.core.messages import (
 from gateway.core.ports.body import IncomingBody
 from gateway.core.search import All, And, HasFlag, Not, Or, SearchKey, SizeIs, UidIn
 from gateway.core.uidset import Ranges, contains
-
-
-class FakeBody:
-    """An arriving message in memory."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.discarded = False
-
-    @property
-    def size_octets(self) -> int:
-        return len(self.data)
-
-    def write(self, data: bytes) -> None:
-        self.data += data
-
-    def discard(self) -> None:
-        self.discarded = True
-
-
-@dataclass
-class FakeMailbox:
-    mailbox_id: MailboxId
-    account_id: AccountId
-    name: str
-    special_use: str = ""
-    uid_next: int = 1
-    modseq: int = 1
-    recent_from: int = 1
-    rows: dict[int, MessageRow] = field(default_factory=dict)
-    vanished: list[tuple[int, int]] = field(default_factory=list)  # (modseq, uid)
-    deleted: bool = False
-
-    def identity(self) -> Mailbox:
-        return Mailbox(
-            self.mailbox_id,
-            self.account_id,
-            self.name,
-            1000 + self.mailbox_id,
-            Uid(self.uid_next),
-            ModSeq(self.modseq),
-            self.special_use,
-        )
+from tests.support.imap_fake_mailbox import FakeBody, FakeMailbox
 
 
 class FakeStore:
