@@ -65,6 +65,12 @@ def open_foreign(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def integrity(connection: sqlite3.Connection) -> list[tuple[str]]:
+    """What the engine's own check of its file finds; empty when all is well."""
+    rows = connection.execute("PRAGMA integrity_check(100)").fetchall()
+    return [row for row in rows if row != ("ok",)]
+
+
 def store_error(error: sqlite3.Error) -> StoreUnavailable:
     """The error of the house for a failed statement."""
     name = getattr(error, "sqlite_errorname", "")

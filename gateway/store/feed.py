@@ -20,29 +20,29 @@ class Feed:
     log = Logger()
 
     def __init__(self) -> None:
-        self._mailboxes: dict[MailboxId, list[Callable[[MailboxEvent], None]]] = {}
-        self._queue: list[Callable[[], None]] = []
+        self._mailboxes: dict[MailboxId, dict[object, Callable[[MailboxEvent], None]]] = {}
+        self._queue: dict[object, Callable[[], None]] = {}
 
     def watch(
         self, mailbox_id: MailboxId, callback: Callable[[MailboxEvent], None]
     ) -> Callable[[], None]:
-        self._mailboxes.setdefault(mailbox_id, []).append(callback)
+        key = object()
+        self._mailboxes.setdefault(mailbox_id, {})[key] = callback
 
         def stop() -> None:
-            watchers = self._mailboxes.get(mailbox_id, [])
-            if callback in watchers:
-                watchers.remove(callback)
+            watchers = self._mailboxes.get(mailbox_id, {})
+            watchers.pop(key, None)
             if not watchers:
                 self._mailboxes.pop(mailbox_id, None)
 
         return stop
 
     def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
-        self._queue.append(callback)
+        key = object()
+        self._queue[key] = callback
 
         def stop() -> None:
-            if callback in self._queue:
-                self._queue.remove(callback)
+            self._queue.pop(key, None)
 
         return stop
 
@@ -50,13 +50,13 @@ class Feed:
         """Tell everybody concerned by a commit."""
         if self._mailboxes:
             for event in events:
-                for callback in tuple(self._mailboxes.get(event.mailbox_id, ())):
+                for callback in tuple(self._mailboxes.get(event.mailbox_id, {}).values()):
                     try:
                         callback(event)
                     except Exception:
                         self.log.failure("a watcher of mailbox {id} failed", id=event.mailbox_id)
         if queue_grew:
-            for notify in tuple(self._queue):
+            for notify in tuple(self._queue.values()):
                 try:
                     notify()
                 except Exception:

@@ -1,0 +1,134 @@
+"""Opening: one instance, known schema, private files, and what a crash left (SECURITY D8)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import SchemaTooNew, StoreUnavailable
+from gateway.store.engine import open_writer
+from gateway.store.migrations import migrate, version_of
+from gateway.store.schema import STEPS
+from tests.store.house import ALICE, CAROL, LARGE, NOW, House, delivered
+
+
+def test_D8_a_second_instance_is_refused_and_told_why(tmp_path: Path) -> None:
+    with House(tmp_path), pytest.raises(StoreUnavailable, match=rf"in use.*process {os.getpid()}"):
+        House(tmp_path)
+    House(tmp_path).__exit__(None, None, None)
+
+
+def test_D8_a_killed_instance_leaves_no_lock(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, pathlib\n"
+        "from tests.store.house import *\n"
+        "house = House(pathlib.Path(sys.argv[1]))\n"
+        "house.deliver('1', ALICE)\n"
+        "house.deliver('2', ALICE, octets=LARGE)\n"
+        "body = house.body(LARGE)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=root, check=False)
+    assert ended.returncode == -9
+    assert list((tmp_path / "store/incoming").iterdir())
+    with House(tmp_path) as house:
+        assert house.contents() == [delivered(), delivered(LARGE)]
+        assert list((tmp_path / "store/incoming").iterdir()) == []
+        house.verify()
+
+
+def test_an_older_program_refuses_a_newer_schema(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("1", ALICE)
+    with sqlite3.connect(tmp_path / "store/index.sqlite") as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+    with pytest.raises(SchemaTooNew, match=r"version 99.*newer gateway"):
+        House(tmp_path)
+    with sqlite3.connect(tmp_path / "store/index.sqlite") as connection:
+        connection.execute("UPDATE schema_version SET version = ?", (len(STEPS),))
+    connection.close()
+    with House(tmp_path) as house:  # the refusal changed nothing and released the lock
+        assert house.uids() == [1]
+
+
+def test_migrations_apply_what_is_missing_once_and_whole(tmp_path: Path) -> None:
+    connection = open_writer(tmp_path / "index")
+    steps = [*STEPS, ("CREATE TABLE later (a INTEGER)", "INSERT INTO later VALUES (1)")]
+    assert migrate(connection) == len(STEPS)
+    with pytest.raises(sqlite3.OperationalError):
+        migrate(connection, [*steps[:-1], (*steps[-1], "nonsense")])
+    assert version_of(connection) == len(STEPS)
+    assert migrate(connection, steps) == 1
+    assert migrate(connection, steps) == 0
+    assert connection.execute("SELECT count(*) FROM later").fetchone() == (1,)
+    connection.close()
+
+
+def test_D8_files_are_private_and_open_directories_are_closed(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir(mode=0o755)
+    with House(state_dir) as house:
+        house.deliver("1", ALICE)
+        house.deliver("2", ALICE, octets=LARGE)
+        for path in [state_dir, *state_dir.rglob("*")]:
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a directory away")
+def test_D8_somebody_elses_directory_is_refused(tmp_path: Path) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir()
+    os.chown(state_dir, 12345, 12345)
+    with pytest.raises(StoreUnavailable, match="belongs to user id 12345"):
+        House(state_dir)
+
+
+def test_octets_past_the_last_indexed_record_are_dead(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("1", ALICE)
+    (segment,) = (tmp_path / "store/segments").iterdir()
+    with segment.open("ab") as file:
+        file.write(b"GWm1\x00\x00\x10\x00torn")
+    with House(tmp_path) as house:
+        house.deliver("2", ALICE)
+        assert house.contents() == [delivered(), delivered()]
+        house.verify()
+
+
+def test_files_nobody_points_to_are_removed(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("1", ALICE)
+        house.deliver("2", ALICE, octets=LARGE)
+    (tmp_path / "store/segments/0000000099.seg").write_bytes(b"never indexed")
+    (tmp_path / "store/large/0123").write_bytes(b"renamed, never committed")
+    (tmp_path / "store/incoming/4567").write_bytes(b"half of it")
+    with House(tmp_path) as house:
+        assert house.contents() == [delivered(), delivered(LARGE)]
+        assert len(list((tmp_path / "store/large").iterdir())) == 1
+        assert list((tmp_path / "store/incoming").iterdir()) == []
+        assert not (tmp_path / "store/segments/0000000099.seg").exists()
+
+
+def test_leases_of_the_run_before_are_free_again(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("1", remote=[CAROL])
+        (item,) = house.wait(house.store.lease_due(NOW, "me", 3600, 10))
+    with House(tmp_path) as house:
+        assert house.wait(house.store.lease_due(NOW, "other", 3600, 10)) == (item,)
+
+
+def test_a_store_copied_while_in_use_opens(tmp_path: Path) -> None:
+    with House(tmp_path / "live") as house:
+        house.deliver("1", ALICE)
+        shutil.copytree(tmp_path / "live", tmp_path / "copy")
+        with House(tmp_path / "copy") as other:
+            assert other.contents() == [delivered()]
+            other.verify()
