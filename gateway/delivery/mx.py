@@ -206,7 +206,7 @@ class MxLookup:
         return list(answers[:MAX_RECORDS])
 
     def _literal(self, literal: str) -> Target:
-        text = literal[1:-1].removeprefix("ipv6:")
+        text = literal[1:-1].casefold().removeprefix("ipv6:")
         if not _is_ip(text):
             raise NoRoute(Verdict.FAILED, "5.1.2", f"{literal} is no address of a server")
         if self._is_own(text):

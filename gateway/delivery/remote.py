@@ -19,8 +19,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, w
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
-from gateway.core.address import Address
 from gateway.core.ids import BlobId
+from gateway.core.ports.clock import Timers
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.delivery.mx import MxLookup, NoRoute, Target
 from gateway.delivery.next_hop import NextHop, NextHopSyntax, parse_next_hop
@@ -89,7 +89,7 @@ class RemoteDelivery:
         mx: MxLookup,
         endpoints: Endpoints,
         tls: ClientTls,
-        timers: Any,
+        timers: Timers,
         timeouts: Timeouts | None = None,
         smart_host: NextHop | None = None,
         smart_host_password: bytes = b"",
@@ -117,26 +117,34 @@ class RemoteDelivery:
     ) -> list[Outcome]:
         """Try once. The recipients share one destination; each gets exactly one outcome."""
         outcomes: list[Outcome] = []
-        try:
-            job = self._job(item, next_hop)
-            targets = await self._targets(job, recipients[0].address)
-        except EnvelopeRefused as refused:
-            return _all(recipients, _own(refused.status, str(refused)))
-        except NextHopSyntax as problem:
-            text = f"the next hop {next_hop} cannot be used: {problem}"
-            return _all(recipients, Result(Verdict.DEFERRED, "4.3.5", text))
-        except NoRoute as problem:
-            return _all(recipients, Result(problem.verdict, problem.status, problem.text))
         left: list[tuple[WaitingRecipient, bytes]] = []
         for recipient in recipients:
             try:
                 left.append((recipient, path_octets(recipient.address)))
             except EnvelopeRefused as refused:
                 outcomes.append(_outcome(recipient, _own(refused.status, str(refused))))
+        if not left:
+            return outcomes
+        try:
+            job = self._job(item, next_hop)
+            targets = await self._targets(job, left[0][0].address.domain)
+        except EnvelopeRefused as refused:
+            problem = _own(refused.status, str(refused))
+        except NextHopSyntax as wrong:
+            problem = _own("4.3.5", f"the next hop {next_hop or 'smart host'} is unusable: {wrong}")
+        except NoRoute as no_route:
+            problem = Result(no_route.verdict, no_route.status, no_route.text)
+        else:
+            return outcomes + await self._try_hosts(job, left, targets)
+        return outcomes + [_outcome(recipient, problem) for recipient, _ in left]
+
+    async def _try_hosts(
+        self, job: _Job, left: list[tuple[WaitingRecipient, bytes]], targets: list[Target]
+    ) -> list[Outcome]:
+        """Host after host, until every recipient is decided or none is left to try."""
+        outcomes: list[Outcome] = []
         problem_host, last = "", _own("4.4.1", "no host was tried")
         for target in targets:
-            if not left:
-                break
             end = await self._host(job, left, target)
             undecided: list[tuple[WaitingRecipient, bytes]] = []
             for pair, result in zip(left, end.results, strict=True):
@@ -153,11 +161,11 @@ class RemoteDelivery:
                     problem_host, last = target.host, end.problem
                 self.log.info(
                     "{queue_id} {target}: {text}",
-                    queue_id=item.queue_id,
+                    queue_id=job.item.queue_id,
                     target=target,
                     text=end.problem.text,
                 )
-            if not end.elsewhere:
+            if not left or not end.elsewhere:
                 break
         outcomes += [_outcome(recipient, last, problem_host) for recipient, _ in left]
         return outcomes
@@ -169,15 +177,18 @@ class RemoteDelivery:
             if hop != self._smart_host or not self._smart_host_password:
                 raise NextHopSyntax("there is no password for its user")
             login = Login(hop.user, self._smart_host_password)
-        sender = path_octets(item.sender)
+        try:
+            sender = path_octets(item.sender)
+        except EnvelopeRefused as refused:
+            raise EnvelopeRefused("5.1.7", f"the sender: {refused}") from None
         return _Job(item, hello_octets(self._hostname), sender, hop, login)
 
-    async def _targets(self, job: _Job, recipient: Address) -> list[Target]:
+    async def _targets(self, job: _Job, domain: str) -> list[Target]:
         if job.next_hop is not None:
             return await self._mx.explicit(job.next_hop.host, job.next_hop.port)
-        if not recipient.domain.isascii():
-            raise EnvelopeRefused("5.6.7", "the domain needs SMTPUTF8, which is not spoken here")
-        return await self._mx.targets(recipient.domain)
+        if not domain:
+            raise EnvelopeRefused("5.1.3", "an address without a domain leads nowhere")
+        return await self._mx.targets(domain)
 
     async def _host(
         self, job: _Job, recipients: Sequence[tuple[WaitingRecipient, bytes]], target: Target
@@ -260,7 +271,3 @@ def _own(status: str, text: str) -> Result:
 def _outcome(recipient: WaitingRecipient, result: Result, host: str = "") -> Outcome:
     remote = host if result.answered else ""
     return Outcome(recipient.number, result.verdict, result.status, result.text, remote)
-
-
-def _all(recipients: Sequence[WaitingRecipient], result: Result) -> list[Outcome]:
-    return [_outcome(recipient, result) for recipient in recipients]

@@ -137,7 +137,8 @@ class SmtpClient(TwistedProtocol):
         self._lost = True
         stage = self._session.stage
         if stage is not Stage.CLOSED:
-            if not reason.check(ConnectionDone, ConnectionLost):
+            shaking = stage in (Stage.HANDSHAKE, Stage.GREETING)
+            if shaking and not reason.check(ConnectionDone, ConnectionLost):
                 # TLS says why: a certificate, a version, another protocol.
                 words = f"TLS failed: {_words(reason)}"
                 self._perform(self._session.give_up("4.7.5", words))

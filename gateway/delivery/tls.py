@@ -32,16 +32,23 @@ class ClientTls:
         self._trust_root = trust_root if trust_root is not None else platformTrust()
         options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2)
         self._unverified_context = options.getContext()
+        self._verified: dict[str, IOpenSSLClientConnectionCreator] = {}
 
     def creator(self, host: str, *, verified: bool) -> IOpenSSLClientConnectionCreator:
-        """For a connection to this host name (or IP address)."""
+        """For a connection to this host name (or IP address).
+
+        Verifying creators are kept, as making one reads all authorities; only servers named in the
+        configuration are verified, so there are few.
+        """
         if not verified:
             return IOpenSSLClientConnectionCreator(_Unverified(self._unverified_context, host))
-        return optionsForClientTLS(
-            host,
-            self._trust_root,
-            extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
-        )
+        if host not in self._verified:
+            self._verified[host] = optionsForClientTLS(
+                host,
+                self._trust_root,
+                extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
+            )
+        return self._verified[host]
 
 
 @implementer(IOpenSSLClientConnectionCreator)

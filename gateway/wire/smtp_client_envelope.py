@@ -57,7 +57,7 @@ def path_octets(address: Address | None) -> bytes:
 def hello_octets(hostname: str) -> bytes:
     """Our name for EHLO. Raises: EnvelopeRefused."""
     if not _HELLO.fullmatch(hostname):
-        raise EnvelopeRefused("5.3.5", "our own host name cannot be written in an SMTP command")
+        raise EnvelopeRefused("4.3.5", "our own host name cannot be written in an SMTP command")
     return hostname.encode("ascii")
 
 

@@ -67,7 +67,7 @@ def test_every_recipient_gets_exactly_one_outcome() -> None:
 def test_S8_an_envelope_that_could_inject_never_gets_a_connection() -> None:
     world = World()
     outcome = world.one(sender=Address("a>\r\nRCPT TO:<evil", "x.example"))
-    assert (outcome.verdict, outcome.status) == (FAILED, "5.1.3")
+    assert (outcome.verdict, outcome.status) == (FAILED, "5.1.7")
     assert world.network.tried == []
 
 
