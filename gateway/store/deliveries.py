@@ -92,6 +92,7 @@ class Deliveries:
                 "SELECT queue_id FROM ingests WHERE ingest_id = ?", (item.ingest_id,)
             )
             if known is not None:
+                _leave_out(tx, item.payload)
                 return [Accepted(item.ingest_id, QueueId(known[0]))]
         results: list[Accepted] = []
         blobs: list[Row] = []
@@ -119,6 +120,8 @@ class Deliveries:
             if refs:
                 blobs.append(blob_row(blob_id, refs, item.payload))
                 kept.append(item.payload)
+            else:
+                _leave_out(tx, item.payload)
             ingests.append((item.ingest_id, queue_id, tx.now))
             results.append(Accepted(item.ingest_id, queue_id))
         tx.insert(_INGEST_COLUMNS, ingests)
@@ -172,6 +175,12 @@ def _advance(
             count = added[mailbox_id][0]
             first[mailbox_id] = (uid_next - count, modseq - count + 1)
     return first
+
+
+def _leave_out(tx: Transaction, payload: Payload) -> None:
+    """Nothing will point to these octets: a large file goes after the commit."""
+    if payload.file_name:
+        tx.dead_files.append(payload.file_name)
 
 
 def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:

@@ -84,6 +84,7 @@ _OF_ONE_STATEMENT = frozenset({"SQLITE_ERROR", "SQLITE_MISUSE", "SQLITE_RANGE", 
 
 def is_fatal(error: sqlite3.Error) -> bool:
     """Whether the whole transaction is lost (disk, damage), not only the statement."""
-    if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+    if isinstance(error, sqlite3.IntegrityError):
         return False
-    return getattr(error, "sqlite_errorname", "") not in _OF_ONE_STATEMENT
+    name = getattr(error, "sqlite_errorname", "")
+    return bool(name) and name not in _OF_ONE_STATEMENT

@@ -6,6 +6,7 @@ keywords in order, joined by spaces (no keyword holds one).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -20,7 +21,7 @@ DELETED = BITS["\\Deleted"]
 _FOLDED_BITS = {flag.casefold(): bit for flag, bit in BITS.items()}
 
 MAX_KEYWORDS = 200  # per mailbox; each is sent to every client that selects it (SECURITY I12)
-MAX_KEYWORD_OCTETS = 128
+_KEYWORD = re.compile(r"[!-~]{1,128}")
 
 
 def bit_of(flag: str) -> int:
@@ -71,8 +72,7 @@ def register(
     for folded, keyword in sorted(wanted.items()):
         if folded in known:
             continue
-        too_long = len(keyword.encode()) > MAX_KEYWORD_OCTETS or " " in keyword
-        if too_long or len(known) >= MAX_KEYWORDS:
+        if not _KEYWORD.fullmatch(keyword) or len(known) >= MAX_KEYWORDS:
             if strict:
                 raise MailboxLimit("too many or too long keywords in this mailbox")
             continue

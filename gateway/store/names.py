@@ -6,8 +6,14 @@ MAX_LEVELS. Never normalises beyond INBOX, whose case does not matter (RFC 3501 
 
 from __future__ import annotations
 
+import re
+
 from gateway.core.errors import MailboxNameRefused, NoSuchMailbox
 from gateway.core.mailboxes import SEPARATOR
+
+# Controls, line separators and lone surrogates. Other spaces and joiners are in use (emoji,
+# U+3000), and harm nobody here.
+_IMPOSSIBLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 
 INBOX = "INBOX"
 MAX_NAME_OCTETS = 1_000
@@ -22,7 +28,7 @@ def canonical(name: str) -> str:
     Raises:
         NoSuchMailbox: it holds what no name here can hold, such as a lone surrogate.
     """
-    if not name.isprintable():
+    if _IMPOSSIBLE.search(name):
         raise NoSuchMailbox()
     first, separator, rest = name.partition(SEPARATOR)
     return INBOX + separator + rest if first.upper() == INBOX else name
@@ -42,9 +48,8 @@ def check_new(name: str) -> str:
             raise MailboxNameRefused("a level of this mailbox name is empty or reserved")
         if len(part.encode("utf-8", "replace")) > MAX_PART_OCTETS:
             raise MailboxNameRefused("a level of this mailbox name is too long")
-    # "%" and "*" could be made but never be listed alone (RFC 3501 section 5.1); isprintable is
-    # false for controls, line separators and lone surrogates, and for spaces other than U+0020.
-    if not name.isprintable() or "%" in name or "*" in name:
+    # "%" and "*" could be made but never be listed alone (RFC 3501 section 5.1).
+    if _IMPOSSIBLE.search(name) or "%" in name or "*" in name:
         raise MailboxNameRefused("this mailbox name holds characters that are not possible here")
     return canonical(name)
 

@@ -156,12 +156,11 @@ class Store:
         try:
             writer = open_index(files, layout)
             try:
-                next_segment = recover(writer, files, layout, int(wall_clock()))
                 return cls(
                     layout,
                     lock_fd,
                     writer,
-                    next_segment,
+                    recover(writer, files, layout, int(wall_clock())),
                     call_from_thread=call_from_thread,
                     wall_clock=wall_clock,
                     reader_threads=reader_threads,
@@ -169,11 +168,12 @@ class Store:
                     summarise=summarise,
                     roll_octets=roll_octets,
                 )
-            except sqlite3.Error as error:
-                raise engine.store_error(error) from error
             except BaseException:
                 writer.close()
                 raise
+        except sqlite3.Error as error:
+            os.close(lock_fd)
+            raise engine.store_error(error) from error
         except BaseException:
             os.close(lock_fd)
             raise

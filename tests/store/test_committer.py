@@ -35,7 +35,9 @@ class Stopped(Counting):
         os.write(self.write_end, b"x")
 
 
-def test_what_arrives_while_a_commit_runs_is_one_batch(tmp_path: Path) -> None:
+def test_what_arrives_while_a_commit_runs_is_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = Stopped()
     hand_overs = []
     with House(tmp_path, files=files) as house:
@@ -50,7 +52,7 @@ def test_what_arrives_while_a_commit_runs_is_one_batch(tmp_path: Path) -> None:
             hand_overs.append(len(arguments[0]))
             handed_over(*arguments)
 
-        house.store._committer._hand_over = count  # type: ignore[method-assign]
+        monkeypatch.setattr(house.store._committer, "_hand_over", count)
         files.go_on()
         for one in [first, *waiting]:
             house.pump.wait_for(one)
@@ -170,7 +172,7 @@ def test_D6_deletes_work_on_a_full_disk_and_additions_wait_for_space(
             house.deliver("full", ALICE, octets=LARGE)
         with pytest.raises(StoreFull):
             house.wait(house.store.create_mailbox(ALICE, "more"))
-        deleted: Deferred[object] = house.pump.start(  # type: ignore[assignment]
+        deleted: Deferred[object] = house.pump.start(
             house.store.store_flags(inbox, ((1, 1),), "add", frozenset({"\\Deleted"}))
         )
         house.pump.wait_for(deleted)

@@ -67,6 +67,12 @@ def test_I9_impossible_names_are_refused(name: str, tmp_path: Path) -> None:
         assert len(listed(house)) == len(DEFAULT_MAILBOXES)
 
 
+def test_names_of_people_all_over_the_world_are_possible(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        for name in ("Entwürfe & Mehr", "送信\u3000済み", "\U0001f468\u200d\U0001f469", "a.b~c'd"):
+            assert house.wait(house.store.create_mailbox(ALICE, name)).name == name
+
+
 def test_the_number_of_mailboxes_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
