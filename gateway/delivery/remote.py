@@ -37,6 +37,9 @@ from gateway.wire.smtp_client_envelope import (
 from gateway.wire.smtp_client_plan import Result, SessionEnd, SessionPlan, TlsRule
 
 
+UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
+
+
 class MessageSource(Protocol):
     """Where bodies are read; kept by the queue's store."""
 
@@ -143,7 +146,7 @@ class RemoteDelivery:
     ) -> list[Outcome]:
         """Host after host, until every recipient is decided or none is left to try."""
         outcomes: list[Outcome] = []
-        problem_host, last = "", _own("4.4.1", "no host was tried")
+        weight, problem_host, last = 0, "", _own(UNREACHABLE, "no host was tried")
         for target in targets:
             end = await self._host(job, left, target)
             undecided: list[tuple[WaitingRecipient, bytes]] = []
@@ -154,10 +157,8 @@ class RemoteDelivery:
                     undecided.append(pair)
             left = undecided
             if end.problem is not None:
-                # Of hosts that only refused to talk, one that may do so later outweighs one that
-                # never will; what was said to the transaction itself is the last word.
-                later = end.problem.verdict is Verdict.DEFERRED
-                if problem_host == "" or later or not end.elsewhere:
+                if _weight(end.problem, end.elsewhere) >= weight:
+                    weight = _weight(end.problem, end.elsewhere)
                     problem_host, last = target.host, end.problem
                 self.log.info(
                     "{queue_id} {target}: {text}",
@@ -246,8 +247,21 @@ class RemoteDelivery:
         except Exception as problem:
             # Besides ConnectError also what the socket layer raises: no IPv6 here, no descriptors.
             text = f"no connection to {target}: {_words(problem)}"
-            return SessionEnd((None,) * len(paths), _own("4.4.1", text), elsewhere=True)
+            return SessionEnd((None,) * len(paths), _own(UNREACHABLE, text), elsewhere=True)
         return await client.ended
+
+
+def _weight(problem: Result, elsewhere: bool) -> int:
+    """Which of several hosts' problems is told: the higher.
+
+    A host that may take mail later outweighs those that never talk to us; one that answered tells
+    more than one that could not be reached; what was said to the transaction is the last word.
+    """
+    if not elsewhere:
+        return 3
+    if problem.verdict is Verdict.FAILED:
+        return 0
+    return 1 if problem.status == UNREACHABLE else 2
 
 
 def _words(problem: Exception) -> str:

@@ -125,6 +125,13 @@ def test_hosts_that_all_refuse_for_good_fail_and_one_that_may_defers() -> None:
     assert world.one().verdict is DEFERRED
 
 
+def test_what_a_host_said_is_told_rather_than_that_another_is_down() -> None:
+    world = World()
+    world.mx1.greeting = b"450 4.3.2 busy\r\n"
+    del world.network.scripts["192.0.2.2"]
+    assert world.one().reply == "450 4.3.2 busy"
+
+
 def test_a_refused_sender_is_final_though_another_host_was_down() -> None:
     world = World()
     del world.network.scripts["192.0.2.1"]
