@@ -194,7 +194,6 @@ class FakeStore:
             raise MailboxNameRefused
         box = self._box(account_id, name)
         box.deleted = True
-        box.modseq += 1
         self._announce(box)
 
     async def rename_mailbox(self, account_id: AccountId, old: str, new: str) -> None:

@@ -59,6 +59,7 @@ class ImapConnection(MailConnection):
         self._working = False
         self._stalled = False
         self._draining = False
+        self._pending_octets = 0
 
     # -- MailConnection's hooks
 
@@ -76,7 +77,8 @@ class ImapConnection(MailConnection):
     def octets_received(self, data: bytes) -> None:
         if not self._heard:
             self._heard = True
-            if data[0] < 0x20:  # a TLS ClientHello or other binary (SECURITY S20)
+            if data[0] < 0x20 and data[0] not in b"\r\n":
+                # A TLS ClientHello in clear text or other binary (SECURITY S20).
                 self.abort()
                 return
         self._reader.feed(data)
@@ -144,19 +146,32 @@ class ImapConnection(MailConnection):
         return line
 
     def send(self, data: bytes) -> None:
-        if not self.closing:  # nothing follows BYE
-            super().send(data)
+        if self.closing:
+            return  # nothing follows BYE
+        super().send(data)
+        self._pending_octets += len(data)
+        if self._pending_octets > self._limits.batch_octets:
+            # Learn whether the peer keeps up before a pipeline of long replies has piled up.
+            self._flush()
+
+    def _flush(self) -> None:
+        self._pending_octets = 0
+        super()._flush()
 
     async def writable(self) -> None:
         self._flush()
-        if self._write_blocked and not self.closing:
-            self._stalled = True
-            self.set_deadline(self._limits.write_stall_s)
-            try:
-                await super().writable()
-            finally:
-                self._stalled = False
-            self._rest()
+        if not self._write_blocked or self.closing:
+            return
+        if self._session.state is State.NOT_AUTHENTICATED:
+            await super().writable()  # the stranger's deadline stands
+            return
+        self._stalled = True
+        self.set_deadline(self._limits.write_stall_s)
+        try:
+            await super().writable()
+        finally:
+            self._stalled = False
+        self._rest()
 
     def start_tls(self) -> None:
         super().start_tls()
@@ -208,6 +223,7 @@ class ImapConnection(MailConnection):
                 self._taken_line().errback(LineRefused(text))
             case BadCommand(tag, text, code, condition):
                 self._session.drop_upload()
+                self._rest()
                 self._refuse(tag, Reply(condition, text, code))
             case MustClose(text, code):
                 self.close(bye(text, code))
@@ -252,6 +268,8 @@ class ImapConnection(MailConnection):
         session = self._session
         self._cork()
         try:
+            if self._write_blocked:
+                await self.writable()  # who does not read replies gets no more of them
             reply = self._forbidden(row)
             if reply is None:
                 reply = await row.handler(session, command)
@@ -272,14 +290,15 @@ class ImapConnection(MailConnection):
         row = self._registry.row_of(command)
         try:
             reply = self._forbidden(row) or await examine_append(session, started)
+            if reply is None:
+                body = self._services.intake.open_body()
+                now_s = self.door.timers.seconds()
+                session.upload = Upload(body, started.size_octets, self._limits, now_s)
         except CancelledError:
             raise
         except Exception as error:
             reply = self._reply_to(row, error)
         if reply is None:
-            body = self._services.intake.open_body()
-            now_s = self.door.timers.seconds()
-            session.upload = Upload(body, started.size_octets, self._limits, now_s)
             self._reader.accept_append()
             if started.synchronising:
                 self.send(continuation())

@@ -30,6 +30,7 @@ class ImapLimits:
         login_failures: after so many the client has to connect again (A4).
         bad_commands_before_login: see ``bad_commands`` (I1; Dovecot's 3).
         bad_commands: so many in a row that are not IMAP end the connection (I1; Dovecot's 20).
+        batch_octets: replies to pipelined commands leave in writes of about this size.
         pipelined_octets: reading pauses while so much waits behind a running command.
         fetch_rows: messages read from the index at a time.
         chunk_octets: largest piece of a message held in memory.
@@ -48,6 +49,7 @@ class ImapLimits:
     login_failures: int = 3
     bad_commands_before_login: int = 3
     bad_commands: int = 20
+    batch_octets: int = 65_536
     pipelined_octets: int = 65_536
     fetch_rows: int = 500
     chunk_octets: int = 262_144

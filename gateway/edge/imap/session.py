@@ -175,8 +175,6 @@ class Session:
         """Select a mailbox and watch it."""
         assert self.view is None
         view = MailboxView(selection, read_only=read_only)
-        # A commit between the store's answer and the watch would go unseen.
-        view.doubt()
 
         def hint(event: MailboxEvent) -> None:
             view.hint(event)
@@ -207,6 +205,7 @@ class Session:
         view = self.view
         if view is None or not (now or view.stale):
             return
+        view.asking()
         try:
             changes = await self.store.changes(view.mailbox_id, view.highest_modseq)
         except NoSuchMailbox:
@@ -218,6 +217,7 @@ class Session:
                 id=self.peer.connection_id,
                 trouble=trouble,
             )
+            view.doubt()
             return
         view.take(changes)
 

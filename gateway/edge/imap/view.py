@@ -65,7 +65,7 @@ class MailboxView:
         self.highest_modseq = mailbox.highest_modseq
         self.keywords: set[str] = set(selection.keywords)
         self._known_to = mailbox.uid_next  # a message with this UID or a higher one is new
-        self._hinted: int = mailbox.highest_modseq
+        self._stale = True  # a commit between the store's answer and the watch goes unseen
         self._gone: set[int] = set()
         self._arrived: list[int] = []
         self._changed: dict[int, ChangedFlags] = {}
@@ -150,17 +150,21 @@ class MailboxView:
     # -- changes
 
     def hint(self, event: MailboxEvent) -> None:
-        """The change feed says that something was committed."""
-        self._hinted = max(self._hinted, event.highest_modseq)
+        """The change feed says that something was committed.
+
+        A mailbox that is deleted keeps its MODSEQ, so one that is not new counts as well.
+        """
+        if event.highest_modseq >= self.highest_modseq:
+            self.doubt()
 
     @property
     def stale(self) -> bool:
-        """There are changes that ``take`` has not seen."""
-        return self._hinted > self.highest_modseq
+        """There may be changes that ``take`` has not seen."""
+        return self._stale
 
     def doubt(self) -> None:
-        """Count as stale, for what was committed before the watch began."""
-        self._hinted = max(self._hinted, self.highest_modseq + 1)
+        """Count as stale from now on."""
+        self._stale = True
 
     def told(self, uid: int, flags: Flags) -> None:
         """A reply is telling these flags; ``news`` need not repeat them."""
@@ -178,6 +182,10 @@ class MailboxView:
                 if known(self._changed[uid]):
                     del self._changed[uid]
 
+    def asking(self) -> None:
+        """``take`` is about to get what is known now; a hint that comes meanwhile counts anew."""
+        self._stale = False
+
     def take(self, changes: Changes) -> None:
         """Note what happened after ``highest_modseq``; ``news`` tells it."""
         arrived = set(self._arrived)
@@ -193,9 +201,6 @@ class MailboxView:
                 self._gone.add(uid)
                 self._changed.pop(uid, None)
         self.highest_modseq = max(self.highest_modseq, changes.highest_modseq)
-        # A feed that is ahead of what could be read now must not make the session ask for ever:
-        # the next event asks again.
-        self._hinted = self.highest_modseq
 
     def news(self, *, may_expunge: bool) -> News:
         """What may be told now, and from now on counts as told."""

@@ -304,3 +304,26 @@ def test_sparse_sets_do_not_cost_a_read_for_each_number(bench: Bench) -> None:
     lines = client.say(b"UID FETCH " + numbers + b" (UID)")
     assert lines[:-1] == [b"* %d FETCH (UID %d)" % (n, n) for n in range(1, 41, 2)]
     assert bench.store.calls.count("rows") - before == 1
+
+
+def test_I8_pipelined_commands_of_a_client_that_reads_nothing_wait() -> None:
+    bench = Bench()
+    client = bench.log_in()
+    client.transport.full = True
+    client.feed(b'a LIST "" *\r\n' * 5_000)
+    assert len(client.take()) < 200_000
+    bench.clock.advance(301)
+    assert client.transport.aborted
+    bench.close()
+
+
+def test_N1_a_stranger_that_reads_nothing_gets_no_more_time() -> None:
+    bench = Bench()
+    client = bench.connect()
+    client.protocol.handshakeCompleted()
+    client.transport.full = True
+    client.feed(b"a CAPABILITY\r\n" * 5_000)
+    assert len(client.take()) < 200_000
+    bench.clock.advance(181)
+    assert client.closed
+    bench.close()

@@ -128,6 +128,10 @@ def test_I13_the_selected_mailbox_is_deleted(real: RealBench) -> None:
     one, two = real.enter(b"Archive"), real.enter()
     assert real.ask(two, b"DELETE Archive")[-1] == b"T OK Mailbox deleted"
     assert real.ask(one, b"NOOP")[-1] == b"* BYE The selected mailbox was deleted"
+    idle = real.enter(b"Trash")
+    idle.feed(b"i IDLE\r\n")
+    assert real.ask(two, b"DELETE Trash")[-1] == b"T OK Mailbox deleted"
+    real.pump.until(lambda: b"* BYE The selected mailbox was deleted" in idle.transport.value())
 
 
 def test_ten_thousand_messages(real: RealBench) -> None:

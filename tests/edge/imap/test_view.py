@@ -157,5 +157,6 @@ def test_a_feed_that_is_ahead_does_not_make_the_view_ask_for_ever() -> None:
     view = view_of([1])
     view.hint(MailboxEvent(AccountId("a"), MailboxId(1), ModSeq(9)))
     assert view.stale
+    view.asking()
     view.take(Changes(ModSeq(4), (), ()))
     assert not view.stale
