@@ -39,7 +39,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 def open_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes. A commit is durable when COMMIT returns (SECURITY D1)."""
     connection = _connect(path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":  # some network file systems cannot share memory
+        connection.close()
+        raise StoreUnavailable(f"{path.parent} lies on a file system that cannot hold a mail store")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
