@@ -3,7 +3,7 @@
 Owns the exclusive lock, the snapshot and the marks. Message numbers are those of RFC 1939: 1-based
 and fixed for the session, whatever delivery or IMAP do meanwhile (SECURITY P5). Never sends.
 
-Memory: 17 octets a message (SECURITY P6). Nothing is removed but by ``commit``.
+Memory: 21 octets a message (SECURITY P6). Nothing is removed but by ``commit``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OpenMaildrop:
         self._store = store
         self._mailbox = mailbox
         self._release: Callable[[], None] | None = release
-        self._uids = array("L")
+        self._uids = array("I")
         self._sizes = array("Q")
         self._blobs = array("Q")
         self._deleted = bytearray()

@@ -166,13 +166,15 @@ class Pop3Bench:
         implicit_tls: bool = False,
         clear_text_login: bool = True,
         limits: Pop3Limits | None = None,
+        real_store: MailboxStore | None = None,
     ) -> None:
         self.store = FakeStore(*messages)
         self.checker = FakeChecker()
         self.clock = Clock()
         self.sessions = Everybody()
         portal = Portal(
-            cast(Any, MailRealm(cast(MailboxStore, self.store))), (cast(Any, self.checker),)
+            cast(Any, MailRealm(real_store or cast(MailboxStore, self.store))),
+            (cast(Any, self.checker),),
         )
         door = Door(
             protocol="pop3",
