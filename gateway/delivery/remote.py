@@ -36,7 +36,6 @@ from gateway.wire.smtp_client_envelope import (
 )
 from gateway.wire.smtp_client_plan import Result, SessionEnd, SessionPlan, TlsRule
 
-
 UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
 
 
