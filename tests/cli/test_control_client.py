@@ -21,7 +21,10 @@ def answering(path: Path, answer: bytes) -> Iterator[list[bytes]]:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            asked.append(connection.recv(65536))
+            with connection.makefile("rb") as incoming:
+                head = b"".join(iter(incoming.readline, b"\r\n"))
+                fields = dict(line.split(b": ", 1) for line in head.splitlines()[1:])
+                asked.append(head + incoming.read(int(fields.get(b"Content-Length", 0))))
             connection.sendall(answer)
 
     with socket.socket(socket.AF_UNIX) as listener:
