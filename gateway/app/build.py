@@ -5,6 +5,7 @@ Owns construction and who is given what; never decides anything at run time.
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Callable
@@ -24,7 +25,6 @@ from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import DirectorySettings, ListenSettings, Settings
-from gateway.core.settings.paths import store_dir
 from gateway.delivery.mx import MxLookup
 from gateway.delivery.next_hop import NextHop, parse_next_hop
 from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
@@ -60,6 +60,7 @@ class Parts:
     router: DomainRouter
     sessions: Sessions
     queue: QueueRunner
+    new_id: Callable[[], str]
 
 
 def build(settings: Settings, reactor: Any) -> Parts:
@@ -72,7 +73,7 @@ def build(settings: Settings, reactor: Any) -> Parts:
     delivery_parts = _outbound_trust(settings)
     directory = _directory(settings.directory, reactor)
     store = Store.open(
-        store_dir(Path(settings.state_dir)),
+        Path(settings.state_dir),
         call_from_thread=reactor.callFromThread,
         wall_clock=time.time,
     )
@@ -104,12 +105,17 @@ def build(settings: Settings, reactor: Any) -> Parts:
         random=Random(),
         schedule=Schedule(settings.outbound.retry_after_s, settings.outbound.lifetime_s),
     )
-    return Parts(settings, store, directory, portal, router, sessions, queue)
+    return Parts(settings, store, directory, portal, router, sessions, queue, id_source())
 
 
-def new_id() -> str:
-    """An id for a message: never repeats, sorts by time, fits into a reply."""
-    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
+def id_source() -> Callable[[], str]:
+    """Ids for messages: sorted by time, short enough for a reply, never the same again.
+
+    The random part belongs to the process, so that a clock set back repeats nothing.
+    """
+    process = secrets.token_hex(4)
+    serial = itertools.count()
+    return lambda: f"{time.time_ns() // 1_000_000:011x}{process}{next(serial):x}"
 
 
 def _domains(settings: Settings) -> dict[str, Domain]:
@@ -225,7 +231,7 @@ def door_factory(
             bare_newlines="normalise" if listen.protocol == "submission" else "reject",
         )
         services = SmtpServices(
-            parts.store, parts.router, parts.portal, time.time, new_id, smtp_limits
+            parts.store, parts.router, parts.portal, time.time, parts.new_id, smtp_limits
         )
         factory = SmtpFactory(door, services)
     return cast(IProtocolFactory, factory)

@@ -81,5 +81,5 @@ def refuse(text: str, status: int = 2) -> NoReturn:
     """End the program with a message on standard error and no traceback."""
     # twistd turns sys.stderr into its log once that has begun.
     for line in text.splitlines():
-        print(f"gateway: {line}", file=sys.__stderr__)  # noqa: T201
+        print(f"gateway: {line}", file=sys.__stderr__)
     raise SystemExit(status)

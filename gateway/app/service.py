@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -19,11 +20,12 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 
 from gateway.app import demo
 from gateway.app.build import Parts, build, door_factory
 from gateway.app.certificates import ensure_self_signed
+from gateway.app.log import LineLog, goes_to_stdout
 from gateway.app.options import Options, refuse
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.settings.model import Settings
@@ -50,6 +52,7 @@ def makeService(options: Options) -> GatewayService:
         options["loaded"].settings,
         reactor,
         demo_folder=Path(folder) if folder is not None else None,
+        log=LineLog(sys.__stdout__) if goes_to_stdout(options.parent) and sys.__stdout__ else None,
     )
 
 
@@ -58,10 +61,13 @@ class GatewayService(Service):
 
     log = Logger()
 
-    def __init__(self, settings: Settings, reactor: Any, *, demo_folder: Path | None) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Any, *, demo_folder: Path | None, log: LineLog | None
+    ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._demo_folder = demo_folder
+        self._line_log = log
         self._bound: list[socket.socket] = []
         self._contexts: Any = None  # ServerContexts; mypy cannot see what zope declares of it
         self._parts: Parts | None = None
@@ -70,6 +76,11 @@ class GatewayService(Service):
         self._started_at = time.monotonic()
 
     # -- starting
+
+    def setServiceParent(self, parent: Any) -> None:
+        super().setServiceParent(parent)
+        if self._line_log is not None:
+            parent.setComponent(ILogObserver, self._line_log)
 
     def privilegedStartService(self) -> None:
         """While still root: ports below 1024 and private keys."""

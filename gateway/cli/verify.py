@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from gateway.cli.options import config_option, json_option, load_settings
-from gateway.core.settings.paths import store_dir
 from gateway.store.verify import verify as verify_store
 
 
@@ -19,12 +18,15 @@ from gateway.store.verify import verify as verify_store
 def verify(config_path: str | None, as_json: bool) -> None:
     """Check the store's index, checksums, counters and UIDs; also while the gateway runs."""
     settings = load_settings(config_path).settings
-    report = verify_store(store_dir(Path(settings.state_dir)))
+    report = verify_store(Path(settings.state_dir))
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
     else:
         for problem in report.problems:
             click.echo(problem)
-        click.echo(report)
-    if report.problems:
+        click.echo(
+            f"{report.messages} messages in {report.mailboxes} mailboxes, {report.queued} queued, "
+            f"{report.octets} octets: " + ("sound" if report.sound else "NOT sound, see above")
+        )
+    if not report.sound:
         raise SystemExit(1)

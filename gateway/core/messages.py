@@ -94,7 +94,7 @@ class PartSpan:
     """Where one MIME part lies inside its message, in octets from the message's first octet.
 
     ``header_start <= body_start <= body_end``. For the whole message (part path empty)
-    ``header_start`` is 0. ``lines`` counts CRLF-ended lines of the body. ``encoding`` and
+    ``header_start`` is 0. ``encoding`` and
     ``content_type`` are lower case (``base64``, ``text/plain``); ``charset`` may be empty.
     """
 

@@ -29,6 +29,9 @@ from gateway.directory.logins import check_offer
 from gateway.directory.schema import OPENLDAP, Schema
 from gateway.directory.threads import WorkerThreads
 
+MAX_ANSWERS = 10_000
+"""Addresses whose answer is kept; strangers can ask for any number of others."""
+
 CHECK_INTERVAL_S = 1.0
 
 
@@ -75,6 +78,7 @@ class LdifDirectory:
         self._schema = schema
         self._monotonic = monotonic
         self._people = load_people(path, schema)
+        self._answers: dict[Address, Account | None] = {}
         self._next_check = monotonic() + CHECK_INTERVAL_S
         self._checking = False
         self._broken: Look | None = None
@@ -84,10 +88,18 @@ class LdifDirectory:
         )
 
     async def find_by_address(self, address: Address) -> Account | None:
-        person = self._only((await self._current()).find(self._schema.by_address(address)))
-        if person is None or not has_address(person.account, address):
-            return None
-        return person.account
+        people = await self._current()
+        # Every message asks this, mostly for the same people; a version of the file never changes.
+        if address in self._answers:
+            return self._answers[address]
+        person = self._only(people.find(self._schema.by_address(address)))
+        account = person.account if person is not None else None
+        if account is not None and not has_address(account, address):
+            account = None
+        if len(self._answers) >= MAX_ANSWERS:
+            self._answers.clear()
+        self._answers[address] = account
+        return account
 
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)
@@ -163,6 +175,7 @@ class LdifDirectory:
     def _take(self, look: Look) -> None:
         if look.people is not None:
             self._people = look.people
+            self._answers.clear()
             self._broken = None
             self.log.info(
                 "{path}: read again, {count} people", path=self._path, count=len(look.people)

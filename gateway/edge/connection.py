@@ -25,6 +25,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection as TcpConnection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -86,6 +87,7 @@ class MailConnection(TwistedProtocol):
         self.is_tls = door.implicit_tls
         self.login = ""  # canonical login once authenticated; shown in status
         self.closing = False
+        self._eager = False
         self._corked = 0
         self._output: list[bytes] = []
         self._timer: Timer | None = None
@@ -134,6 +136,7 @@ class MailConnection(TwistedProtocol):
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
+        self._eager = isinstance(self.transport, TcpConnection)
         self.transport.registerProducer(self, True)
         refusal = self.door.sessions.add(self)
         if refusal:
@@ -226,7 +229,17 @@ class MailConnection(TwistedProtocol):
     def _flush(self) -> None:
         if self._output and not self._ended:
             output, self._output = self._output, []
-            self.transport.write(output[0] if len(output) == 1 else b"".join(output))
+            data = output[0] if len(output) == 1 else b"".join(output)
+            if self._eager:
+                # Into the socket at once: through the transport's buffer each reply costs two
+                # changes of the poll set and a turn of the reactor, a third of a message's CPU.
+                sent = self.transport.writeSomeData(data)
+                if sent == len(data):
+                    return
+                self._eager = False  # the peer is slow (or gone); from now on in order, buffered
+                if isinstance(sent, int):
+                    data = data[sent:]
+            self.transport.write(data)
 
     async def writable(self) -> None:
         """Wait until the peer has taken most of what was sent (back-pressure for long replies)."""
@@ -307,6 +320,7 @@ class MailConnection(TwistedProtocol):
         """Switch to TLS after what was sent so far; ``tls_ready`` is called when it is done."""
         assert self.door.tls is not None
         self._flush()
+        self._eager = False  # past the transport would be past TLS
         self.set_deadline(HANDSHAKE_LIMIT_S)
         self.transport.startTLS(self.door.tls)
 

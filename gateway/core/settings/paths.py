@@ -8,8 +8,3 @@ from pathlib import Path
 def control_socket(state_dir: Path) -> Path:
     """The Unix socket on which the running gateway answers the administrator's command."""
     return state_dir / "control.sock"
-
-
-def store_dir(state_dir: Path) -> Path:
-    """The mail store's own directory."""
-    return state_dir / "store"
