@@ -181,7 +181,10 @@ def main(folder: Path) -> None:
         sys.stderr.write(log.read_text(errors="replace")[-8000:])
         raise
     finally:
+        for pid in gateway_processes():  # killing buildah alone would leave it behind
+            os.kill(pid, 9)
         process.kill()
+        process.wait()
         slapd.stop()
 
 
