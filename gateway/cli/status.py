@@ -31,10 +31,10 @@ def as_text(answer: Mapping[str, Any]) -> str:
         "",
         "listeners",
     ]
-    for listener in answer["listeners"]:
-        lines.append(
-            f"  {listener['protocol']:<11} {listener['address']:<24} tls {listener['tls']}"
-        )
+    lines += [
+        f"  {listener['protocol']:<11} {listener['address']:<24} tls {listener['tls']}"
+        for listener in answer["listeners"]
+    ]
     sessions = answer["sessions"]
     open_now = ", ".join(f"{count} {name}" for name, count in sorted(sessions.items()))
     queue = answer["queue"]
