@@ -52,6 +52,7 @@ clean:  ## remove what the targets above made
 # none. So the demo is installed again when a source has changed.
 $(VENV)/.installed: setup.cfg pyproject.toml $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
+	rm -rf build
 	$(BIN)/pip install $(PIP_FLAGS) .
 	touch $@
 

@@ -12,17 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import Certificate, CertificateOptions, KeyPair, PrivateCertificate
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.ssl import TLSVersion as Version
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from gateway.core.errors import SettingsError, SettingsProblem
-
-_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_END = b"-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,27 @@ def load_context(files: CertificateFiles) -> SSL.Context:
     """
     certificate_pem = _read(files.certificate, "tls.certificate")
     key_pem = _read(files.key, "tls.key")
-    blocks = [_BEGIN + block.split(_END)[0] + _END for block in certificate_pem.split(_BEGIN)[1:]]
-    if not blocks:
-        raise _problem("tls.certificate", files.certificate, "no certificate", "a PEM certificate")
     try:
-        key = KeyPair.load(key_pem, 1)
-    except Exception:
+        key = serialization.load_pem_private_key(key_pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _problem("tls.key", files.key, "no usable key", "a PEM key, no passphrase") from None
     try:
-        chain = [Certificate.loadPEM(block).original for block in blocks]
-        own = PrivateCertificate.fromCertificateAndKeyPair(Certificate(chain[0]), key)
-        options = CertificateOptions(
-            privateKey=own.privateKey.original,
-            certificate=chain[0],
-            extraCertChain=chain[1:],
-            raiseMinimumTo=Version.TLSv1_2,
-        )
-        context: SSL.Context = options.getContext()
+        own, *chain = x509.load_pem_x509_certificates(certificate_pem)
+    except ValueError:
+        found = "no usable certificate"
+        raise _problem(
+            "tls.certificate", files.certificate, found, "PEM: the certificate, then its chain"
+        ) from None
+    # Twisted's choice of protocol options and ciphers; the certificate is put in here, because
+    # Twisted would do it through pyOpenSSL's deprecated X509 class.
+    context: SSL.Context = CertificateOptions(raiseMinimumTo=Version.TLSv1_2).getContext()
+    try:
+        context.use_certificate(own)
+        for issuer in chain:
+            context.add_extra_chain_cert(issuer)
+        context.use_privatekey(key)  # type: ignore[arg-type]  # other kinds end in the except
         context.check_privatekey()
-    except Exception:
+    except (SSL.Error, TypeError):
         found = "a certificate that does not fit the key in tls.key"
         raise _problem(
             "tls.certificate", files.certificate, found, "the certificate of that key"

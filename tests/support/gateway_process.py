@@ -41,9 +41,15 @@ def free_port_base() -> int:
 class GatewayProcess:
     """``twistd -n gateway`` with its output; ``ready`` lines are waited for, never slept for."""
 
-    def __init__(self, arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str] | None = None,
+        code: Path = ROOT,
+    ) -> None:
         self.arguments = list(arguments)
-        self.environ = {**os.environ, **(environ or {}), "PYTHONPATH": str(ROOT)}
+        self.code = code  # the checkout, or an installed wheel
+        self.environ = {**os.environ, **(environ or {}), "PYTHONPATH": str(code)}
         self.output: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.process: subprocess.Popen[str] | None = None
@@ -61,7 +67,7 @@ class GatewayProcess:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            cwd=ROOT,
+            cwd=self.code,
             env=self.environ,
         )
         threading.Thread(target=self._read, args=(self.process, self._lines), daemon=True).start()
@@ -111,10 +117,10 @@ class GatewayProcess:
 class Demo(GatewayProcess):
     """The demo in a folder, on ports of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, code: Path = ROOT) -> None:
         self.folder = folder
         self.base = free_port_base()
-        super().__init__(["--demo", str(folder), "--port-base", str(self.base)])
+        super().__init__(["--demo", str(folder), "--port-base", str(self.base)], code=code)
 
     def port(self, standard: int) -> int:
         return self.base + standard

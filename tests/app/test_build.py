@@ -1,0 +1,65 @@
+"""Settings become objects: overrides of the directory's preset, domains, ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.app.build import build, id_source
+from gateway.core.errors import SettingsError
+from gateway.core.settings.load import load
+from gateway.core.settings.model import Settings
+
+
+class NoReactor:
+    """Building must not touch the reactor but for what is called later."""
+
+    def callFromThread(self, function: object, *arguments: object) -> None:
+        raise AssertionError
+
+
+def settings(tmp_path: Path, extra: str) -> Settings:
+    text = f"""
+hostname = "mail.example.com"
+state_dir = "{tmp_path}"
+[domains."example.com"]
+[tls]
+self_signed = true
+{extra}
+"""
+    return load(text, source="t", environ={}, read_secret=lambda _: "x").settings
+
+
+LDAP = """
+[directory]
+kind = "ldap"
+uri = "ldaps://ldap.example.com"
+base_dn = "dc=example,dc=com"
+"""
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        (LDAP + 'person_filter = "(objectClass=person"', "directory"),
+        (LDAP + 'login_attributes = ["uid)(x=*"]', "login_attributes"),
+        (LDAP + 'ca_file = "/nonexistent/ca.pem"', "ca_file"),
+        (LDAP + '[outbound]\nca_file = "/nonexistent/ca.pem"', "outbound.ca_file"),
+        ('[directory]\nkind = "ldif"\npath = "/nonexistent/people.ldif"', "people.ldif"),
+    ],
+)
+def test_what_cannot_be_built_is_a_wrong_configuration(
+    tmp_path: Path, extra: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        build(settings(tmp_path, extra), NoReactor())
+    assert not (tmp_path / "store").exists(), "nothing is made for a configuration that is wrong"
+
+
+def test_ids_sort_by_time_and_never_repeat() -> None:
+    new_id = id_source()
+    ids = [new_id() for _ in range(1000)]
+    assert len(set(ids)) == 1000
+    assert ids[0][:11] <= ids[-1][:11]
+    assert all(len(each) <= 24 and each.isalnum() for each in ids)

@@ -1,0 +1,77 @@
+"""The log: one line an event, nothing unprintable, no traceback for expected things."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from twisted.logger import LogEvent, Logger
+from twisted.python.failure import Failure
+
+from gateway.app.log import LineLog, goes_to_stdout
+
+
+def logged(namespace: str = "gateway.edge.smtp") -> tuple[Logger, io.StringIO]:
+    output = io.StringIO()
+    observer = LineLog(output, lambda: 1_700_000_000.25)
+
+    def at_a_known_time(event: LogEvent) -> None:
+        observer({**event, "log_time": 1_700_000_000.25})
+
+    # Any: mypy does not see that a function provides ILogObserver.
+    function: Any = at_a_known_time
+    return Logger(namespace, observer=function), output
+
+
+def test_a_line_says_when_how_bad_where_and_what() -> None:
+    log, output = logged()
+    log.warn("{peer} sent {count} commands", peer="192.0.2.1", count=3)
+    assert output.getvalue() == (
+        "2023-11-14T22:13:20.250Z warn edge.smtp: 192.0.2.1 sent 3 commands\n"
+    )
+
+
+def test_A9_what_clients_send_cannot_begin_a_new_line() -> None:
+    log, output = logged()
+    log.info("hello {name}", name="x\r\n2023 forged\x1b[2J\u2028end")
+    (line,) = output.getvalue().splitlines()
+    assert "x\\r\\n2023 forged\\x1b[2J\\u2028end" in line
+
+
+def test_other_peoples_events_are_formatted_their_way() -> None:
+    log, output = logged("twisted.internet")
+    log.info("{call()} done", call=lambda: "it is")
+    assert output.getvalue().endswith("info twisted.internet: it is done\n")
+
+
+def test_a_failure_comes_with_its_traceback_indented() -> None:
+    log, output = logged()
+    try:
+        raise ValueError("bad\nnews")
+    except ValueError:
+        log.failure("{id} command failed", Failure(), id="0815")
+    first, *rest = output.getvalue().splitlines()
+    assert first.endswith("critical edge.smtp: 0815 command failed")
+    assert rest and all(line.startswith("  ") for line in rest)
+    assert any("ValueError" in line for line in rest)
+
+
+def test_a_broken_template_is_still_logged() -> None:
+    log, output = logged()
+    log.info("{missing} field")
+    assert output.getvalue().count("\n") == 1
+
+
+def test_D6_a_full_disk_under_the_log_does_not_stop_anything() -> None:
+    class Full(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    LineLog(Full())({"log_format": "x", "log_namespace": "gateway", "log_time": 0.0})
+
+
+def test_twistds_own_choices_win() -> None:
+    default = {"nodaemon": 1, "syslog": 0, "logfile": None, "logger": None}
+    assert goes_to_stdout(default)
+    for change in ({"nodaemon": 0}, {"syslog": 1}, {"logfile": "x.log"}, {"logger": "x.y"}):
+        assert not goes_to_stdout({**default, **change})

@@ -1,0 +1,111 @@
+"""The administrator's command, as far as it needs no running gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.main import main
+from gateway.cli.status import as_text
+
+GOOD = """
+hostname = "mail.example.com"
+state_dir = "{state_dir}"
+[domains."example.com"]
+[directory]
+kind = "ldif"
+path = "people.ldif"
+[tls]
+self_signed = true
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "gateway.toml"
+    path.write_text(GOOD.format(state_dir=tmp_path / "state"))
+    return str(path)
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["gateway", *arguments])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_config_check_says_ok(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str
+) -> None:
+    assert call(monkeypatch, "config", "check", "--config", config) == 0
+    assert capsys.readouterr().out == "configuration ok\n"
+
+
+def test_config_show_has_json_and_origins(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str
+) -> None:
+    monkeypatch.setenv("GATEWAY_LIMITS__RECIPIENTS", "500")
+    assert call(monkeypatch, "config", "show", "--config", config, "--json") == 0
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["limits.recipients"] == {
+        "key": "limits.recipients",
+        "value": 500,
+        "origin": "environment GATEWAY_LIMITS__RECIPIENTS",
+    }
+    assert rows["hostname"]["origin"] == config
+    assert call(monkeypatch, "config", "show", "--config", config) == 0
+    assert "limits.recipients = 500" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["status", "--nonsense"], ["config", "check", "--config", "/nonexistent.toml"]],
+)
+def test_a_wrong_command_line_is_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, arguments: list[str]
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_without_arguments_it_shows_its_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    call(monkeypatch)
+    captured = capsys.readouterr()
+    assert "Administer the mail gateway" in captured.out + captured.err
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "health"])
+def test_a_gateway_that_does_not_run_is_status_1_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str, command: str
+) -> None:
+    assert call(monkeypatch, command, "--config", config) == 1
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err + captured.out
+    assert captured.err + captured.out
+
+
+def test_status_reads_well() -> None:
+    text = as_text(
+        {
+            "version": "1.2",
+            "pid": 7,
+            "uptime_s": 90_061,
+            "listeners": [{"protocol": "imap", "address": "0.0.0.0:993", "tls": "implicit"}],
+            "sessions": {"imap": 3},
+            "queue": {"messages": 2, "recipients": 5, "oldest_s": 61},
+        }
+    )
+    assert "up 1 d 1 h" in text
+    assert "3 imap" in text
+    assert "2 messages to 5 recipients, the oldest for 1 min 1 s" in text
