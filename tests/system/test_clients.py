@@ -129,6 +129,7 @@ def test_mbsync_mirrors_both_ways(demo: Demo, tmp_path: Path) -> None:
 def test_mutt_reads_over_imap_and_pop3(demo: Demo, tmp_path: Path) -> None:
     program = need("mutt")
     deliver(demo, "for mutt")
+    (tmp_path / "Mail").mkdir()  # mutt would ask whether to make it
     rc = tmp_path / "muttrc"
     rc.write_text(
         f'set imap_user="{BOB[0]}"\nset imap_pass="{BOB[1]}"\n'
