@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from twisted.cred.portal import Portal
 
+from gateway.edge.login import FAILED_LOGIN_S
+
 
 @dataclass(frozen=True, slots=True)
 class Pop3Limits:
@@ -27,7 +29,7 @@ class Pop3Limits:
     idle_s: float = 600.0
     stall_s: float = 300.0
     failed_logins: int = 3
-    failed_login_s: float = 1.0
+    failed_login_s: float = FAILED_LOGIN_S
     bad_commands_before_login: int = 3
     bad_commands: int = 20
 

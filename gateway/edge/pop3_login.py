@@ -15,10 +15,10 @@ from twisted.cred.portal import Portal
 
 from gateway.auth import sasl
 from gateway.auth.credentials import IMaildrop
-from gateway.auth.login import log_in
 from gateway.auth.sasl import PasswordOffer
 from gateway.core.account import Account
 from gateway.core.ports.store import MailboxStore
+from gateway.edge.login import Visitor, log_in_at_door
 from gateway.edge.pop3_maildrop import OpenMaildrop
 from gateway.wire.pop3 import Auth, Pass, Refused, User
 from gateway.wire.pop3_replies import challenge, listing, ok
@@ -116,15 +116,17 @@ class Visit:
             logout()
 
 
-async def enter(portal: Portal, offer: PasswordOffer, *, peer_ip: str, over_tls: bool) -> Visit:
+async def enter(
+    visitor: Visitor, portal: Portal, offer: PasswordOffer, failed_login_s: float
+) -> Visit:
     """Log in and open the maildrop.
 
     Raises:
-        WrongCredentials, DirectoryUnavailable: as ``log_in``.
+        WrongCredentials, DirectoryUnavailable: as ``log_in_at_door``.
         MaildropInUse, StoreUnavailable: as ``OpenMaildrop.open``.
     """
-    logged_in = await log_in(
-        portal, offer, IMaildrop, protocol="pop3", peer_ip=peer_ip, over_tls=over_tls
+    logged_in = await log_in_at_door(
+        visitor, portal, offer, IMaildrop, failed_login_s=failed_login_s
     )
     try:
         account: Account = logged_in.avatar.account

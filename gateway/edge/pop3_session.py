@@ -9,7 +9,6 @@ the maildrop's lock freed, whatever happens. Client octets never appear in a rep
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -268,22 +267,14 @@ class Pop3Connection(MailConnection):
         return None
 
     async def _log_in(self, offer: PasswordOffer) -> None:
-        earliest_s = self.door.timers.seconds() + self._limits.failed_login_s
         self.set_deadline(self._limits.idle_s)  # a large maildrop may take a while to look at
         try:
-            visit = await enter(self._portal, offer, peer_ip=self.peer_ip, over_tls=self.is_tls)
+            visit = await enter(self, self._portal, offer, self._limits.failed_login_s)
         except WrongCredentials as error:
-            self.log.info(
-                "{id} login failed for {login} from {ip}",
-                id=self.connection_id,
-                login=ascii(offer.login[:64]),
-                ip=self.peer_ip,
-            )
-            await self._wait_until(earliest_s)
             self._login_failed(error)
             return
         except GatewayError as error:
-            self.log.warn("{id} login: {error}", id=self.connection_id, error=str(error))
+            self.log.warn("{id} not let in: {error}", id=self.connection_id, error=str(error))
             self.send(reply_for(error))
             return
         maildrop = visit.maildrop
@@ -307,13 +298,6 @@ class Pop3Connection(MailConnection):
             self.send(reply_for(error))
         else:
             self.close(reply_for(error))
-
-    async def _wait_until(self, moment_s: float) -> None:
-        left_s = moment_s - self.door.timers.seconds()
-        if left_s > 0:
-            waited: Deferred[None] = Deferred(lambda _: timer.cancel())
-            timer = self.door.timers.callLater(left_s, waited.callback, None)
-            await waited
 
     # -- the end
 

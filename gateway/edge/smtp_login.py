@@ -9,12 +9,13 @@ from __future__ import annotations
 from twisted.cred.portal import Portal
 
 from gateway.auth.credentials import ISubmission
-from gateway.auth.login import LoggedIn, log_in
+from gateway.auth.login import LoggedIn
 from gateway.auth.sasl import MECHANISMS, Exchange, PasswordOffer, SaslError, Step, exchange
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import WrongCredentials
 from gateway.edge.connection import Door
+from gateway.edge.login import Visitor, log_in_at_door
 from gateway.policy.connections import is_loopback
 from gateway.wire.smtp_commands import Auth
 from gateway.wire.smtp_replies import (
@@ -91,21 +92,18 @@ class SmtpLogin:
             self._exchange = None
         return step
 
-    async def finish(self, offer: PasswordOffer, *, is_tls: bool, peer_ip: str) -> Account:
+    async def finish(
+        self, visitor: Visitor, offer: PasswordOffer, failed_login_s: float
+    ) -> Account:
         """Check the offer.
 
         Raises:
-            WrongCredentials: counted as a failure.
+            WrongCredentials: counted as a failure, and told late.
             DirectoryUnavailable, StoreUnavailable: no verdict.
         """
         try:
-            logged_in = await log_in(
-                self._portal,
-                offer,
-                ISubmission,
-                protocol=self._door.protocol,
-                peer_ip=peer_ip,
-                over_tls=is_tls,
+            logged_in = await log_in_at_door(
+                visitor, self._portal, offer, ISubmission, failed_login_s=failed_login_s
             )
         except WrongCredentials:
             self.failures += 1

@@ -16,13 +16,14 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.auth.sasl import Challenge, PasswordOffer, SaslError, Step
-from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.core.errors import GatewayError
 from gateway.edge.connection import Door, MailConnection
+from gateway.edge.login import pause
 from gateway.edge.smtp_errors import login_reply_for, sasl_reply_for, unexpected
 from gateway.edge.smtp_login import SmtpLogin
 from gateway.wire import smtp_replies as replies
@@ -158,7 +159,7 @@ class SmtpSession(MailConnection):
                 self._close_on("too many errors", replies.TOO_MANY_ERRORS)
                 return
             if self._errors > self._limits.errors_soft:
-                await self._sleep(self._limits.error_delay_s)
+                await pause(self.door.timers, self._limits.error_delay_s)
         self.send(reply.octets)
 
     def _close_on(self, reason: str, reply: Reply) -> None:
@@ -166,13 +167,6 @@ class SmtpSession(MailConnection):
             "{id} {peer} closed: {reason}", id=self.connection_id, peer=self.peer_ip, reason=reason
         )
         self.close(reply.octets)
-
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        if seconds <= 0:
-            return succeed(None)
-        waiting: Deferred[None] = Deferred(lambda _: timer.cancel())
-        timer = self.door.timers.callLater(seconds, waiting.callback, None)
-        return waiting
 
     def _reset(self) -> None:
         """Forget the transaction (RFC 5321 section 4.1.1.5)."""
@@ -278,19 +272,9 @@ class SmtpSession(MailConnection):
             self._start(self._log_in(step))
 
     async def _log_in(self, offer: PasswordOffer) -> None:
-        earliest = self.door.timers.seconds() + self._limits.failed_login_s
         try:
-            account = await self._login.finish(offer, is_tls=self.is_tls, peer_ip=self.peer_ip)
+            account = await self._login.finish(self, offer, self._limits.failed_login_s)
         except GatewayError as error:
-            self.log.info(
-                "{id} {peer} login failed: {error}",
-                id=self.connection_id,
-                peer=self.peer_ip,
-                error=ascii(str(error)),
-            )
-            if isinstance(error, WrongCredentials):
-                # The same time for unknown and wrong (SECURITY A6), and slow for guessing (A4).
-                await self._sleep(earliest - self.door.timers.seconds())
             await self._refuse(login_reply_for(error))
             if self._login.failures >= self._limits.failed_logins:
                 self._close_on("too many failed logins", replies.TOO_MANY_LOGINS)

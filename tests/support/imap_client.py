@@ -62,6 +62,9 @@ class People:
         pass
 
 
+AT_ONCE = ImapLimits(failed_login_s=0.0)
+
+
 class CountingRealm(MailRealm):
     """Counts the log-outs that are owed."""
 
@@ -190,7 +193,7 @@ class Bench:
             portal=Portal(realm, [checker]),
             intake=self.store,
             wall_clock=lambda: 1_700_000_000.5,
-            limits=limits or ImapLimits(),
+            limits=limits or AT_ONCE,
         )
         self.clients: list[Client] = []
 

@@ -12,10 +12,10 @@ from twisted.logger import Logger
 
 from gateway.auth import sasl
 from gateway.auth.credentials import IMailAccount
-from gateway.auth.login import log_in
 from gateway.core.errors import WrongCredentials
 from gateway.edge.imap.errors import Reply, bad, no, ok
 from gateway.edge.imap.session import LineRefused, Session
+from gateway.edge.login import log_in_at_door
 from gateway.wire.imap.commands import (
     Authenticate,
     Capability,
@@ -111,13 +111,12 @@ def _privacy_required() -> Reply:
 async def _log_in(session: Session, offer: sasl.PasswordOffer) -> Reply:
     peer = session.peer
     try:
-        done = await log_in(
+        done = await log_in_at_door(
+            peer,
             session.services.portal,
             offer,
             IMailAccount,
-            protocol=peer.door.protocol,
-            peer_ip=peer.peer_ip,
-            over_tls=peer.is_tls,
+            failed_login_s=session.services.limits.failed_login_s,
         )
     except WrongCredentials:
         session.login_failures += 1

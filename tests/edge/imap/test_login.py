@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.core.errors import DirectoryUnavailable, StoreUnavailable
+from gateway.edge.imap.services import ImapLimits
 from tests.support.imap_client import Bench
 
 CLEAR_TEXT = [
@@ -155,6 +156,33 @@ def test_A4_three_failures_end_the_connection(bench: Bench) -> None:
         b"* BYE Too many failed logins",
     ]
     assert client.closed
+
+
+def test_A4_A6_unknown_and_wrong_are_told_alike_and_late() -> None:
+    """Same words, same time, whatever the directory's own time."""
+    bench = Bench(limits=ImapLimits())
+    for login, directory_s in ((b"alice", 0.4), (b"nobody", 0.0), (b'""', 0.1)):
+        client = bench.connect()
+        client.take()
+        held: Deferred[None] = Deferred()
+        bench.people.held = held
+        client.feed(b"T LOGIN " + login + b" wrong\r\n")
+        bench.clock.advance(directory_s)
+        bench.people.held = None
+        held.callback(None)
+        bench.clock.advance(0.99 - directory_s)
+        assert client.take() == b""
+        bench.clock.advance(0.01)
+        assert client.lines() == [b"T NO [AUTHENTICATIONFAILED] Authentication failed"]
+        client.lose()
+
+
+def test_A6_a_client_that_leaves_during_the_wait_leaves_no_timer() -> None:
+    bench = Bench(limits=ImapLimits())
+    client = bench.connect()
+    client.feed(b"T LOGIN alice wrong\r\n")
+    client.lose()
+    assert not bench.clock.getDelayedCalls()
 
 
 def test_A5_directory_trouble_is_never_a_wrong_password(bench: Bench) -> None:
