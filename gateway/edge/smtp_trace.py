@@ -52,16 +52,21 @@ def received(
         recipient: None unless there was just one: a copy must not show the others (section 7.2).
         at: Unix time.
     """
-    claimed = _NOT_IN_HOST_NAMES.sub("?", host[:MAX_HOST_LENGTH]) or "unknown"
     for_clause = f"\r\n\tfor {path(recipient)}" if recipient is not None else ""
     return (
-        f"Received: from {claimed} ({address_literal(peer_ip)})\r\n"
+        f"Received: from {_client(host, peer_ip)}\r\n"
         f"\tby {hostname} with {protocol} id {ingest_id}{for_clause};\r\n"
-        f"\t{date_time(at)}\r\n"
+        f"\t{date_time(int(at))}\r\n"
     ).encode()
 
 
 @lru_cache(maxsize=1024)  # the same few peers send message after message
+def _client(host: str, peer_ip: str) -> str:
+    """From-domain: what the client calls itself, made harmless, and where it really is."""
+    claimed = _NOT_IN_HOST_NAMES.sub("?", host[:MAX_HOST_LENGTH]) or "unknown"
+    return f"{claimed} ({address_literal(peer_ip)})"
+
+
 def address_literal(peer_ip: str) -> str:
     """The peer as section 4.1.3 writes it."""
     address = parse_ip(peer_ip)
@@ -70,7 +75,8 @@ def address_literal(peer_ip: str) -> str:
     return f"[{address}]" if address.version == 4 else f"[IPv6:{address}]"
 
 
-def date_time(at: float) -> str:
+@lru_cache(maxsize=1)  # many messages a second
+def date_time(at: int) -> str:
     """RFC 5322 section 3.3, in UTC; written out, as strftime would follow the locale."""
     year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)
     return (

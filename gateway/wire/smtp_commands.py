@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar
 
 from gateway.core.address import Address
@@ -37,6 +38,8 @@ from gateway.wire.smtp_replies import (
 
 class Verb(Enum):
     """Every command the doors know."""
+
+    __hash__ = object.__hash__  # Enum's own costs a call for every look-up of TRANSITIONS
 
     EHLO = "EHLO"
     HELO = "HELO"
@@ -117,6 +120,8 @@ class Simple:
 
 Command = Ehlo | Mail | Rcpt | Auth | Data | Simple
 
+_REPEATED = 1024  # the same few people write and are written to; at most 2 MiB of lines
+
 _FORBIDDEN_OCTETS = re.compile(rb"[\r\n\0]")
 _HOST = re.compile(rb"[!-~\x80-\xff]{1,255}\Z")
 # sasl-mech = 1*20mech-char (RFC 4422 section 3.1).
@@ -160,6 +165,7 @@ def is_binary(start: bytes) -> bool:
     return bool(start) and not 0x20 <= start[0] < 0x7F and start[0] not in b"\t\r\n"
 
 
+@lru_cache(maxsize=_REPEATED)
 def _parse_mail(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:
     if rest[:5] != b"FROM:" and rest[:5].upper() != b"FROM:":
         raise SyntaxRefused(BAD_MAIL)
@@ -194,6 +200,7 @@ def _parse_mail(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:
     return Mail(sender, size_octets, eight_bit)
 
 
+@lru_cache(maxsize=_REPEATED)
 def _parse_rcpt(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:
     if rest[:3] != b"TO:" and rest[:3].upper() != b"TO:":
         raise SyntaxRefused(BAD_RCPT)

@@ -49,6 +49,8 @@ from gateway.wire.smtp_replies import (
 class Phase(Enum):
     """Where the session stands (RFC 5321 section 4.1.4)."""
 
+    __hash__ = object.__hash__  # as for Verb
+
     GREETED = "greeted"  # no EHLO or HELO yet
     READY = "ready"  # no transaction
     SENDER = "sender"  # MAIL accepted
