@@ -1,9 +1,11 @@
 """People from an LDIF file: the directory of small sites, the demo and tests.
 
 Owns the current snapshot of the file and when it is looked at again: at most once in
-CHECK_INTERVAL_S, when somebody asks. A changed file that cannot be used is logged loudly once and
-the people of the version before it stay. Attributes and filters are those of an LDAP server, so a
-site can move to one without a change in behaviour.
+CHECK_INTERVAL_S, when somebody asks. A version that was written to within SETTLE_S may be the first
+half of a copy, and whoever is missing there would be told to be unknown: it has to wait. A changed
+file that cannot be used is logged loudly once and the people of the version before it stay.
+Attributes and filters are those of an LDAP server, so a site can move to one without a change in
+behaviour.
 
 Never blocks the reactor after the constructor: files are read and passwords hashed in an own small
 pool (more than ``waiting`` requests at once are refused as unavailable).
@@ -22,7 +24,7 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
-from gateway.core.ports.clock import CallFromThread
+from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.directory.entries import has_address, shown
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer
@@ -33,6 +35,9 @@ MAX_ANSWERS = 10_000
 """Addresses whose answer is kept; strangers can ask for any number of others."""
 
 CHECK_INTERVAL_S = 1.0
+
+SETTLE_S = 1.0
+"""Without a write for so long, a file is taken to be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,7 @@ class LdifDirectory:
         call_from_thread: hands results to the reactor thread.
         schema: attributes and filters.
         monotonic: seconds that never jump.
+        wall_clock: compared with the file's modification time.
         threads: how many passwords are hashed at once.
         waiting: how many requests may wait for that.
 
@@ -71,17 +77,20 @@ class LdifDirectory:
         call_from_thread: CallFromThread,
         schema: Schema = OPENLDAP,
         monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: WallClock = time.time,
         threads: int = 2,
         waiting: int = 256,
     ) -> None:
         self._path = path
         self._schema = schema
         self._monotonic = monotonic
+        self._wall_clock = wall_clock
         self._people = load_people(path, schema)
         self._answers: dict[Address, Account | None] = {}
         self._next_check = monotonic() + CHECK_INTERVAL_S
         self._checking = False
         self._broken: Look | None = None
+        self._last_seen: Signature | None = None
         self._closed = False
         self._threads = WorkerThreads(
             "ldif", threads=threads, waiting=waiting, call_from_thread=call_from_thread
@@ -161,11 +170,18 @@ class LdifDirectory:
 
     def _look(self, known: set[Signature | None]) -> Look:
         """In a thread: read the file if it is neither the version in use nor the broken one."""
+        signature = None
+        settled = True
         try:
-            signature = signature_of(self._path.stat())
+            status = self._path.stat()
         except OSError:
-            signature = None
-        if signature in known:
+            pass
+        else:
+            signature = signature_of(status)
+            # Unchanged since the look before also counts: the file's clock may be ahead of ours.
+            age_s = self._wall_clock() - status.st_mtime
+            settled = age_s >= SETTLE_S or signature == self._last_seen
+        if signature in known or not settled:
             return Look(signature)
         try:
             return Look(signature, people=load_people(self._path, self._schema))
@@ -173,6 +189,7 @@ class LdifDirectory:
             return Look(signature, error=error)
 
     def _take(self, look: Look) -> None:
+        self._last_seen = look.signature
         if look.people is not None:
             self._people = look.people
             self._answers.clear()

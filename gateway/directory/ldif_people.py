@@ -6,7 +6,7 @@ one. Searches take the same filters as a server and answer with all that match, 
 An entry without the id attribute gets an id derived from its first login (or, without one, its
 DN): the same as long as that stays the same. Renaming such a person makes a new mailbox; give them
 an entryUUID to avoid that. A file without people is a mistake, as it is what a copy that has only
-begun looks like; put new versions in place with a rename. Limits: see ``ldif_reader``.
+begun looks like. Limits: see ``ldif_reader``.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ from gateway.directory.passwords import (
 )
 from gateway.directory.schema import Schema
 
-Signature = tuple[int, int, int]
-"""Modification time in ns, size and inode: differs when the file was changed or replaced."""
+Signature = tuple[int, int, int, int]
+"""Modification and change time in ns, size and inode: differs when the file was changed, replaced,
+or made readable again (which only the change time tells)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ class People:
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
 def load_people(path: Path, schema: Schema) -> People:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,17 +37,22 @@ class Bench:
         self.path = path
         self.pump = pump
         self.now_s = 0.0
+        self.wall_s = 1_000_000.0
         self.versions = 0
         self.write(person("alice", "mail: alice@example.test"))
         self.directory = LdifDirectory(
-            path, call_from_thread=pump.call_from_thread, monotonic=lambda: self.now_s
+            path,
+            call_from_thread=pump.call_from_thread,
+            monotonic=lambda: self.now_s,
+            wall_clock=lambda: self.wall_s,
         )
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, modified_s: float = 0.0) -> None:
         """A new version; its modification time differs even on coarse clocks."""
         self.path.write_text(text)
         self.versions += 1
-        os.utime(self.path, (self.versions, self.versions))
+        modified_s = modified_s or self.versions
+        os.utime(self.path, (modified_s, modified_s))
 
     def knows(self, uid: str) -> bool:
         address = Address(uid, "example.test")
@@ -86,6 +92,67 @@ def test_a_replaced_file_is_noticed_by_its_inode(bench: Bench, tmp_path: Path) -
     other.replace(bench.path)
     bench.now_s = 1.0
     assert bench.knows("carol")
+
+
+def test_a_half_written_file_is_not_taken_for_the_whole(bench: Bench) -> None:
+    """A copy that writes in place, slowly: nobody is unknown meanwhile."""
+    bench.wall_s = 1_000.0
+    two = person("alice", "mail: alice@example.test"), person("bob", "mail: bob@example.test")
+    for bench.now_s, size in ((1.0, len(two[1])), (2.0, len(two[1]) + 10)):
+        bench.write("\n".join(reversed(two))[:size], modified_s=999.5 + bench.now_s)
+        bench.wall_s = 1_000.0 + bench.now_s
+        assert bench.knows("alice")
+    bench.write("\n".join(two), modified_s=1_002.0)
+    bench.now_s, bench.wall_s = 3.0, 1_002.9
+    assert not bench.knows("bob")
+    bench.now_s, bench.wall_s = 4.0, 1_003.1
+    assert bench.knows("bob")
+    assert bench.knows("alice")
+
+
+def test_a_file_from_a_clock_ahead_is_used_when_it_rests(bench: Bench) -> None:
+    bench.write(person("bob", "mail: bob@example.test"), modified_s=9e9)
+    bench.now_s = 1.0
+    assert not bench.knows("bob")
+    bench.now_s = 2.0
+    assert bench.knows("bob")
+
+
+def test_a_file_that_becomes_readable_again_is_used(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root reads everything, so the permission is taken away below."""
+    opened = Path.open
+
+    def refuse(path: Path, *args: Any) -> Any:
+        if path == bench.path:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args)
+
+    bench.write(person("bob", "mail: bob@example.test"))
+    with monkeypatch.context() as without:
+        without.setattr(Path, "open", refuse)
+        bench.now_s = 1.0
+        assert bench.knows("alice")
+        with pytest.raises(DirectoryUnavailable, match="Permission denied"):
+            bench.pump.wait(bench.directory.probe())
+    bench.path.chmod(0o640)
+    bench.now_s = 3.0
+    assert bench.knows("bob")
+
+
+def test_a_symbolic_link_is_followed_to_its_new_target(bench: Bench, tmp_path: Path) -> None:
+    """As Kubernetes replaces its mounted files."""
+    status = bench.path.stat()
+    for uid in ("alice", "carol"):
+        target = tmp_path / f"{uid}.ldif"
+        target.write_text(person(uid, f"mail: {uid}@example.test"))
+        os.utime(target, ns=(status.st_mtime_ns, status.st_mtime_ns))
+        link = tmp_path / "new"
+        link.symlink_to(target)
+        link.replace(bench.path)
+        bench.now_s += 1.0
+        assert bench.knows(uid)
 
 
 def test_a_broken_file_keeps_the_people_and_says_so_once(bench: Bench, logged: list[str]) -> None:
