@@ -176,7 +176,8 @@ class _Reader:
             name = _text(self._words)
         else:
             mailbox, host, name = _split(self._words)
-        name = name or self._comment.strip()
+        if not name and (mailbox or host):
+            name = self._comment.strip()  # a comment alone names nobody
         if mailbox or host or name:
             self._entries.append(MailAddress(name or None, self._route, mailbox, host))
         self._reset()

@@ -2,7 +2,7 @@
 
 Owns which codecs a message may choose: nothing outside the list is ever looked up, so a message
 cannot name ``unicode_escape``, ``idna`` or ``zlib_codec`` (SECURITY M4). Never fails: octets of an
-unknown charset are shown as Latin-1. Linear in the octets.
+unknown charset are UTF-8 or else shown as Latin-1. Linear in the octets.
 """
 
 from __future__ import annotations
@@ -81,15 +81,15 @@ def codec_of(charset: str) -> str | None:
 
 def decode_octets(octets: bytes, charset: str) -> str:
     """Text of octets in a charset; never fails."""
-    codec = codec_of(charset)
-    if codec is None:
-        return octets.decode("latin-1")
+    listed = codec_of(charset)
+    codec = listed or "utf-8"  # what an unknown name most often stands for
     if codec == "utf-8":
         try:
             return octets.decode("utf-8")
         except UnicodeDecodeError:
             # Mislabelled or damaged: Latin-1 keeps every octet where U+FFFD would not.
-            return octets.decode("utf-8" if charset.startswith("utf") else "latin-1", "replace")
+            utf8_said = listed is not None and charset.startswith("utf")
+            return octets.decode("utf-8" if utf8_said else "latin-1", "replace")
     return octets.decode(codec, "replace")
 
 

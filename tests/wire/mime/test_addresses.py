@@ -81,6 +81,8 @@ def test_addresses_of_the_standard(value: bytes, expected: list[Plain]) -> None:
         (b" , ,, ", []),
         (b"<>", []),
         (b'""', []),
+        (b"(mailbox in US-ASCII)", []),
+        (b"unlisted:; (no To-header on input)", [(None, None, b"unlisted", None), END]),
         (b"Nobody <>", [(b"Nobody", None, b"", b"")]),
         (b"root", [bare(b"root", b"")]),
         (b"@example.com", [bare(b"", b"example.com")]),

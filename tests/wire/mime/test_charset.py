@@ -46,6 +46,8 @@ def test_every_listed_codec_exists_and_never_fails() -> None:
         ("Größe".encode(), "UTF-8", "Größe"),
         ("Größe".encode("latin-1"), "ISO-8859-1", "Größe"),
         ("Größe".encode("latin-1"), "us-ascii", "Größe"),
+        ("Größe".encode("latin-1"), "x-unknown", "Größe"),
+        ("Größe".encode(), "x-unknown", "Größe"),
         ("Größe".encode(), "us-ascii", "Größe"),
         (b"\x93quoted\x94", "iso-8859-1", "“quoted”"),
         ("日本語".encode("iso2022-jp"), "ISO-2022-JP", "日本語"),
