@@ -37,7 +37,9 @@ class Authority:
                 alternatives.append(x509.IPAddress(ipaddress.ip_address(name)))
             except ValueError:
                 alternatives.append(x509.DNSName(name))
-        builder = _builder(names[0].removeprefix("CN="), self.certificate.subject, key)
+        builder = _builder(
+            names[0].removeprefix("CN="), self.certificate.subject, key, self.key.public_key()
+        )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
         certificate = builder.sign(self.key, hashes.SHA256())
@@ -51,14 +53,32 @@ class Authority:
 def new_authority(name: str = "Test CA") -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    builder = _builder(name, subject, key)
+    builder = _builder(name, subject, key, key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+    builder = builder.add_extension(_SIGNS_CERTIFICATES, True)
     return Authority(key, builder.sign(key, hashes.SHA256()))
 
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 def _builder(
-    name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    name: str,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    issuer_key: ec.EllipticCurvePublicKey,
 ) -> x509.CertificateBuilder:
+    """With the key identifiers that Python 3.13 insists on (RFC 5280 section 4.2.1)."""
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -68,4 +88,6 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), False)
     )
