@@ -44,6 +44,7 @@ if [ ! -s "$work/base.tar" ]; then
     mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(CODENAME) $(SITE)' \
         | awk -v suite=$suite '$1 == suite { print $2; exit }')}
     say "debootstrap of Debian $suite"
+    # Without a mirror in this machine's own list, debootstrap knows one.
     debootstrap --variant=minbase --include=python3,python3-venv \
         "$suite" "$work/base" ${mirror:+"$mirror"} > "$work/debootstrap.log" \
         || { tail -20 "$work/debootstrap.log"; exit 1; }
