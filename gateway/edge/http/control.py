@@ -85,7 +85,7 @@ class ControlResource(Resource):
             return NOT_DONE_YET
         try:
             call = _call_of(request)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets in brackets, without end
             _fail(request, http.BAD_REQUEST, "the request is not UTF-8 and JSON")
             return NOT_DONE_YET
         running = Deferred.fromCoroutine(self._answer(request, handler, call))
@@ -115,7 +115,7 @@ class ControlResource(Resource):
 
 
 def _call_of(request: Request) -> ControlCall:
-    """Raises: ValueError."""
+    """Raises: ValueError, RecursionError."""
     query = {
         name.decode("utf-8"): values[-1].decode("utf-8") for name, values in request.args.items()
     }

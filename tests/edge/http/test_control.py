@@ -80,6 +80,8 @@ def test_status_and_routes() -> None:
         ("POST", "/v1/echo", b"{", 400),
         ("POST", "/v1/echo", b"\xff", 400),
         ("POST", "/v1/echo?%FF=1", b"", 400),
+        ("POST", "/v1/echo", b"[" * 100_000, 400),
+        ("POST", "/v1/echo", b"9" * 10_000, 400),
     ],
 )
 def test_what_is_not_there_is_told_as_json(
