@@ -107,7 +107,8 @@ class TlsListener:
 @pytest.fixture
 def impostor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[TlsListener, Path]]:
     authority = new_authority()
-    certificate, key = authority.issue(*request.param)
+    names, expired = request.param
+    certificate, key = authority.issue(*names, expired=expired)
     for name, octets in (("ca", authority.pem), ("certificate", certificate), ("key", key)):
         (tmp_path / name).write_bytes(octets)
     listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
@@ -117,12 +118,17 @@ def impostor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[T
 
 @pytest.mark.parametrize(
     "impostor",
-    [["other.example.test"], ["CN=127.0.0.1"], ["CN=localhost", "localhost.example.test"]],
+    [
+        (["other.example.test"], False),
+        (["CN=127.0.0.1"], False),
+        (["CN=localhost", "localhost.example.test"], False),
+        (["127.0.0.1", "localhost"], True),
+    ],
     indirect=True,
-    ids=["other name", "common name only", "common name beside others"],
+    ids=["other name", "common name only", "common name beside others", "expired"],
 )
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_L7_a_certificate_for_another_name_is_refused(
+def test_L7_a_certificate_for_another_name_or_time_is_refused(
     impostor: tuple[TlsListener, Path], pump: Pump, host: str
 ) -> None:
     listener, ca_file = impostor

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+DAYS_LEFT = 2.0
+
 
 @dataclass(frozen=True)
 class Authority:
@@ -23,7 +25,7 @@ class Authority:
     def pem(self) -> bytes:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, *names: str) -> tuple[bytes, bytes]:
+    def issue(self, *names: str, expired: bool = False) -> tuple[bytes, bytes]:
         """Certificate and key in PEM for these host names and addresses; the first one is CN too.
 
         Names that begin with ``CN=`` stand in the subject only.
@@ -38,7 +40,11 @@ class Authority:
             except ValueError:
                 alternatives.append(x509.DNSName(name))
         builder = _builder(
-            names[0].removeprefix("CN="), self.certificate.subject, key, self.key.public_key()
+            names[0].removeprefix("CN="),
+            self.certificate.subject,
+            key,
+            self.key.public_key(),
+            days_left=-0.5 if expired else DAYS_LEFT,
         )
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), False)
@@ -77,6 +83,7 @@ def _builder(
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
     issuer_key: ec.EllipticCurvePublicKey,
+    days_left: float = DAYS_LEFT,
 ) -> x509.CertificateBuilder:
     """With the key identifiers that Python 3.13 insists on (RFC 5280 section 4.2.1)."""
     now = datetime.datetime.now(datetime.UTC)
@@ -87,7 +94,7 @@ def _builder(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_after(now + datetime.timedelta(days=days_left))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), False)
     )
