@@ -30,7 +30,7 @@ from gateway.core.mailboxes import MailboxEvent
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.store import engine
 from gateway.store.bodies import Payload
-from gateway.store.files import Files, unlink_quietly
+from gateway.store.files import Files, remove_dead, unlink_quietly
 from gateway.store.layout import Layout
 from gateway.store.operations import Group, Operation
 from gateway.store.reserve import Reserve
@@ -177,7 +177,7 @@ class Committer:
         for name in tx.dead_files:
             unlink_quietly(self._files, self._layout.large / name)
         for segment_id in tx.dead_segments:
-            unlink_quietly(self._files, self._layout.segment(segment_id))
+            remove_dead(self._files, self._layout.segment(segment_id))
 
     def _commit(self, batch: list[Operation[Any]]) -> None:
         ready = self._place(batch)

@@ -19,6 +19,8 @@ READER_CACHE_KIB = 8 * 1024
 # Pages in the write-ahead log before the committer copies them into the index (16 MiB): rarer
 # than SQLite's 1,000, as deliveries to the same mailboxes dirty the same pages again and again.
 CHECKPOINT_PAGES = 4_000
+# What one huge change has made the log grow to is given back to the disk after the next checkpoint.
+LOG_OCTETS = 64 * 1024 * 1024
 
 
 def local_sql(statement: str) -> str:
@@ -46,6 +48,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_OCTETS}")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
 

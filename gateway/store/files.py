@@ -7,6 +7,7 @@ callers treat the file as lost. SQLite does its own file calls; they do not come
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -31,7 +32,7 @@ class Files(Protocol):
 
     def close(self, fd: int) -> None: ...
 
-    def truncate(self, fd: int, length: int) -> None: ...
+    def truncate(self, file: int | Path, length: int) -> None: ...
 
     def rename(self, source: Path, target: Path) -> None: ...
 
@@ -56,8 +57,8 @@ class OsFiles:
     def close(self, fd: int) -> None:
         os.close(fd)
 
-    def truncate(self, fd: int, length: int) -> None:
-        os.ftruncate(fd, length)
+    def truncate(self, file: int | Path, length: int) -> None:
+        os.truncate(file, length)
 
     def rename(self, source: Path, target: Path) -> None:
         source.rename(target)
@@ -89,6 +90,16 @@ def unlink_quietly(files: Files, path: Path) -> None:
         files.unlink(path)
     except OSError:
         return
+
+
+def remove_dead(files: Files, path: Path) -> None:
+    """Remove a file whose octets nobody needs, also where a reader still has it open.
+
+    Without the truncation its space would be taken until that reader happens to close it.
+    """
+    with contextlib.suppress(OSError):
+        files.truncate(path, 0)
+    unlink_quietly(files, path)
 
 
 def store_error(error: OSError) -> StoreUnavailable:

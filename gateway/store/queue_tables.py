@@ -23,6 +23,8 @@ from gateway.store.payloads import Payloads
 from gateway.store.readers import Pool
 from gateway.store.transaction import Transaction
 
+LONGEST_WAIT_S = 86_400
+"""After a restart nobody is made to wait longer, which is more than sensible schedules ask for."""
 _NEXT_ATTEMPT = (
     "(SELECT min(next_attempt_at) FROM queue_recipients AS r WHERE r.queue_id = queue.queue_id)"
 )
@@ -180,7 +182,16 @@ def keep_results(tx: Transaction, queue_id: QueueId, results: Sequence[Recorded]
 
 
 def free_leases(tx: Transaction) -> None:
-    """At start nobody can hold a lease: the store is locked by us alone."""
+    """At start nobody can hold a lease: the store is locked by us alone.
+
+    Nor is anything due later than the longest wait: the clock was set back (SECURITY D7).
+    """
+    latest = tx.now + LONGEST_WAIT_S
+    tx.execute(
+        "UPDATE queue_recipients SET next_attempt_at = ? WHERE next_attempt_at > ?",
+        (latest, latest),
+    )
+    tx.execute("UPDATE queue SET due_at = ? WHERE due_at > ?", (latest, latest))
     tx.execute(
         f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608
         " WHERE lease_owner <> ''"

@@ -2,7 +2,7 @@
 
 Even a deletion writes to the index's log first. When that fails for lack of space, the reserve is
 given up and the deletion repeated; until the disk has room for a new reserve, nothing is added.
-Used by the committer's thread alone.
+Used at the start, then by the committer's thread alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from gateway.store.layout import Layout
 
 RESERVE_OCTETS = 4 * 1024 * 1024  # about what expunging 10,000 messages writes to the log
+OPENING_OCTETS = 256 * 1024  # more than the engine's log, its index and putting in order take
 
 
 class Reserve:
@@ -28,9 +29,9 @@ class Reserve:
         if self.held:
             return True
         try:
-            space = os.statvfs(self._path.parent)
             present = self._path.stat().st_blocks * 512 if self._path.exists() else 0
-            if space.f_bavail * space.f_frsize + present < 2 * self._octets:
+            # One that the run before has left is as good, however full the disk is by now.
+            if present < self._octets and self._free_octets() + present < 2 * self._octets:
                 return False
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -44,9 +45,19 @@ class Reserve:
 
     def give_up(self) -> bool:
         """Free the space; False when there was none to free."""
-        if not self.held:
-            return False
         self.held = False
-        with contextlib.suppress(OSError):
+        try:
             self._path.unlink()
+        except OSError:
+            return False
         return True
+
+    def make_room(self) -> None:
+        """Before the index is opened: opening a store writes as well, on a full disk too."""
+        with contextlib.suppress(OSError):
+            if self._free_octets() < OPENING_OCTETS:
+                self.give_up()
+
+    def _free_octets(self) -> int:
+        space = os.statvfs(self._path.parent)
+        return space.f_bavail * space.f_frsize

@@ -86,6 +86,7 @@ class Store:
         wall_clock: WallClock,
         reader_threads: int,
         files: Files,
+        reserve: Reserve,
         summarise: Summarise,
         roll_octets: int,
     ) -> None:
@@ -103,7 +104,6 @@ class Store:
         )
         sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
         self._sealers = Pool("store-sealer", sealing, call_from_thread)
-        reserve = Reserve(layout)
         reserve.hold()
         self._committer = Committer(
             connection=writer,
@@ -154,6 +154,8 @@ class Store:
         layout.prepare(files)
         lock_fd = layout.take_lock()
         try:
+            reserve = Reserve(layout)
+            reserve.make_room()
             writer = open_index(files, layout)
             try:
                 return cls(
@@ -165,6 +167,7 @@ class Store:
                     wall_clock=wall_clock,
                     reader_threads=reader_threads,
                     files=files,
+                    reserve=reserve,
                     summarise=summarise,
                     roll_octets=roll_octets,
                 )

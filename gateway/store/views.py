@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.core.errors import NoSuchMailbox
+from gateway.core.errors import NoSuchMailbox, StoreUnavailable
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import ChangedFlags, Changes, Selection
 from gateway.core.messages import MessageRow
@@ -66,8 +66,11 @@ class Views:
             )
             return Uid(row[0])
 
-        # Another session may have claimed some or all of them meanwhile.
-        recent_from = await self._committer.write(claim, uses_reserve=True)
+        try:
+            # Another session may have claimed some or all of them meanwhile.
+            recent_from = await self._committer.write(claim, uses_reserve=True)
+        except StoreUnavailable:
+            return selection  # mail can be read when nothing can be written (SECURITY D6)
         return dataclasses.replace(selection, recent_from=recent_from)
 
     async def rows(self, mailbox_id: MailboxId, uids: Ranges) -> Sequence[MessageRow]:

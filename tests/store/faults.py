@@ -48,9 +48,9 @@ class Counting(OsFiles):
         self.step("close")
         super().close(fd)
 
-    def truncate(self, fd: int, length: int) -> None:
+    def truncate(self, file: int | Path, length: int) -> None:
         self.step("truncate")
-        super().truncate(fd, length)
+        super().truncate(file, length)
 
     def rename(self, source: Path, target: Path) -> None:
         self.step("rename")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -154,6 +155,18 @@ def test_expunge_frees_octets_nobody_has_any_more(octets: bytes, tmp_path: Path)
         assert after == before  # one gone, one new
         assert house.uids() == [2, 3]
         assert house.wait(house.store.expunge(NOWHERE, None, only_deleted=False)) == ()
+        house.verify()
+
+
+def test_D6_space_of_dead_segments_is_free_although_a_reader_has_them_open(
+    tmp_path: Path,
+) -> None:
+    with House(tmp_path, roll_octets=1) as house:
+        house.deliver("1", ALICE)
+        house.deliver("2", ALICE)
+        with (tmp_path / "store/segments/0000000001.seg").open("rb") as reading:
+            assert house.wait(house.store.expunge(house.box(), ((1, 1),), only_deleted=False))
+            assert os.fstat(reading.fileno()).st_size == 0
         house.verify()
 
 

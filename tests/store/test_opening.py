@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.errors import SchemaTooNew, StoreUnavailable
+from gateway.core.errors import SchemaTooNew, StoreFull, StoreUnavailable
+from gateway.core.queue import Recorded
 from gateway.store.engine import open_writer
+from gateway.store.files import OsFiles
+from gateway.store.layout import Layout
 from gateway.store.migrations import migrate, version_of
+from gateway.store.queue_tables import LONGEST_WAIT_S
+from gateway.store.reserve import Reserve
 from gateway.store.schema import STEPS
 from tests.store.house import ALICE, CAROL, LARGE, NOW, House, delivered
 
@@ -132,3 +137,47 @@ def test_a_store_copied_while_in_use_opens(tmp_path: Path) -> None:
         with House(tmp_path / "copy") as other:
             assert other.contents() == [delivered()]
             other.verify()
+
+
+def test_D7_no_wait_outlives_a_restart_with_the_clock_set_back(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("old", remote=[CAROL])
+        (item,) = house.wait(house.store.lease_due(NOW, "me", 3600, 10))
+        later = Recorded(1, 1, NOW + 400 * 86400, "450 4.2.0 later")
+        house.wait(house.store.record(item.queue_id, [later], None))
+    with House(tmp_path) as house:
+        # New mail is due at once, so that the earliest due time tells nothing.
+        house.deliver("new", remote=[CAROL])
+        items = house.wait(house.store.lease_due(NOW + LONGEST_WAIT_S, "me", 3600, 10))
+        assert sorted(one.recipients[0].last_reply for one in items) == ["", "450 4.2.0 later"]
+
+
+def no_space(path: object) -> os.statvfs_result:
+    return os.statvfs_result((4096, 4096, 9, 0, 0, 9, 9, 9, 0, 255))
+
+
+def test_D6_the_reserve_of_the_run_before_counts_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path)
+    layout.prepare(OsFiles())
+    assert Reserve(layout).hold()
+    monkeypatch.setattr(os, "statvfs", no_space)
+    after_restart = Reserve(layout)
+    assert after_restart.hold()
+    assert after_restart.give_up()
+    assert not after_restart.give_up()
+    assert not after_restart.hold()
+
+
+def test_D6_opening_on_a_full_disk_uses_the_reserve_and_deletes_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with House(tmp_path) as house:
+        house.deliver("1", ALICE)
+    monkeypatch.setattr(os, "statvfs", no_space)
+    with House(tmp_path) as house:
+        assert not (tmp_path / "store/reserve").exists()
+        with pytest.raises(StoreFull):
+            house.deliver("2", ALICE)
+        assert house.wait(house.store.expunge(house.box(), None, only_deleted=False)) == (1,)

@@ -9,10 +9,17 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.core.errors import MessageGone, NoSuchMailbox, StoreDamaged, StoreUnavailable
+from gateway.core.errors import (
+    MessageGone,
+    NoSuchMailbox,
+    StoreDamaged,
+    StoreFull,
+    StoreUnavailable,
+)
 from gateway.core.ids import BlobId
 from gateway.core.messages import MessageSummary
 from gateway.store import readers
+from gateway.store.transaction import Transaction
 from gateway.wire.mime.summary import summarise
 from tests.store.house import ALICE, EVERY, LARGE, MESSAGE, House, delivered
 
@@ -46,6 +53,20 @@ def test_recent_messages_are_recent_for_one_session_only(tmp_path: Path) -> None
             for _ in range(2)
         ]
         assert sorted(house.pump.wait_for(one).recent_from for one in both) == [1, 2]
+
+
+def test_D6_a_mailbox_opens_when_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(tx: Transaction) -> None:
+        raise StoreFull()
+
+    with House(tmp_path) as house:
+        house.deliver("1", ALICE)
+        monkeypatch.setattr(Transaction, "commit", full)
+        selection = house.wait(house.store.select(ALICE, "INBOX", claim_recent=True))
+        assert (list(selection.uids), selection.recent_from) == ([1], 1)
+        monkeypatch.undo()
 
 
 def test_summaries_are_computed_once_and_kept(tmp_path: Path) -> None:
