@@ -124,6 +124,9 @@ class GuardedSocket:
         """ldap3's timeouts are per call; the guard's count."""
 
     def connect(self, address: Any) -> None:
+        # Nagle's algorithm would keep the bind behind the TLS handshake's last message until the
+        # server acknowledges that, 40 ms later.
+        self.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.raw.settimeout(self._guard.left_s(connecting=True))
         self.raw.connect(address)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from socket import create_server, socket
+from socket import IPPROTO_TCP, TCP_NODELAY, create_server, socket
 
 import pytest
 from twisted.internet.task import Clock
@@ -15,6 +17,7 @@ from twisted.internet.task import Clock
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
 from gateway.directory.ldap import LdapDirectory
+from gateway.directory.ldap_guard import Guard, GuardedSocket
 from gateway.directory.ldap_settings import LdapSettings
 from tests.support.authority import new_authority
 from tests.support.pump import Pump
@@ -166,6 +169,16 @@ def test_L9_lookups_go_on_after_the_server_restarts(tmp_path: Path, pump: Pump) 
     finally:
         pump.wait(directory.close())
         server.stop()
+
+
+def test_a_bind_does_not_wait_for_an_acknowledgement(slapd: Slapd) -> None:
+    """Held back by Nagle's algorithm it takes 40 ms more, at each login."""
+    with closing(socket()) as raw:
+        guard = Guard(
+            limit_s=10.0, connect_limit_s=3.0, reply_limit_octets=1_000, monotonic=time.monotonic
+        )
+        GuardedSocket(raw, guard).connect(("127.0.0.1", slapd.tls_port))
+        assert raw.getsockopt(IPPROTO_TCP, TCP_NODELAY)
 
 
 def problems(settings: LdapSettings, pump: Pump) -> list[tuple[str, str]]:
