@@ -140,7 +140,10 @@ class MailConnection(TwistedProtocol):
         self.transport.registerProducer(self, True)
         refusal = self.door.sessions.add(self)
         if refusal:
-            self.connection_refused(refusal)
+            if self.door.implicit_tls:
+                self.abort()  # a reason could be told after a handshake only, and nobody counts us
+            else:
+                self.connection_refused(refusal)
             return
         self._cork()
         try:
@@ -152,7 +155,8 @@ class MailConnection(TwistedProtocol):
 
     def handshakeCompleted(self) -> None:
         self.is_tls = True
-        self.tls_ready()
+        if not self.closing:
+            self.tls_ready()
 
     def tls_ready(self) -> None:
         """The TLS handshake is done; set the deadline for the first command."""
@@ -179,13 +183,22 @@ class MailConnection(TwistedProtocol):
             running.cancel()  # reaches a waiting gate as well
         elif gate is not None:
             gate.errback(error.ConnectionDone())
-        self.door.sessions.remove(self)
-        self.connection_ended()
+        try:
+            self.connection_ended()
+        finally:
+            self.door.sessions.remove(self)  # last: who waits for it may close the store at once
 
     # -- deadline: one timer, moved lazily, as most deadlines never pass
 
     def set_deadline(self, seconds: float) -> None:
-        """Call ``deadline_passed`` in so many seconds unless moved again before."""
+        """Call ``deadline_passed`` in so many seconds unless moved again before.
+
+        Without effect once closing: nothing may prolong the grace.
+        """
+        if not self.closing:
+            self._move_deadline(seconds)
+
+    def _move_deadline(self, seconds: float) -> None:
         self._deadline_at = self.door.timers.seconds() + seconds
         if self._timer is None:
             self._timer = self.door.timers.callLater(seconds, self._timer_fired)
@@ -333,7 +346,7 @@ class MailConnection(TwistedProtocol):
         self._flush()
         self.closing = True
         self.transport.unregisterProducer()
-        self.set_deadline(CLOSE_GRACE_S)
+        self._move_deadline(CLOSE_GRACE_S)
         self.transport.loseConnection()
 
     def abort(self) -> None:

@@ -26,6 +26,7 @@ from gateway.edge.connection import Door, MailConnection
 from gateway.edge.login import pause
 from gateway.edge.smtp_errors import login_reply_for, sasl_reply_for, unexpected
 from gateway.edge.smtp_login import SmtpLogin
+from gateway.policy.connections import is_loopback
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Ehlo, Simple, Verb
 from gateway.wire.smtp_extensions import Offer, ehlo_reply
@@ -62,7 +63,12 @@ class SmtpSession(MailConnection):
     # -- life of the connection
 
     def connection_ready(self) -> None:
-        if self._faces_strangers and not self.door.implicit_tls and self._limits.greet_pause_s > 0:
+        if (
+            self._faces_strangers
+            and not self.door.implicit_tls
+            and self._limits.greet_pause_s > 0
+            and not is_loopback(self.peer_ip)
+        ):
             self.set_deadline(self._limits.greet_pause_s)
         else:
             self._greet()
@@ -86,9 +92,11 @@ class SmtpSession(MailConnection):
             self._greet()
         elif self._handshaking:
             self.abort()
-        elif self.busy:
+        elif self.busy and not self._write_blocked:
             # The ports have deadlines of their own; giving up here could repeat an accepted mail.
             self.set_deadline(self._limits.idle_s)
+        elif self._core.phase is Phase.CONTENT:
+            self.close(replies.TOO_SLOW.octets)
         else:
             self.close(replies.IDLE_TOO_LONG.octets)
 
@@ -121,6 +129,9 @@ class SmtpSession(MailConnection):
             if self._draining and core.phase is not Phase.CONTENT:
                 self.close(replies.SHUTTING_DOWN.octets)
                 return
+            if self._write_blocked:
+                self._start(self.writable())  # who does not read replies gets no more of them
+                continue
             event = core.next_event()
             if event is None:
                 break

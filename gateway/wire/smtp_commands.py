@@ -57,7 +57,7 @@ class Verb(Enum):
 
 
 class SyntaxRefused(Exception):
-    """Not a command. ``foreign``: another protocol's words, so close at once (SECURITY S20)."""
+    """Not a command. ``foreign``: no mail client says this, so close at once (SECURITY S6, S20)."""
 
     def __init__(self, reply: Reply, *, foreign: bool = False) -> None:
         super().__init__(reply.text)
@@ -151,7 +151,7 @@ def parse_command(line: bytes, *, esmtp: bool, auth_offered: bool) -> Command:
         SyntaxRefused: with the reply.
     """
     if _FORBIDDEN_OCTETS.search(line):
-        raise SyntaxRefused(BAD_OCTETS)
+        raise SyntaxRefused(BAD_OCTETS, foreign=True)
     word, _, rest = line.rstrip(b" \t").partition(b" ")
     parser = _PARSERS.get(word) or _PARSERS.get(word.upper())
     if parser is None:
