@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -88,7 +89,12 @@ def build(settings: Settings, reactor: Any) -> Parts:
     delivery = RemoteDelivery(
         settings.hostname,
         source=store,
-        mx=MxLookup(_resolver(settings), Random(), own_names=(settings.hostname,)),
+        mx=MxLookup(
+            _resolver(settings),
+            Random(),
+            own_names=(settings.hostname,),
+            own_addresses=_own_addresses(settings),
+        ),
         endpoints=tcp_endpoints(reactor),
         tls=tls,
         timers=reactor,
@@ -190,6 +196,14 @@ def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:
 def _resolver(settings: Settings) -> Any:
     servers = [split_host_port(address) for address in settings.outbound.resolvers]
     return createResolver(servers=servers or None)
+
+
+def _own_addresses(settings: Settings) -> list[str]:
+    """Where mail for us arrives (SECURITY S34); what a wildcard covers only EHLO's answer tells."""
+    hosts = (
+        split_host_port(each.address)[0] for each in settings.listen if each.protocol == "smtp"
+    )
+    return [host for host in hosts if not ip_address(host).is_unspecified]
 
 
 def door_factory(

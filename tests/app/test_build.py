@@ -57,6 +57,24 @@ def test_what_cannot_be_built_is_a_wrong_configuration(
     assert not (tmp_path / "store").exists(), "nothing is made for a configuration that is wrong"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://relay.example?tls=no",
+        "smtp://relay.example?tls=required&tls=required",
+        "smtp://relay.example#25",
+        "smtp://relay example",
+        "smtp://rel%61y.example",
+        "smtp://",
+    ],
+)
+def test_a_smart_host_that_delivery_would_not_understand_is_refused(
+    tmp_path: Path, url: str
+) -> None:
+    with pytest.raises(SettingsError, match="outbound.smart_host"):
+        settings(tmp_path, f'[outbound]\nsmart_host = "{url}"')
+
+
 def test_ids_sort_by_time_and_never_repeat() -> None:
     new_id = id_source()
     ids = [new_id() for _ in range(1000)]

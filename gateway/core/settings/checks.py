@@ -11,7 +11,11 @@ from urllib.parse import urlsplit
 Items = TypeVar("Items", bound=Sized)
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
+_HOST = re.compile(r"[a-z0-9._:-]+")  # as urlsplit gives it: lower case, without brackets
 _RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
+
+_MAIL = ("smtp", "smtps")
+_TLS_REQUIRED = "tls=required"
 
 
 def domain(value: str) -> str:
@@ -44,7 +48,9 @@ def split_host_port(value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _server_url(value: str, schemes: tuple[str, ...], *, user: bool, expected: str) -> str:
+def _server_url(
+    value: str, schemes: tuple[str, ...], *, user: bool, expected: str, options: str = ""
+) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -52,8 +58,10 @@ def _server_url(value: str, schemes: tuple[str, ...], *, user: bool, expected: s
         raise ValueError(expected) from None
     wrong = (
         parts.scheme not in schemes
-        or not parts.hostname
-        or (parts.path not in ("", "/"))
+        or not _HOST.fullmatch(parts.hostname or "")
+        or parts.path not in ("", "/")
+        or parts.query not in ("", options)
+        or "#" in value
         or port == 0
         or parts.password is not None
         or (parts.username is not None and not user)
@@ -66,7 +74,7 @@ def _server_url(value: str, schemes: tuple[str, ...], *, user: bool, expected: s
 def relay_url(value: str) -> str:
     """The server that known recipients' mail is passed to."""
     expected = 'a server such as "smtp://exchange.example.com:25" or "smtps://…", without user'
-    return _server_url(value, ("smtp", "smtps"), user=False, expected=expected)
+    return _server_url(value, _MAIL, user=False, expected=expected, options=_TLS_REQUIRED)
 
 
 def smart_host_url(value: str) -> str:
@@ -75,7 +83,7 @@ def smart_host_url(value: str) -> str:
         'a server such as "smtps://user@relay.example.net:465"; '
         "the password goes into smart_host_password_file"
     )
-    return _server_url(value, ("smtp", "smtps"), user=True, expected=expected)
+    return _server_url(value, _MAIL, user=True, expected=expected, options=_TLS_REQUIRED)
 
 
 def ldap_uri(value: str) -> str:
