@@ -1,6 +1,8 @@
 """A private Postfix from Debian's package: own configuration, queue and Maildirs, own port.
 
-Needs root, because Postfix' master does. Never touches the system's own Postfix.
+Needs root, because Postfix' master does. Never touches the system's own Postfix. With ``Security``
+it offers STARTTLS, listens with TLS from the first octet on a second port, and takes mail from
+nobody who has not logged in; logins are answered here, in the words of Dovecot's protocol.
 """
 
 from __future__ import annotations
@@ -9,9 +11,20 @@ import os
 import pwd
 import shutil
 import socket
+import socketserver
 import subprocess
+import tempfile
+import threading
 import time
+from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+from tests.support.programs import need
 
 MAIN_CF = """\
 compatibility_level = 3.6
@@ -31,13 +44,26 @@ default_process_limit = 200
 message_size_limit = 52428800
 alias_maps =
 local_recipient_maps =
-virtual_mailbox_domains = example.test
+virtual_mailbox_domains = {domains}
 virtual_mailbox_base = {root}/maildirs
-virtual_mailbox_maps = inline:{{ {{ bob@example.test = bob/ }} }}
+virtual_mailbox_maps = inline:{{ {people} }}
 virtual_uid_maps = static:{uid}
 virtual_gid_maps = static:{gid}
 virtual_mailbox_limit = 0
 virtual_minimum_uid = 1
+"""
+
+SECURITY_CF = """\
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {root}/etc/certificate.pem
+smtpd_tls_key_file = {root}/etc/key.pem
+smtpd_tls_auth_only = yes
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = {root}/sasl
+smtpd_client_restrictions = permit_sasl_authenticated, reject
+smtpd_relay_restrictions = permit_sasl_authenticated, reject
+smtpd_recipient_restrictions =
 """
 
 MASTER_CF = """\
@@ -61,9 +87,22 @@ discard   unix  - - n - - discard
 local     unix  - n n - - local
 virtual   unix  - n n - - virtual
 anvil     unix  - - n - 1 anvil
+tlsmgr    unix  - - n 1000? 1 tlsmgr
 scache    unix  - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
 """
+
+TLS_LISTENER = "127.0.0.1:{port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes\n"
+
+
+@dataclass(frozen=True)
+class Security:
+    """Certificate and key in PEM, and the only login that is right."""
+
+    certificate: bytes
+    key: bytes
+    user: str
+    password: str
 
 
 def free_port() -> int:
@@ -74,11 +113,21 @@ def free_port() -> int:
 
 
 class Postfix:
-    """One instance; mail for bob@example.test goes to a Maildir."""
+    """One instance; each of ``people`` has a Maildir named by the local part."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        people: Sequence[str] = ("bob@example.test",),
+        security: Security | None = None,
+    ) -> None:
         self.root = root
         self.port = free_port()
+        self.tls_port = free_port()
+        self._people = people
+        self._security = security
+        self._logins: _Logins | None = None
 
     def start(self, deadline_s: float = 20.0) -> None:
         owner = pwd.getpwnam("postfix")
@@ -89,10 +138,7 @@ class Postfix:
         for folder in (self.root, *self.root.parents):
             if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
                 folder.chmod(folder.stat().st_mode | 0o011)
-        etc = self.root / "etc"
-        values = {"root": self.root, "uid": owner.pw_uid, "gid": owner.pw_gid, "port": self.port}
-        (etc / "main.cf").write_text(MAIN_CF.format(**values))
-        (etc / "master.cf").write_text(MASTER_CF.format(**values))
+        self._configure(owner)
         self._postfix("start")
         end = time.monotonic() + deadline_s
         while True:
@@ -103,6 +149,26 @@ class Postfix:
                 if time.monotonic() > end:
                     raise
                 self._postfix("status", check=False)
+
+    def _configure(self, owner: pwd.struct_passwd) -> None:
+        etc = self.root / "etc"
+        main, master = MAIN_CF, MASTER_CF
+        if self._security is not None:
+            main, master = main + SECURITY_CF, master + TLS_LISTENER.replace("port", "tls_port")
+            (etc / "certificate.pem").write_bytes(self._security.certificate)
+            (etc / "key.pem").write_bytes(self._security.key)
+            self._logins = _Logins(self.root / "sasl", self._security)
+        values = {
+            "root": self.root,
+            "uid": owner.pw_uid,
+            "gid": owner.pw_gid,
+            "port": self.port,
+            "tls_port": self.tls_port,
+            "domains": ", ".join(sorted({person.split("@")[1] for person in self._people})),
+            "people": ", ".join(f"{{ {each} = {each.split('@')[0]}/ }}" for each in self._people),
+        }
+        (etc / "main.cf").write_text(main.format(**values))
+        (etc / "master.cf").write_text(master.format(**values))
 
     def _postfix(self, command: str, *, check: bool = True) -> None:
         program = shutil.which("postfix") or "/usr/sbin/postfix"
@@ -118,5 +184,66 @@ class Postfix:
         new = self.root / "maildirs" / "bob" / "new"
         return len(os.listdir(new)) if new.exists() else 0
 
+    def messages(self, name: str) -> list[bytes]:
+        """What lies in the Maildir of that name, as it lies there: LF line ends."""
+        new = self.root / "maildirs" / name / "new"
+        return [path.read_bytes() for path in sorted(new.iterdir())] if new.exists() else []
+
+    def log(self) -> str:
+        return (self.root / "log" / "maillog").read_text()
+
     def stop(self) -> None:
         self._postfix("stop", check=False)
+        if self._logins is not None:
+            self._logins.close()
+
+
+@contextmanager
+def running_postfix(
+    *, people: Sequence[str], security: Security | None = None
+) -> Iterator[Postfix]:
+    """In a folder of its own below /tmp: its processes need not be able to pass any other."""
+    need("postfix")
+    if os.getuid() != 0:
+        pytest.skip("Postfix' master process needs root")
+    with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as folder:
+        postfix = Postfix(Path(folder), people=people, security=security)
+        try:
+            postfix.start()
+            yield postfix
+        finally:
+            postfix.stop()
+
+
+class _Login(socketserver.StreamRequestHandler):
+    """Dovecot's authentication protocol 1.1, as far as Postfix uses it for PLAIN."""
+
+    server: _Logins
+
+    def handle(self) -> None:
+        self.wfile.write(b"VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nDONE\n")
+        for line in self.rfile:
+            verb, *fields = line.decode().rstrip("\n").split("\t")
+            if verb != "AUTH":
+                continue
+            offered = next(field[5:] for field in fields if field.startswith("resp="))
+            user, password = self.server.security.user, self.server.security.password
+            right = b64decode(offered) == f"\0{user}\0{password}".encode()
+            verdict = "OK" if right else "FAIL"
+            self.wfile.write(f"{verdict}\t{fields[0]}\tuser={user}\n".encode())
+
+
+class _Logins(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+
+    def __init__(self, path: Path, security: Security) -> None:
+        super().__init__(str(path), _Login)
+        self.security = security
+        path.chmod(0o666)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()

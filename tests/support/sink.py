@@ -70,13 +70,13 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """Listens on a port of its own choice."""
+    """Listens on a port of its own choice unless told otherwise."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((address, port), _Handler)
         self.script = Script()
 
     @property
@@ -89,8 +89,8 @@ class Sink(socketserver.ThreadingTCPServer):
 
 
 @contextmanager
-def running_sink() -> Iterator[Sink]:
-    sink = Sink()
+def running_sink(address: str = "127.0.0.1", port: int = 0) -> Iterator[Sink]:
+    sink = Sink(address, port)
     thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import smtplib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pytest
 
 from tests.support.gateway_process import Demo
 from tests.support.mail import ALICE, inbox
+from tests.support.outbound import FRIEND, running, submit
 from tests.support.sink import Sink, running_sink
 from tests.support.waiting import eventually
 
-FRIEND = "friend@elsewhere.example"
 MESSAGE = b"From: alice@example.test\r\nSubject: out\r\n\r\n.dot\r\n..\r\n8-bit \xe4\r\n"
 
 
@@ -25,25 +24,13 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def demo(tmp_path: Path, sink: Sink) -> Iterator[Demo]:
-    demo = Demo(tmp_path / "d")
-    demo.start()
-    demo.stop()
-    text = demo.config.read_text()
-    outbound = f'smart_host = "smtp://127.0.0.1:{sink.port}"\nretry_after_s = [1]\n'
-    demo.config.write_text(f"{text}\n[outbound]\n{outbound}")
-    demo.start()
-    yield demo
-    demo.stop()
-
-
-def submit(demo: Demo, *recipients: str, message: bytes = MESSAGE) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
-        client.login(*ALICE)
-        client.sendmail(ALICE[0], list(recipients), message, mail_options=["BODY=8BITMIME"])
+    settings = f'[outbound]\nsmart_host = "smtp://127.0.0.1:{sink.port}"\nretry_after_s = [1]\n'
+    with running(Demo(tmp_path / "d"), settings) as demo:
+        yield demo
 
 
 def test_it_arrives_octet_for_octet_without_our_return_path(demo: Demo, sink: Sink) -> None:
-    submit(demo, FRIEND)
+    submit(demo, FRIEND, message=MESSAGE)
     (received,) = eventually(lambda: sink.script.received)
     assert (received.sender, received.recipients) == (ALICE[0], [FRIEND])
     assert received.message.endswith(MESSAGE)
@@ -51,7 +38,7 @@ def test_it_arrives_octet_for_octet_without_our_return_path(demo: Demo, sink: Si
 
 
 def test_one_message_goes_to_people_here_and_elsewhere(demo: Demo, sink: Sink) -> None:
-    submit(demo, FRIEND, "bob@example.test")
+    submit(demo, FRIEND, "bob@example.test", message=MESSAGE)
     eventually(lambda: sink.script.received)
     (copy,) = inbox(demo.port(143))
     assert copy.endswith(MESSAGE)
@@ -59,7 +46,7 @@ def test_one_message_goes_to_people_here_and_elsewhere(demo: Demo, sink: Sink) -
 
 def test_a_temporary_refusal_is_retried(demo: Demo, sink: Sink) -> None:
     sink.script.refuse_rcpt[FRIEND] = "451 4.2.1 later"
-    submit(demo, FRIEND)
+    submit(demo, FRIEND, message=MESSAGE)
     eventually(lambda: sink.script.connections)
     sink.script.refuse_rcpt.clear()
     (received,) = eventually(lambda: sink.script.received)
@@ -68,7 +55,7 @@ def test_a_temporary_refusal_is_retried(demo: Demo, sink: Sink) -> None:
 
 def test_S35_a_permanent_refusal_comes_back_with_its_reason(demo: Demo, sink: Sink) -> None:
     sink.script.refuse_rcpt[FRIEND] = "550 5.1.1 nobody of that name"
-    submit(demo, FRIEND, "other@elsewhere.example")
+    submit(demo, FRIEND, "other@elsewhere.example", message=MESSAGE)
     (report,) = eventually(lambda: inbox(demo.port(143), ALICE))
     assert b"nobody of that name" in report
     assert b"Return-Path: <>" in report
@@ -79,7 +66,7 @@ def test_S35_a_permanent_refusal_comes_back_with_its_reason(demo: Demo, sink: Si
 
 def test_D5_the_queue_survives_kill_9(demo: Demo, sink: Sink) -> None:
     sink.script.refuse_mail = "421 4.3.2 closed for now"
-    submit(demo, FRIEND)
+    submit(demo, FRIEND, message=MESSAGE)
     demo.kill()
     sink.script.refuse_mail = ""
     demo.start()
