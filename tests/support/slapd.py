@@ -7,6 +7,7 @@ starts, operational attributes such as entryUUID included. ``restart`` keeps dat
 from __future__ import annotations
 
 import atexit
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -148,12 +149,22 @@ class Slapd:
         atexit.unregister(self.stop)
         process, self._process = self._process, None
         if process is not None:
+            process.send_signal(signal.SIGCONT)  # a frozen one would not hear the next
             process.terminate()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def freeze(self) -> None:
+        """The kernel goes on accepting connections, and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         self.stop()

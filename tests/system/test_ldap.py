@@ -7,7 +7,9 @@ import imaplib
 import poplib
 import smtplib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import le
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from tests.support.gateway_process import Demo
 from tests.support.mail import inbox, trusting
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
+from tests.support.waiting import eventually
 
 CAROL = ("carol@example.test", "päss wörd")
 PEOPLE = f"""\
@@ -123,6 +126,33 @@ def test_A5_a_directory_that_is_down_is_nobodys_wrong_password(site: Site) -> No
 
     site.slapd.start()
     deliver(site, "carol@example.test")
+
+
+def test_A5_L10_a_directory_that_hangs_holds_nobody_and_leaks_nothing(site: Site) -> None:
+    """More logins than the gateway has threads for the directory; then it answers again."""
+
+    def log_in(_: int = 0) -> str:
+        with imaplib.IMAP4("127.0.0.1", site.gateway.port(143), timeout=20) as client:
+            try:
+                client.authenticate("PLAIN", lambda _: f"\0{CAROL[0]}\0{CAROL[1]}".encode())
+            except imaplib.IMAP4.error as refused:
+                return str(refused)
+            return "in"
+
+    def held() -> tuple[int, int]:
+        assert site.gateway.process is not None
+        process = Path("/proc", str(site.gateway.process.pid))
+        return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+    with ThreadPoolExecutor(20) as people:
+        assert set(people.map(log_in, range(40))) == {"in"}
+        before = held()
+        site.slapd.freeze()
+        answers = set(people.map(log_in, range(20)))
+        assert len(answers) == 1 and "[UNAVAILABLE]" in answers.pop()
+        site.slapd.thaw()
+        assert set(people.map(log_in, range(40))) == {"in"}
+    eventually(lambda: all(map(le, held(), before)), deadline_s=10)
 
 
 def test_a_rename_keeps_the_mailbox(site: Site) -> None:
