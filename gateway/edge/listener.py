@@ -6,7 +6,7 @@ privileges are dropped in between and workers will inherit the bound sockets.
 
 from __future__ import annotations
 
-import os
+import errno
 import socket
 from typing import Any, Protocol
 
@@ -21,6 +21,13 @@ from gateway.core.errors import GatewayError
 from gateway.core.settings.checks import split_host_port
 
 BACKLOG = 512
+
+_HINTS = {
+    errno.EADDRINUSE: "is another mail server running there?",
+    errno.EACCES: "ports below 1024 need root or CAP_NET_BIND_SERVICE",
+    errno.EADDRNOTAVAIL: "this machine does not have the address",
+    errno.EAFNOSUPPORT: "this machine does not speak that version of IP",
+}
 
 
 class CannotListen(GatewayError):
@@ -51,8 +58,9 @@ def bind(address: str) -> socket.socket:
     """
     host, port = split_host_port(address)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound: socket.socket | None = None
     try:
+        bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             # So that [::]:25 and 0.0.0.0:25 can stand side by side in the settings.
@@ -60,13 +68,10 @@ def bind(address: str) -> socket.socket:
         bound.bind((host, port))
         bound.listen(BACKLOG)
     except OSError as error:
-        bound.close()
-        hint = "is another mail server running there?"
-        if isinstance(error, PermissionError):
-            hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE"
-        raise CannotListen(
-            f"cannot listen on {address}: {os.strerror(error.errno or 0)}; {hint}"
-        ) from None
+        if bound is not None:
+            bound.close()
+        hint = _HINTS.get(error.errno or 0, "check the address")
+        raise CannotListen(f"cannot listen on {address}: {error.strerror}; {hint}") from None
     bound.setblocking(False)
     return bound
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from gateway.core.ports.clock import Timers
 from gateway.edge.connection import MailConnection
@@ -27,6 +28,8 @@ class Limits(Protocol):
 
 class Sessions:
     """The open connections."""
+
+    log = Logger()
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -57,7 +60,12 @@ class Sessions:
     async def drain(self, timers: Timers, limit_s: float) -> int:
         """Ask every session to finish; returns how many had to be cut off at the limit."""
         for connection in tuple(self._open):
-            connection.drain()
+            try:
+                connection.drain()
+            except Exception:
+                # One faulty session must keep neither the others from ending nor the store open.
+                self.log.failure("{id} cannot end in order", id=connection.connection_id)
+                connection.abort()
         if not self._open:
             return 0
         self._emptied = Deferred()

@@ -2,7 +2,8 @@
 
 Owns the reading and checking of the certificate and key, and the one context in force; never the
 choice of where TLS is spoken. A failed reload keeps the old context. TLS 1.2 or newer with
-Twisted's choice of ciphers.
+Twisted's choice of ciphers. Who asks for HTTP by ALPN gets no handshake (ALPACA: a browser must not
+be led to take a mail server for a web site that shares the certificate); no ALPN is needed.
 
 Limits: one certificate for all names (SNI comes with the SMTP issue); keys without passphrase.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -55,6 +57,7 @@ def load_context(files: CertificateFiles) -> SSL.Context:
     # Twisted's choice of protocol options and ciphers; the certificate is put in here, because
     # Twisted would do it through pyOpenSSL's deprecated X509 class.
     context: SSL.Context = CertificateOptions(raiseMinimumTo=Version.TLSv1_2).getContext()
+    context.set_alpn_select_callback(_refuse_browsers)
     try:
         context.use_certificate(own)
         for issuer in chain:
@@ -67,6 +70,13 @@ def load_context(files: CertificateFiles) -> SSL.Context:
             "tls.certificate", files.certificate, found, "the certificate of that key"
         ) from None
     return context
+
+
+def _refuse_browsers(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    """ALPN (RFC 7301): HTTP is answered with a fatal alert, anything else not at all (S19)."""
+    if any(name == b"h2" or name.startswith(b"http/") for name in offered):
+        raise SSL.Error([("", "", "a client of another protocol")])
+    return SSL.NO_OVERLAPPING_PROTOCOLS
 
 
 def _read(path: Path, setting: str) -> bytes:
