@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.core.errors import NoSuchMailbox
 from gateway.core.messages import CopyResult
 from gateway.edge.imap.append import try_create
-from gateway.edge.imap.errors import Reply, ok
+from gateway.edge.imap.errors import Reply, no, ok
 from gateway.edge.imap.session import Session
 from gateway.wire.imap.commands import Copy, Move
 from gateway.wire.imap.replies import copy_uid, untagged_status
@@ -35,7 +35,7 @@ async def _carry(session: Session, command: Copy | Move, *, move: bool) -> CopyR
     if not spans:
         return ok("No messages to take")
     try:
-        return await session.store.copy(
+        result = await session.store.copy(
             view.mailbox_id,
             view.uid_ranges(spans),
             session.account_id,
@@ -44,3 +44,7 @@ async def _carry(session: Session, command: Copy | Move, *, move: bool) -> CopyR
         )
     except NoSuchMailbox:
         return try_create()
+    if not result.uids and not command.uid:
+        # All were expunged before the client could hear of it (RFC 2180 section 4.4).
+        return no("The messages no longer exist", "EXPUNGEISSUED")
+    return result

@@ -21,7 +21,7 @@ Matches = Callable[[str], bool]
 async def list_mailboxes(session: Session, command: List) -> Reply:
     if command.patterns == ("",):
         # RFC 3501 section 6.3.8: what separates levels, and the root's name.
-        session.peer.send(replies.list_separator())
+        session.peer.send(replies.list_separator(subscribed=command.subscribed))
         return ok("Separator told")
     listed = await session.store.list_mailboxes(session.account_id)
     patterns = matching(command.patterns, command.reference)

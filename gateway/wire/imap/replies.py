@@ -114,9 +114,12 @@ def list_line(name: str, attributes: Iterable[str], *, subscribed: bool = False)
     )
 
 
-def list_separator() -> bytes:
-    """The answer to an empty pattern (RFC 3501 section 6.3.8)."""
-    return b'* LIST (\\Noselect) "%b" ""\r\n' % SEPARATOR.encode("ascii")
+def list_separator(*, subscribed: bool = False) -> bytes:
+    """The answer to an empty pattern of LIST or LSUB (RFC 3501 section 6.3.8)."""
+    return b'* %b (\\Noselect) "%b" ""\r\n' % (
+        b"LSUB" if subscribed else b"LIST",
+        SEPARATOR.encode("ascii"),
+    )
 
 
 def status_line(name: str, values: Iterable[tuple[StatusItem, int]]) -> bytes:

@@ -71,6 +71,7 @@ def test_the_separator(bench: Bench) -> None:
         b'* LIST (\\Noselect) "/" ""',
         b"T OK Separator told",
     ]
+    assert bench.log_in().say(b'LSUB "" ""')[0] == b'* LSUB (\\Noselect) "/" ""'
 
 
 def test_subscriptions(bench: Bench) -> None:

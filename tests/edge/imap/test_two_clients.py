@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.core.errors import StoreUnavailable
 from tests.support.imap_client import Bench
 
@@ -106,6 +108,22 @@ def test_expunge_is_told_highest_number_first(bench: Bench) -> None:
     assert one.say(b"EXPUNGE") == [*told, b"* 2 RECENT", b"T OK Removed"]
     assert two.say(b"NOOP") == [*told, b"T OK Done"]
     assert one.say(b"UID SEARCH ALL") == [b"* SEARCH 2 4", b"T OK Searched"]
+
+
+@pytest.mark.parametrize("verb", [b"COPY", b"MOVE"])
+def test_taking_only_what_is_gone_is_no_success(bench: Bench, verb: bytes) -> None:
+    bench.deliver(2)
+    one, two = bench.select(), bench.select()
+    two.say(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
+    two.say(b"EXPUNGE")
+    assert one.say(verb + b" 1 Archive") == [
+        b"* 1 EXPUNGE",
+        b"* 1 RECENT",
+        b"T NO [EXPUNGEISSUED] The messages no longer exist",
+    ]
+    assert one.last(b"STATUS Archive (MESSAGES)") == b"T OK Status told"
+    # UIDs that do not exist are no error (RFC 3501 section 6.4.8).
+    assert one.last(b"UID " + verb + b" 1 Archive") == b"T OK No messages to take"
 
 
 def test_I15_no_message_moves_while_numbers_are_in_use(bench: Bench) -> None:
