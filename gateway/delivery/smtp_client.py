@@ -119,6 +119,10 @@ class SmtpClient(TwistedProtocol):
     # -- Twisted's side
 
     def connectionMade(self) -> None:
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            # Else EHLO waits behind the TLS handshake's end until the peer acknowledges that.
+            set_no_delay(True)
         self._set_deadline()
 
     def dataReceived(self, data: bytes) -> None:
