@@ -4,7 +4,9 @@ Owns the limits of a request and the headers of every answer, over twisted.web's
 knows a page. Answers never hold octets of the request (SECURITY S20).
 
 Limits: a request's header (line and fields) MAX_HEADER_OCTETS, its body as the site says; a request
-must have come whole within REQUEST_S, whatever trickles (SECURITY N1); MAX_CONNECTIONS a site.
+must have come whole within REQUEST_S, whatever trickles (SECURITY N1); MAX_CONNECTIONS a site, of
+which MAX_CONNECTIONS_PER_ADDRESS from one address, so that no stranger alone can keep a load
+balancer from asking (SECURITY N2).
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
@@ -20,10 +21,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from gateway.core.ports.clock import Timer, Timers
+from gateway.policy.connections import ConnectionLimits
 
 MAX_HEADER_OCTETS = 8192
 MAX_HEADER_FIELDS = 64
 MAX_CONNECTIONS = 200
+MAX_CONNECTIONS_PER_ADDRESS = 50
 REQUEST_S = 20.0
 IDLE_S = 15.0
 
@@ -120,11 +123,17 @@ class BoundedChannel(http.HTTPChannel):
     factory: BoundedSite
     transport: Any
     _deadline: Timer | None = None
+    _peer_ip = ""
+    _refused = False
 
     def connectionMade(self) -> None:
-        self.factory.connections += 1
+        self._peer_ip = getattr(self.transport.getPeer(), "host", "")
+        self._refused = bool(self.factory.limits.admit(self._peer_ip))
         super().connectionMade()
-        self._await_request()
+        if self._refused:
+            self.transport.abortConnection()
+        else:
+            self._await_request()
 
     def allContentReceived(self) -> None:
         self._stop_waiting()
@@ -135,7 +144,8 @@ class BoundedChannel(http.HTTPChannel):
         super().requestDone(request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.factory.connections -= 1
+        if not self._refused:
+            self.factory.limits.release(self._peer_ip)
         self._stop_waiting()
         super().connectionLost(reason)
 
@@ -171,11 +181,7 @@ class BoundedSite(Site):
         super().__init__(root, timeout=IDLE_S, reactor=timers, parsePOSTFormSubmission=False)
         self.timers = timers
         self.max_body_octets = max_body_octets
-        self.connections = 0
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        # None makes the transport hang up.
-        return super().buildProtocol(addr) if self.connections < MAX_CONNECTIONS else None
+        self.limits = ConnectionLimits(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS)
 
     def acceptableProtocols(self) -> list[bytes]:
         return [b"http/1.1"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from gateway.edge.http.health import health_site
-from gateway.edge.http.site import MAX_CONNECTIONS, REQUEST_S
+from gateway.edge.http.site import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, REQUEST_S
 
 
 class Bench:
@@ -21,8 +22,8 @@ class Bench:
         timers: Any = self.clock
         self.site = health_site(lambda: self.ready, timers)
 
-    def connect(self) -> tuple[Any, StringTransport]:
-        transport = StringTransport()
+    def connect(self, ip: str = "192.0.2.1") -> tuple[Any, StringTransport]:
+        transport = StringTransport(peerAddress=IPv4Address("TCP", ip, 50_000))
         transport.abortConnection = lambda: setattr(transport, "disconnected", True)  # type: ignore[method-assign]
         channel = self.site.buildProtocol(None)
         channel.makeConnection(transport)
@@ -110,7 +111,20 @@ def test_keep_alive_starts_the_time_anew_and_ends_when_idle() -> None:
 
 def test_N2_connections_are_counted() -> None:
     bench = Bench()
-    channels = [bench.connect()[0] for _ in range(MAX_CONNECTIONS)]
-    assert bench.site.buildProtocol(None) is None
-    channels[0].connectionLost(Failure(ConnectionDone()))
-    assert bench.site.buildProtocol(None) is not None
+    addresses = [f"192.0.2.{n}" for n in range(MAX_CONNECTIONS // MAX_CONNECTIONS_PER_ADDRESS)]
+    channels = [bench.connect(ip) for ip in addresses for _ in range(MAX_CONNECTIONS_PER_ADDRESS)]
+    assert len(channels) == MAX_CONNECTIONS
+    assert not any(transport.disconnected for _, transport in channels)
+    channel, transport = bench.connect("198.51.100.1")
+    assert transport.disconnected
+    channel.connectionLost(Failure(ConnectionDone()))
+    channels[0][0].connectionLost(Failure(ConnectionDone()))
+    assert not bench.connect("198.51.100.1")[1].disconnected
+
+
+def test_N2_one_address_cannot_have_them_all() -> None:
+    bench = Bench()
+    for _ in range(MAX_CONNECTIONS_PER_ADDRESS):
+        assert not bench.connect()[1].disconnected
+    assert bench.connect()[1].disconnected
+    assert not bench.connect("198.51.100.1")[1].disconnected
