@@ -64,7 +64,15 @@ def account_from(entry: Entry, schema: Schema) -> Account:
     login = _login(entry, schema)
     if not login:
         raise unusable(entry, f"no usable {' or '.join(schema.login_attributes)}")
-    addresses = tuple(dict.fromkeys(_addresses(entry, schema)))[:MAX_ADDRESSES]
+    addresses = tuple(dict.fromkeys(_addresses(entry, schema)))
+    if len(addresses) > MAX_ADDRESSES:
+        _log.error(
+            "{dn} has {count} addresses; mail to those after the first {limit} is refused",
+            dn=shown(entry.dn),
+            count=len(addresses),
+            limit=MAX_ADDRESSES,
+        )
+        addresses = addresses[:MAX_ADDRESSES]
     disabled = schema.disabled is not None and matches(schema.disabled, entry.attributes)
     return Account(
         account_id=account_id,

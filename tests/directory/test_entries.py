@@ -6,7 +6,7 @@ import pytest
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
-from gateway.directory.entries import Entry, account_from, has_address, shown
+from gateway.directory.entries import MAX_ADDRESSES, Entry, account_from, has_address, shown
 from gateway.directory.schema import OPENLDAP
 
 UUID = b"5C2F4D1E-7A36-4F0B-9A58-0D8C9E1B6A01"
@@ -36,6 +36,14 @@ def test_L25_values_that_are_no_addresses_are_left_out() -> None:
     assert account.addresses == ('"a b"@x.test',)
     assert has_address(account, Address("A b", "x.test"))
     assert not has_address(account, Address("a", "x.test"))
+
+
+def test_L25_addresses_are_cut_off_loudly(logged: list[str]) -> None:
+    many = [b"a%d@x.test" % n for n in range(MAX_ADDRESSES + 1)]
+    assert len(account_from(entry(mail=many[1:]), OPENLDAP).addresses) == MAX_ADDRESSES
+    assert not logged
+    assert len(account_from(entry(mail=many), OPENLDAP).addresses) == MAX_ADDRESSES
+    assert "is refused" in logged[0]
 
 
 def test_an_account_may_have_no_address() -> None:
