@@ -6,7 +6,8 @@ retry time, never writes a report.
 
 Limits: ``RunnerLimits``. A destination that is slow keeps at most ``per_destination`` attempts and
 a short line of waiting ones; more of its mail is put back for a while, so that it cannot fill the
-runner (SECURITY N6, D10). A recipient in flight is never taken twice, also when its lease ends:
+runner (SECURITY N6, D10). What was put back comes due again spread over time: soon enough to keep a
+destination busy, not all at once however long the queue is. A recipient in flight is never taken twice, also when its lease ends:
 taking it again then merely renews the lease.
 """
 
@@ -34,6 +35,7 @@ from gateway.queue.settle import Settler
 from gateway.queue.tasks import Tasks
 
 RECHECK_S = 1.0
+FIRST_BACK_S = 2.0
 MAX_TROUBLED = 10_000
 
 
@@ -56,7 +58,9 @@ class RunnerLimits:
         per_destination: connections to one; more looks like an attack to many receivers.
         waiting_per_destination: attempts in line for one destination before mail is put back.
         waiting_when_troubled: the same while the destination does not answer.
-        put_back_s: for how long mail is put back.
+        put_back_s: for how long mail is put back at most, and always to a troubled destination.
+        back_per_s: mail put back comes due at this rate: faster than most destinations take mail,
+            slow enough for the store.
         messages: leased at once.
         recipients_per_attempt: RFC 5321 section 4.5.3.1.8: every server takes 100.
         lease_s: after a crash mail waits so long at most; renewed while an attempt goes on.
@@ -69,6 +73,7 @@ class RunnerLimits:
     waiting_per_destination: int = 200
     waiting_when_troubled: int = 20
     put_back_s: int = 120
+    back_per_s: int = 100
     messages: int = 1000
     recipients_per_attempt: int = 100
     lease_s: int = 900
@@ -127,6 +132,7 @@ class QueueRunner:
         )
         self._in_flight: dict[QueueId, set[int]] = {}
         self._waiting: dict[str, deque[_Group]] = {}
+        self._slots: dict[str, float] = {}  # when the next one put back comes due, by destination
         self._active: Counter[str] = Counter()
         self._troubled: set[str] = set()  # destinations whose latest attempt reached nobody
         self._attempts: set[Deferred[list[Outcome]]] = set()
@@ -241,10 +247,18 @@ class QueueRunner:
         troubled = group.destination in self._troubled
         room = limits.waiting_when_troubled if troubled else limits.waiting_per_destination
         if len(line) >= room or self._stopping:
-            pause_s = 0 if self._stopping else limits.put_back_s
-            self._tasks.run(self._put_back(group, self._clock.now() + pause_s))
+            at = self._clock.now()
+            if not self._stopping:
+                at = at + limits.put_back_s if troubled else self._next_slot(group.destination)
+            self._tasks.run(self._put_back(group, at))
         else:
             line.append(group)
+
+    def _next_slot(self, destination: str) -> int:
+        now = self._clock.now()
+        slot = max(self._slots.get(destination, 0.0), now + FIRST_BACK_S)
+        self._slots[destination] = slot + 1 / self._limits.back_per_s
+        return int(min(slot, now + self._limits.put_back_s))
 
     # -- attempts
 
@@ -266,6 +280,7 @@ class QueueRunner:
                 line = self._waiting[destination]
                 if not line:
                     del self._waiting[destination]
+                    self._slots.pop(destination, None)
                     continue
                 if len(self._attempts) >= self._limits.attempts:
                     break

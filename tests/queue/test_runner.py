@@ -274,6 +274,20 @@ def test_D10_a_large_backlog_drains_without_recursion() -> None:
     assert world.queue.rows == {} and len(world.tried) == 3000
 
 
+def test_a_destination_that_takes_its_time_is_kept_busy() -> None:
+    world = World(start=False)
+    world.delivery.default = None
+    for n in range(600):
+        world.add("b@y.example", queue_id=f"Q{n}")
+    world.runner.start()
+    for _ in range(70):
+        for _ in range(len(world.delivery.pending)):
+            world.delivery.pending.pop(0).callback(None)
+        world.pass_time(1)
+    # Ten at a time, a second each.
+    assert world.queue.rows == {}
+
+
 def test_a_lease_that_ends_during_an_attempt_is_renewed_and_not_sent_twice() -> None:
     world = World(lease_s=30)
     world.delivery.default = None
