@@ -67,7 +67,8 @@ class SmtpLimits:
     greet_pause_s: float = 0.02
     """Wait before the greeting on the door for strangers; who talks meanwhile is no mail server
     (S21). What was sent together with the connection has come by then; longer would slow down
-    honest peers that open a connection per message."""
+    honest peers that open a connection per message. Peers on this machine are no strangers and do
+    not wait."""
 
     idle_s: float = 300.0
     """Silence (RFC 5321 section 4.5.3.2.7 asks for 5 minutes)."""
