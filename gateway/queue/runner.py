@@ -7,8 +7,8 @@ retry time, never writes a report.
 Limits: ``RunnerLimits``. A destination that is slow keeps at most ``per_destination`` attempts and
 a short line of waiting ones; more of its mail is put back for a while, so that it cannot fill the
 runner (SECURITY N6, D10). What was put back comes due again spread over time: soon enough to keep a
-destination busy, not all at once however long the queue is. A recipient in flight is never taken twice, also when its lease ends:
-taking it again then merely renews the lease.
+destination busy, not all at once however long the queue is. A recipient in flight is never taken
+twice, also when its lease ends: taking it again then merely renews the lease.
 """
 
 from __future__ import annotations

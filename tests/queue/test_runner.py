@@ -73,7 +73,7 @@ def test_after_the_lifetime_the_sender_gets_a_report() -> None:
     world.pass_time(DAY_S, step=600)
     assert world.queue.rows == {}
     ((report, octets),) = world.queue.reports
-    assert b"tried for some days" in octets and b"450 4.2.0 later" in octets
+    assert b"tried again and again" in octets and b"450 4.2.0 later" in octets
     assert report.sender is None
 
 
