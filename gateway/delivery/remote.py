@@ -155,16 +155,15 @@ class RemoteDelivery:
                 else:
                     undecided.append(pair)
             left = undecided
-            if end.problem is not None:
-                if _weight(end.problem, end.elsewhere) >= weight:
-                    weight = _weight(end.problem, end.elsewhere)
-                    problem_host, last = target.host, end.problem
-                self.log.info(
-                    "{queue_id} {target}: {text}",
-                    queue_id=job.item.queue_id,
-                    target=target,
-                    text=end.problem.text,
-                )
+            if end.problem is not None and _weight(end.problem, end.elsewhere) >= weight:
+                weight = _weight(end.problem, end.elsewhere)
+                problem_host, last = target.host, end.problem
+            self.log.info(
+                "{queue_id} {target}: {text}",
+                queue_id=job.item.queue_id,
+                target=target,
+                text=end.problem.text if end.problem is not None else "answered for all",
+            )
             if not left or not end.elsewhere:
                 break
         outcomes += [_outcome(recipient, last, problem_host) for recipient, _ in left]

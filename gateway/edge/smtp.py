@@ -179,7 +179,7 @@ class SmtpConnection(SmtpSession):
             received_at=int(now),
         )
         try:
-            await self._services.intake.accept(message)
+            kept = await self._services.intake.accept(message)
         except CancelledError:
             raise  # the client is gone; the store ends what it has begun
         except Exception as error:
@@ -198,13 +198,14 @@ class SmtpConnection(SmtpSession):
         self.send(replies.accepted(ingest_id).octets)
         self.log.info(
             "{id} {peer} accepted {ingest} from {sender}: {size} octets,"
-            " {local} local, {remote} remote",
+            " {local} local, {remote} remote{queued}",
             id=self.connection_id,
             peer=self.peer_ip,
             ingest=ingest_id,
             sender=path(transaction.sender),
             local=len(message.local),
             remote=len(message.remote),
+            queued=f", queued as {kept.queue_id}" if kept.queue_id else "",
             size=size_octets,
         )
 

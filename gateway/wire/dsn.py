@@ -120,7 +120,7 @@ def _words(report: FailureReport) -> str:
         said = _ascii(failed.reply) or "no reason was given"
         who = f"The server {_ascii(failed.remote)} answered: " if failed.remote else ""
         if failed.expired:
-            lines.append("    It was tried for some days without success. The last trouble was:")
+            lines.append("    It was tried again and again without success. The last trouble was:")
         lines += wrap(who + said, 72, initial_indent="    ", subsequent_indent="    ")
         lines.append("")
     lines += [

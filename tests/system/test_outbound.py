@@ -37,6 +37,16 @@ def test_it_arrives_octet_for_octet_without_our_return_path(demo: Demo, sink: Si
     assert received.message.startswith(b"Received: ")
 
 
+def test_the_log_tells_the_way_from_the_sender_to_the_host_that_took_it(
+    demo: Demo, sink: Sink
+) -> None:
+    submit(demo, FRIEND, message=MESSAGE)
+    queue_id = demo.wait_for_line("queued as ").rpartition(" ")[2]
+    demo.wait_for_line(f"{queue_id} 127.0.0.1[127.0.0.1]:{sink.port}: ")
+    line = demo.wait_for_line(f"{queue_id} to={FRIEND} delivered")
+    assert line.endswith("250 2.0.0 kept")
+
+
 def test_one_message_goes_to_people_here_and_elsewhere(demo: Demo, sink: Sink) -> None:
     submit(demo, FRIEND, "bob@example.test", message=MESSAGE)
     eventually(lambda: sink.script.received)

@@ -82,7 +82,7 @@ def test_an_expired_recipient_says_so_and_our_own_words_are_no_smtp() -> None:
         Address("bob", "y.example"), "4.4.1", "no connection to mx", "", expired=True
     )
     _, words, blocks, _ = parts_of(render(report(failed)))
-    assert "tried for some days" in words
+    assert "tried again and again" in words
     assert blocks[1]["Status"] == "4.4.7"
     assert "Remote-MTA" not in blocks[1]
     assert blocks[1]["Diagnostic-Code"] == "x-gateway; no connection to mx"
