@@ -160,10 +160,9 @@ def _advance(
     """Count new, unseen messages in; returns the first new UID and MODSEQ of each mailbox."""
     rows = [(mailbox_id, count, size) for mailbox_id, (count, size) in added.items()]
     first: dict[MailboxId, tuple[int, int]] = {}
-    while rows:
-        size = min(ROWS_PER_STATEMENT, 1 << (len(rows).bit_length() - 1))
-        chunk, rows = rows[:size], rows[size:]
-        values = ", ".join(["(?, ?, ?)"] * size)
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        chunk = rows[start : start + ROWS_PER_STATEMENT]
+        values = ", ".join(["(?, ?, ?)"] * len(chunk))
         for mailbox_id, uid_next, modseq in tx.fetch_all(
             "UPDATE mailboxes SET uid_next = uid_next + v.column2,"  # noqa: S608
             " highest_modseq = highest_modseq + v.column2, messages = messages + v.column2,"

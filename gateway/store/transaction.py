@@ -21,7 +21,9 @@ Row = tuple[Any, ...]
 
 ID_BLOCK = 256
 """Ids are claimed in blocks; those unused at a stop are skipped for ever."""
-ROWS_PER_STATEMENT = 64  # powers of two below it keep the number of prepared statements small
+# One prepared statement for each number of rows up to this and each table; together with the others
+# they stay below engine.STATEMENT_CACHE.
+ROWS_PER_STATEMENT = 64
 MAX_UID_VALIDITY = 2**32 - 1
 
 
@@ -33,6 +35,7 @@ class Transaction:
         self._cursor = connection.cursor()
         self._ids: dict[str, tuple[int, int]] = {}
         self._insert_sql: dict[tuple[str, int], str] = {}
+        self._has_savepoint = self._has_work = False
         self.reset()
 
     def reset(self, now: int = 0) -> None:
@@ -60,10 +63,9 @@ class Transaction:
 
     def insert(self, into: str, rows: Sequence[Row]) -> None:
         """Insert rows, many to a statement. ``into`` is ``table (column, …)``."""
-        start, left = 0, len(rows)
-        while left:
-            count = min(ROWS_PER_STATEMENT, 1 << (left.bit_length() - 1))
-            chunk = rows[start : start + count]
+        for start in range(0, len(rows), ROWS_PER_STATEMENT):
+            chunk = rows[start : start + ROWS_PER_STATEMENT]
+            count = len(chunk)
             key = (into, count)
             sql = self._insert_sql.get(key)
             if sql is None:
@@ -71,8 +73,6 @@ class Transaction:
                 sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}"  # noqa: S608
                 self._insert_sql[key] = sql
             self._cursor.execute(sql, [value for row in chunk for value in row])
-            start += count
-            left -= count
 
     def next_id(self, name: str) -> int:
         """A new id of the kind ``name`` (a row of ``counters``)."""
@@ -122,18 +122,28 @@ class Transaction:
 
     def begin(self, now: int) -> None:
         self.reset(now)
+        self._has_work = False
         self._cursor.execute("BEGIN IMMEDIATE")
 
     def set_savepoint(self) -> None:
-        self._cursor.execute("SAVEPOINT operation")
+        # Nothing was kept before the first operation: beginning again undoes it as well.
+        self._has_savepoint = self._has_work
+        if self._has_savepoint:
+            self._cursor.execute("SAVEPOINT operation")
 
     def keep(self) -> None:
-        self._cursor.execute("RELEASE operation")
+        if self._has_savepoint:
+            self._cursor.execute("RELEASE operation")
+        self._has_work = True
 
     def undo(self) -> None:
         """Back to the savepoint. What was learnt inside it about ids and inboxes is forgotten."""
-        self._cursor.execute("ROLLBACK TO operation")
-        self._cursor.execute("RELEASE operation")
+        if self._has_savepoint:
+            self._cursor.execute("ROLLBACK TO operation")
+            self._cursor.execute("RELEASE operation")
+        else:
+            self._cursor.execute("ROLLBACK")
+            self._cursor.execute("BEGIN IMMEDIATE")
         self._forget()
 
     def sweep(self, open_segment: int) -> None:

@@ -166,6 +166,7 @@ def test_D6_space_of_dead_segments_is_free_although_a_reader_has_them_open(
         house.deliver("2", ALICE)
         with (tmp_path / "store/segments/0000000001.seg").open("rb") as reading:
             assert house.wait(house.store.expunge(house.box(), ((1, 1),), only_deleted=False))
+            house.deliver("3", ALICE)  # files are removed behind the answer, before the next batch
             assert os.fstat(reading.fileno()).st_size == 0
         house.verify()
 
