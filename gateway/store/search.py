@@ -3,11 +3,15 @@
 Conditions on UID, flags, size and internal date are left to the index; of the rest, cheap tests run
 first, and a message's octets are read only when a test needs them. Matching ignores case. Never
 holds a transaction open while it reads messages. A message that cannot be read does not match.
+
+A search goes by pieces, each a job of its own: however many people search large mailboxes, the
+readers serve everyone in between, and a search whose client has gone ends with its piece.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from gateway.core.errors import MessageGone, StoreDamaged
@@ -35,7 +39,8 @@ from gateway.store.selection import all_uids
 from gateway.store.summaries import Summaries
 from gateway.wire.mime.dates import parse_date
 
-BATCH = 500
+PIECE_MESSAGES = 100
+PIECE_OCTETS = 4 * 1024 * 1024  # a tenth of a second or so, if every octet has to be looked at
 RANGES_IN_SQL = 50
 EPOCH_DAY = 719_163  # date(1970, 1, 1).toordinal()
 DAY_S = 86_400
@@ -64,9 +69,6 @@ class Search:
         self._summaries = summaries
 
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
-        return await self._readers.run(lambda stored: self._find(stored, mailbox_id, key))
-
-    def _find(self, stored: StoredOctets, mailbox_id: MailboxId, key: SearchKey) -> list[Uid]:
         parts = key.keys if isinstance(key, And) else (key,)
         conditions: list[Condition] = []
         tests: list[Test] = []
@@ -79,26 +81,42 @@ class Search:
         where = "".join(f" AND {condition.sql}" for condition in conditions)
         values = tuple(value for condition in conditions for value in condition.values)
         if not tests:
-            return _all_matching(stored, mailbox_id, where, values)
+            return await self._readers.run(
+                lambda stored: _all_matching(stored, mailbox_id, where, values)
+            )
         tests.sort(key=lambda test: test.cost)
         found: list[Uid] = []
-        after = 0
-        while True:
-            rows = stored.connection.execute(
-                "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608
-                f" FROM messages WHERE mailbox_id = ? AND uid > ?{where} ORDER BY uid LIMIT ?",
-                (mailbox_id, after, *values, BATCH),
-            ).fetchall()
-            for row in rows:
-                candidate = Candidate(row, stored, self._summaries)
-                try:
-                    if all(test.matches(candidate) for test in tests):
-                        found.append(Uid(candidate.uid))
-                except (MessageGone, StoreDamaged):
-                    continue
-            if len(rows) < BATCH:
-                return found
-            after = rows[-1][0]
+        after: int | None = 0
+        while after is not None:
+            query = (mailbox_id, after, *values, PIECE_MESSAGES)
+            matching, after = await self._readers.run(
+                partial(self._piece, where=where, query=query, tests=tests)
+            )
+            found += matching
+        return found
+
+    def _piece(
+        self, stored: StoredOctets, where: str, query: tuple[int, ...], tests: Sequence[Test]
+    ) -> tuple[list[Uid], int | None]:
+        """The matching ones of the next messages, and the last UID looked at; None at the end."""
+        rows = stored.connection.execute(
+            "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608
+            f" FROM messages WHERE mailbox_id = ? AND uid > ?{where} ORDER BY uid LIMIT ?",
+            query,
+        ).fetchall()
+        found: list[Uid] = []
+        octets = 0
+        for row in rows:
+            candidate = Candidate(row, stored, self._summaries)
+            try:
+                if all(test.matches(candidate) for test in tests):
+                    found.append(Uid(candidate.uid))
+            except (MessageGone, StoreDamaged):
+                pass
+            octets += candidate.size_octets
+            if octets >= PIECE_OCTETS:
+                return found, candidate.uid
+        return found, rows[-1][0] if len(rows) == PIECE_MESSAGES else None
 
 
 def _all_matching(

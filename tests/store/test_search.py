@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -22,7 +23,9 @@ from gateway.core.search import (
     TextHas,
     UidIn,
 )
-from tests.store.house import House
+from tests.store.house import ALICE, House
+
+T = TypeVar("T")
 
 DAY = 86_400
 EPOCH = date(1970, 1, 1).toordinal()
@@ -122,3 +125,24 @@ def test_long_mailboxes_are_searched_in_batches(tmp_path: Path) -> None:
         assert house.wait(house.store.search(box, HeaderHas("subject", "99"))) == [
             number + 1 for number in range(1100) if "99" in str(number)
         ]
+
+
+def test_others_are_served_while_a_search_goes_on(tmp_path: Path) -> None:
+    with House(tmp_path, reader_threads=1) as house:
+        texts = [made(f"number {n}", "", "needle" if n % 50 == 0 else "hay") for n in range(250)]
+        result = house.append("INBOX", *texts)
+        mailbox = house.wait(house.store.find_mailbox(ALICE, "INBOX"))
+        ended: list[str] = []
+
+        async def noted(name: str, work: Awaitable[T]) -> T:
+            result = await work
+            ended.append(name)
+            return result
+
+        key = TextHas("needle", with_header=False)
+        search = house.pump.start(noted("search", house.store.search(mailbox.mailbox_id, key)))
+        other = house.pump.start(noted("other", house.store.status(ALICE, "INBOX")))
+        found = house.pump.wait_for(search)
+        house.pump.wait_for(other)
+        assert ended == ["other", "search"]
+        assert found == [result.uids[n] for n in range(0, 250, 50)]
