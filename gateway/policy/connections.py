@@ -8,10 +8,14 @@ customer holds at least that many (RFC 6177), and an IPv4-mapped one as the IPv4
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_PEERS = 1024  # who connects often; each connection asks several times
 
+
+@lru_cache(maxsize=_PEERS)
 def parse_ip(text: str) -> IpAddress | None:
     """The address, unmapped; None for what is none, such as a Unix socket's name."""
     try:
@@ -29,6 +33,7 @@ def is_loopback(text: str) -> bool:
     return address is not None and address.is_loopback
 
 
+@lru_cache(maxsize=_PEERS)
 def counting_key(text: str) -> str:
     """Who is counted together: one IPv4 address, one IPv6 /64."""
     address = parse_ip(text)
