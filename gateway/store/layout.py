@@ -64,8 +64,12 @@ class Layout:
         """
         for path in (self.state_dir, self.root, self.segments, self.large, self.incoming):
             try:
+                # Each new name is made durable: the mail below a lost one would be lost as well.
+                for parent in reversed([p for p in path.parents if not p.exists()]):
+                    parent.mkdir()
+                    files.sync_directory(parent.parent)
                 if not path.exists():
-                    path.mkdir(mode=DIRECTORY_MODE, parents=True)
+                    path.mkdir(mode=DIRECTORY_MODE)
                     files.sync_directory(path.parent)
                 status = path.stat()
                 if status.st_uid != os.geteuid():

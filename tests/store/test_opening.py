@@ -181,3 +181,18 @@ def test_D6_opening_on_a_full_disk_uses_the_reserve_and_deletes_work(
         with pytest.raises(StoreFull):
             house.deliver("2", ALICE)
         assert house.wait(house.store.expunge(house.box(), None, only_deleted=False)) == (1,)
+
+
+def test_D3_every_new_directory_is_made_durable(tmp_path: Path) -> None:
+    synced: list[Path] = []
+
+    class Watching(OsFiles):
+        def sync_directory(self, path: Path) -> None:
+            synced.append(path)
+            super().sync_directory(path)
+
+    state_dir = tmp_path / "a" / "b" / "state"
+    Layout(state_dir).prepare(Watching())
+    assert {tmp_path, tmp_path / "a", tmp_path / "a/b", state_dir, state_dir / "store"} <= set(
+        synced
+    )
