@@ -21,11 +21,12 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.core.address import path
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.routing import Router
 from gateway.core.ports.store import Intake
+from gateway.core.route import LocalMailbox, Route
 from gateway.edge.connection import Door
 from gateway.edge.smtp_errors import reply_for
 from gateway.edge.smtp_session import SESSION_ANSWERS, SmtpSession
@@ -82,20 +83,37 @@ class SmtpConnection(SmtpSession):
             body.discard()
 
     def _mail(self, command: Mail) -> None:
-        objection: Reply | None = None
-        if not self._faces_strangers:
-            if self._login.account is None:
-                objection = replies.LOGIN_FIRST
-            else:
-                objection = self._login.objection_to_sender(command.sender)
-        if objection is None and command.size_octets > self._limits.size_octets:
-            objection = replies.TOO_BIG
-        if objection is not None:
-            self._start(self._refuse(objection))
-            return
+        if not self._faces_strangers and self._login.account is None:
+            self._start(self._refuse(replies.LOGIN_FIRST))
+        elif command.size_octets > self._limits.size_octets:
+            self._start(self._refuse(replies.TOO_BIG))
+        elif self._faces_strangers or self._login.lists(command.sender):
+            self._begin(command)
+        else:
+            self._start(self._begin_if_own(command))
+
+    def _begin(self, command: Mail) -> None:
         self._transaction = Transaction(command.sender, command.eight_bit)
         self._core.succeeded(Verb.MAIL)
         self.send(replies.SENDER_OK.octets)
+
+    async def _begin_if_own(self, command: Mail) -> None:
+        """RFC 6409 section 6.1: people send as themselves (S32), which is also by any address whose
+        mail comes to them without standing in their entry, such as one in an alias domain."""
+        account = self._login.account
+        assert account is not None and command.sender is not None
+        route: Route | None = None
+        try:
+            route = await self._services.router.route(command.sender, may_relay=False)
+        except (UnknownRecipient, RelayDenied):
+            pass
+        except GatewayError as error:
+            await self._refuse(reply_for(error))
+            return
+        if isinstance(route, LocalMailbox) and route.account.account_id == account.account_id:
+            self._begin(command)
+        else:
+            await self._refuse(replies.sender_not_allowed(account.login))
 
     def _rcpt(self, command: Rcpt) -> None:
         self._start(self._add_recipient(command))

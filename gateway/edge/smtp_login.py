@@ -23,7 +23,6 @@ from gateway.wire.smtp_replies import (
     NOT_IMPLEMENTED,
     TLS_FIRST,
     Reply,
-    sender_not_allowed,
 )
 
 
@@ -63,13 +62,9 @@ class SmtpLogin:
             return TLS_FIRST
         return None
 
-    def objection_to_sender(self, sender: Address | None) -> Reply | None:
-        """RFC 6409 section 6.1: people send as themselves, or with the null reverse-path (S32)."""
-        account = self.account
-        assert account is not None
-        if sender is None or sender.key in self._addresses:
-            return None
-        return sender_not_allowed(account.login)
+    def lists(self, sender: Address | None) -> bool:
+        """Whether the person's own entry has this address; everybody may be the null sender."""
+        return sender is None or sender.key in self._addresses
 
     # -- the exchange
 

@@ -59,6 +59,23 @@ def test_S32_nobody_sends_as_somebody_else(sender: bytes) -> None:
     assert client.say(b"RCPT TO:<bob@example.test>").startswith(b"503 ")
 
 
+def test_S32_an_address_that_leads_to_the_person_is_their_own() -> None:
+    bench = submission()
+    client = bench.submitter()
+    bench.router.aliases["example.org"] = "example.test"
+    assert client.say(b"MAIL FROM:<Alice@example.org>").startswith(b"250 ")
+    assert client.say(b"RSET").startswith(b"250 ")
+    assert client.say(b"MAIL FROM:<bob@example.org>").startswith(b"553 5.7.1 ")
+
+
+def test_A5_who_a_sender_is_cannot_be_said_while_the_directory_is_down() -> None:
+    bench = submission()
+    client = bench.submitter()
+    bench.router.fails = DirectoryUnavailable()
+    assert client.say(b"MAIL FROM:<alice@example.org>").startswith(b"451 4.4.3 ")
+    assert client.say(b"MAIL FROM:<alice@example.test>").startswith(b"250 ")
+
+
 def test_S2_line_feeds_of_our_people_become_crlf() -> None:
     bench = submission()
     client = bench.submitter()

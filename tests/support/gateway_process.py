@@ -19,10 +19,14 @@ BIN = Path(sys.executable).parent
 STANDARD_PORTS = (25, 465, 587, 2525, 110, 995, 143, 993, 80)
 
 
+# Below 32,768, where the kernel's own choice of ports for clients begins.
+_BASES = range(10_000, 30_000, 7)
+
+
 def free_port_base() -> int:
     """A base on which every port of the demo is free at the moment."""
-    start = 11_000 + os.getpid() % 1000 * 20
-    for base in range(start, 60_000, 7):
+    start = os.getpid() * 31 % len(_BASES)
+    for base in (*_BASES[start:], *_BASES[:start]):
         sockets = []
         try:
             for port in STANDARD_PORTS:

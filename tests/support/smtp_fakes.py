@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.cred.portal import Portal
@@ -115,10 +116,13 @@ class FakeRouter(Held):
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[Address] = []
+        self.aliases: dict[str, str] = {}
 
     async def route(self, recipient: Address, *, may_relay: bool) -> Route:
         self.asked.append(recipient)
         await self.answer()
+        domain = self.aliases.get(recipient.domain, recipient.domain)
+        recipient = replace(recipient, domain=domain)
         if recipient.domain == "example.test":
             for account in (ALICE, BOB):
                 if recipient.key in account.addresses:

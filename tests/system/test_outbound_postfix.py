@@ -91,23 +91,25 @@ def test_login_under_tls_with_a_checked_certificate(
 
 
 @pytest.mark.parametrize(
-    ("trusted", "password", "reason"),
+    ("host", "trusted", "password", "reason"),
     [
-        (1, PASSWORD, "certificate verify failed"),
-        (0, "wrong-pass", "the next hop refused our login: 535 5.7.8"),
+        ("localhost", 1, PASSWORD, "certificate verify failed"),
+        ("127.0.0.1", 0, PASSWORD, "the certificate is for another name"),
+        ("localhost", 0, "wrong-pass", "the next hop refused our login: 535 5.7.8"),
     ],
 )
 def test_S18_what_only_the_administrator_can_mend_keeps_mail_waiting(
     tmp_path: Path,
     postfix: Postfix,
     authorities: tuple[Path, Path, bytes, bytes],
+    host: str,
     trusted: int,
     password: str,
     reason: str,
 ) -> None:
     ca_file = authorities[trusted]
     assert isinstance(ca_file, Path)
-    url = f"smtp://{USER}@localhost:{postfix.port}?tls=required"
+    url = f"smtp://{USER}@{host}:{postfix.port}?tls=required"
     mark = b"waits: " + reason.encode()
     demo = Demo(tmp_path / "d")
     with running(demo, outbound(url, ca_file, password)):
@@ -116,7 +118,7 @@ def test_S18_what_only_the_administrator_can_mend_keeps_mail_waiting(
         assert reason in line
         assert "1 messages to 1 recipients" in status(demo)
         assert password not in "".join(demo.output)
-    mended = demo.config.read_text().replace(password, PASSWORD)
+    mended = demo.config.read_text().replace(password, PASSWORD).replace(f"@{host}:", "@localhost:")
     demo.config.write_text(mended.replace(str(ca_file), str(authorities[0])))
     with running(demo, ""):
         arrived(postfix, mark)
