@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -292,8 +293,10 @@ class SmtpClient(TwistedProtocol):
 
 def _words(reason: Failure) -> str:
     """A TLS failure in words; OpenSSL's are (library, function, reason) triples in a list."""
+    if reason.check(VerificationError):
+        return "the certificate is for another name"
     args = getattr(reason.value, "args", ())
     triples = args[0] if args and isinstance(args[0], list) else []
-    words = ", ".join(str(triple[-1]) for triple in triples if triple)
+    words = ", ".join(str(triple[-1]) for triple in triples if isinstance(triple, tuple) and triple)
     words = words or type(reason.value).__name__
     return "".join(c if c.isprintable() and c.isascii() else " " for c in words)[:200]
