@@ -115,7 +115,7 @@ class ReportWriter:
             self.log.warn(
                 "{queue_id} to={address} failed and nobody is told, as {why}: {reply}",
                 queue_id=item.queue_id,
-                address=str(recipient.address),
+                address=ascii(str(recipient.address))[1:-1],
                 why=why,
                 reply=recipient.reply,
             )

@@ -117,6 +117,13 @@ class Settler:
             return
         gone = [Recorded(r.number, r.attempts + 1, None, shown.reply) for r, shown in failed]
         await self._record(item, gone, report)
+        if report is not None:
+            self.log.info(
+                "{queue_id} reported to its sender {sender} as {report_id}",
+                queue_id=item.queue_id,
+                sender=ascii(str(item.sender))[1:-1],
+                report_id=report.report_id,
+            )
 
     async def _record(
         self, item: QueueItem, results: Sequence[Recorded], report: Report | None
