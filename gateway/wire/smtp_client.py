@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
+from dataclasses import replace
 
 from gateway.core.queue import Verdict
 from gateway.wire.smtp_client_envelope import Login
@@ -141,7 +142,7 @@ class ClientSession:
         if reply.kind == 2:
             self._command(b"EHLO " + self._plan.hello, Stage.EHLO)
         else:
-            self._end(result_of(reply), True)  # RFC 5321 section 5.1: the next host may do it
+            self._end(_greeted_by(reply), True)  # RFC 5321 section 5.1: the next host may do it
 
     def _on_ehlo(self, reply: Reply) -> None:
         if reply.kind == 5:
@@ -355,6 +356,9 @@ _HANDLERS = {
 }
 
 
+TAKES_NO_MAIL = 521  # RFC 7504 section 3
+
+
 def result_of(reply: Reply) -> Result:
     """A refusal as an outcome; what is neither 4yz nor 5yz makes no sense here and defers."""
     if reply.kind == 5:
@@ -362,6 +366,15 @@ def result_of(reply: Reply) -> Result:
     if reply.kind == 4:
         return Result(Verdict.DEFERRED, reply.status, reply.text, True)
     return Result(Verdict.DEFERRED, "4.5.0", f"unexpected answer: {reply.text}", True)
+
+
+def _greeted_by(reply: Reply) -> Result:
+    """A refusing greeting speaks of the host or of our address, not of this mail: block lists and
+    broken hosts get mended, so it waits. Only "this host takes no mail at all" is for good."""
+    result = result_of(reply)
+    if result.verdict is Verdict.FAILED and reply.code != TAKES_NO_MAIL:
+        return replace(result, verdict=Verdict.DEFERRED, status="4.3.2")
+    return result
 
 
 def _defer(status: str, text: str) -> Result:

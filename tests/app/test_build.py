@@ -71,7 +71,7 @@ def test_what_cannot_be_built_is_a_wrong_configuration(
 def test_a_smart_host_that_delivery_would_not_understand_is_refused(
     tmp_path: Path, url: str
 ) -> None:
-    with pytest.raises(SettingsError, match="outbound.smart_host"):
+    with pytest.raises(SettingsError, match=r"outbound\.smart_host"):
         settings(tmp_path, f'[outbound]\nsmart_host = "{url}"')
 
 

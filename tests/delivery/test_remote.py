@@ -116,13 +116,21 @@ def test_no_connection_makes_room_for_the_next_host_and_the_last_word_is_told() 
     assert outcome.reply == "no connection to mx2.y.example[192.0.2.2]:25: no answer in time"
 
 
-def test_hosts_that_all_refuse_for_good_fail_and_one_that_may_defers() -> None:
+def test_hosts_that_all_take_no_mail_fail_and_one_that_may_defers() -> None:
+    world = World()
+    world.mx1.greeting = world.mx2.greeting = b"521 5.3.2 this host takes no mail\r\n"
+    outcome = world.one()
+    assert (outcome.verdict, outcome.reply) == (FAILED, "521 5.3.2 this host takes no mail")
+    world.mx1.greeting = b"450 later\r\n"
+    assert world.one().verdict is DEFERRED
+
+
+def test_a_greeting_that_refuses_us_leaves_the_mail_waiting() -> None:
     world = World()
     world.mx1.greeting = world.mx2.greeting = b"554 5.7.1 we do not like you\r\n"
     outcome = world.one()
-    assert (outcome.verdict, outcome.reply) == (FAILED, "554 5.7.1 we do not like you")
-    world.mx1.greeting = b"450 later\r\n"
-    assert world.one().verdict is DEFERRED
+    assert (outcome.verdict, outcome.status) == (DEFERRED, "4.3.2")
+    assert outcome.reply == "554 5.7.1 we do not like you"
 
 
 def test_what_a_host_said_is_told_rather_than_that_another_is_down() -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ _BASES = range(10_000, 30_000, 7)
 def free_port_base() -> int:
     """A base on which every port of the demo is free at the moment."""
     start = os.getpid() * 31 % len(_BASES)
-    for base in (*_BASES[start:], *_BASES[:start]):
+    for base in chain(_BASES[start:], _BASES[:start]):
         sockets = []
         try:
             for port in STANDARD_PORTS:

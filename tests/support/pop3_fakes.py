@@ -12,7 +12,6 @@ from typing import Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.portal import Portal
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -31,6 +30,7 @@ from gateway.core.ports.store import MailboxStore
 from gateway.core.uidset import Ranges, contains
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.pop3 import Pop3Factory, Pop3Limits, Pop3Services
+from tests.support.dialogue import Dialogue
 
 ALICE = Account(AccountId("a1"), "alice", "alice@example.test", ("alice@example.test",))
 
@@ -199,30 +199,12 @@ class Pop3Bench:
         return client
 
 
-class Client:
+class Client(Dialogue):
     """The far end of one connection."""
 
     def __init__(self, bench: Pop3Bench, ip: str) -> None:
-        self.transport = Wire(peerAddress=IPv4Address("TCP", ip, 40000))
         self.connection = bench.factory.buildProtocol(None)
-        self.connection.makeConnection(cast(Any, self.transport))
-
-    def read(self) -> bytes:
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
-
-    def send(self, octets: bytes) -> bytes:
-        """Send octets as they are; what came back at once."""
-        self.connection.dataReceived(octets)
-        return self.read()
-
-    def drip(self, octets: bytes) -> bytes:
-        """Send byte by byte."""
-        return b"".join(self.send(octets[i : i + 1]) for i in range(len(octets)))
-
-    def say(self, line: bytes) -> bytes:
-        return self.send(line + b"\r\n")
+        super().__init__(self.connection, Wire, ip)
 
     def start_tls(self) -> None:
         assert self.say(b"STLS") == b"+OK begin TLS\r\n"
@@ -230,7 +212,7 @@ class Client:
         self.connection.handshakeCompleted()
 
     def closed(self) -> bool:
-        return self.transport.disconnecting
+        return bool(self.transport.disconnecting)
 
     def lose(self) -> None:
         self.connection.connectionLost(Failure(ConnectionDone()))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, cast
 
 from twisted.cred.portal import Portal
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
@@ -30,6 +29,7 @@ from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.edge.connection import Door
 from gateway.edge.smtp import SmtpFactory, SmtpServices
 from gateway.wire.smtp_limits import SmtpLimits
+from tests.support.dialogue import Dialogue
 from tests.support.pop3_fakes import ALICE as ALICE
 from tests.support.pop3_fakes import Everybody, FakeChecker
 from tests.support.pop3_fakes import Wire as StringWire
@@ -217,30 +217,12 @@ class Wire(StringWire):
         self.paused = False
 
 
-class Client:
+class Client(Dialogue):
     """The far end of one connection."""
 
     def __init__(self, bench: SmtpBench, ip: str) -> None:
-        self.transport = Wire(peerAddress=IPv4Address("TCP", ip, 40000))
         self.connection = bench.factory.buildProtocol(None)
-        self.connection.makeConnection(cast(Any, self.transport))
-
-    def read(self) -> bytes:
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
-
-    def send(self, octets: bytes) -> bytes:
-        """Send octets as they are; what came back at once."""
-        self.connection.dataReceived(octets)
-        return self.read()
-
-    def drip(self, octets: bytes) -> bytes:
-        """Send octet by octet."""
-        return b"".join(self.send(octets[i : i + 1]) for i in range(len(octets)))
-
-    def say(self, line: bytes) -> bytes:
-        return self.send(line + b"\r\n")
+        super().__init__(self.connection, Wire, ip)
 
     def open_content(self, *recipients: bytes, sender: bytes = b"<a@far.test>") -> None:
         """As far as 354."""
@@ -263,7 +245,7 @@ class Client:
         return bool(self.transport.disconnecting)
 
     def aborted(self) -> bool:
-        return self.transport.aborted
+        return bool(self.transport.aborted)
 
     def lose(self) -> None:
         self.connection.connectionLost(Failure(ConnectionDone()))

@@ -148,13 +148,12 @@ def test_too_many_recipients_is_temporary_also_when_said_with_552() -> None:
 @pytest.mark.parametrize(
     "before, elsewhere",
     [
-        (b"", True),
         (b"220 hi\r\n" + EHLO, None),
         (b"220 hi\r\n" + EHLO + b"250 ok\r\n250 ok\r\n250 ok\r\n", False),
         (b"220 hi\r\n" + OLD_EHLO, None),
         (b"220 hi\r\n502 what\r\n", True),
     ],
-    ids=["greeting", "MAIL", "DATA", "MAIL alone", "HELO"],
+    ids=["MAIL", "DATA", "MAIL alone", "HELO"],
 )
 def test_a_refusal_at_each_stage_decides_all(
     before: bytes, elsewhere: bool | None, code: bytes, verdict: Verdict
@@ -166,6 +165,23 @@ def test_a_refusal_at_each_stage_decides_all(
     # MAIL: only a temporary refusal makes another host worth trying.
     assert peer.end.elsewhere is (code == b"4" if elsewhere is None else elsewhere)
     assert SendBody() not in peer.others
+
+
+@pytest.mark.parametrize(
+    "greeting, verdict",
+    [
+        (b"421 busy", Verdict.DEFERRED),
+        (b"554 5.7.1 blocked", Verdict.DEFERRED),
+        (b"521 takes no mail", Verdict.FAILED),
+    ],
+)
+def test_a_refusing_greeting_is_final_only_where_nobody_is_served(
+    greeting: bytes, verdict: Verdict
+) -> None:
+    peer = Peer()
+    peer.says(greeting + b"\r\n")
+    assert peer.verdicts == [verdict, verdict]
+    assert peer.end.elsewhere
 
 
 def test_a_refused_mail_stays_refused_though_the_server_hangs_up_behind_it() -> None:
