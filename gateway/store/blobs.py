@@ -12,10 +12,13 @@ import sqlite3
 import struct
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.core.errors import MessageGone, StoreDamaged
 from gateway.core.ids import BlobId
+from gateway.core.ports.store import Span, Unreadable
+from gateway.store import engine
 from gateway.store.bodies import BLOCK_OCTETS
 from gateway.store.layout import Layout
 from gateway.store.segments import HEADER, MAGIC
@@ -25,6 +28,10 @@ OPEN_SEGMENTS = 32
 LOCATE = (
     "SELECT size_octets, segment_id, segment_offset, file_name, head, checksums"
     " FROM blobs WHERE blob_id = ?"
+)
+LOCATE_MANY = (
+    "SELECT blob_id, size_octets, segment_id, segment_offset, file_name, head, checksums"
+    " FROM blobs WHERE blob_id IN ({ids})"
 )
 
 
@@ -58,10 +65,9 @@ class SegmentFiles:
         try:
             if at.file_name:
                 return self._read_file(at, offset, end)
-            record = self._read_record(at)
+            return self._read_record(at, offset, end)
         except OSError as error:
             raise StoreDamaged(errno=error.errno, file=at.file_name or at.segment_id) from error
-        return record if end - offset == len(record) else record[offset:end]
 
     def close(self) -> None:
         while self._open:
@@ -78,19 +84,19 @@ class SegmentFiles:
             self._open.move_to_end(segment_id)
         return fd
 
-    def _read_record(self, at: Location) -> bytes:
+    def _read_record(self, at: Location, offset: int, end: int) -> bytes:
+        """The whole record is read for its checksum, whatever little is wanted of it."""
         fd = self._segment(at.segment_id)
         raw = os.pread(fd, HEADER.size + at.size_octets, at.segment_offset)
-        octets = raw[HEADER.size :]
-        if len(octets) == at.size_octets:
+        if len(raw) == HEADER.size + at.size_octets:
             magic, size, checksum = HEADER.unpack_from(raw)
             if (
                 magic == MAGIC
                 and size == at.size_octets
                 and at.checksums == struct.pack(">I", checksum)
-                and zlib.crc32(octets) == checksum
+                and zlib.crc32(memoryview(raw)[HEADER.size :]) == checksum
             ):
-                return octets
+                return raw[HEADER.size + offset : HEADER.size + end]
         raise StoreDamaged(segment=at.segment_id, offset=at.segment_offset)
 
     def _read_file(self, at: Location, offset: int, end: int) -> bytes:
@@ -132,8 +138,41 @@ class StoredOctets:
         try:
             return self.files.read(at, offset, length)
         except StoreDamaged:
-            self.locate(blob_id)  # deleted between the two steps: gone, not damaged
+            gone = self._gone(blob_id)
+            if gone is not None:
+                raise gone from None
             raise
+
+    def read_many(self, spans: Sequence[Span]) -> list[bytes | Unreadable]:
+        """As ``read`` for each span, in the order asked; read in the order of the disk."""
+        blob_ids = list({blob_id for blob_id, _, _ in spans})
+        places = {
+            row[0]: Location(*row[1:])
+            for row in engine.rows_of(self.connection, LOCATE_MANY, blob_ids)
+        }
+        answers: list[bytes | Unreadable] = [
+            MessageGone(blob=blob_id) if blob_id not in places else b"" for blob_id, _, _ in spans
+        ]
+        order = sorted(
+            (at.segment_id, at.segment_offset, index)
+            for index, (blob_id, _, _) in enumerate(spans)
+            if (at := places.get(blob_id)) is not None
+        )
+        for _, _, index in order:
+            blob_id, offset, length = spans[index]
+            try:
+                answers[index] = self.files.read(places[blob_id], offset, length)
+            except StoreDamaged as damage:
+                answers[index] = self._gone(blob_id) or damage
+        return answers
+
+    def _gone(self, blob_id: BlobId) -> MessageGone | None:
+        """The answer if the message was deleted since it was looked up: gone, not damaged."""
+        try:
+            self.locate(blob_id)
+        except MessageGone as gone:
+            return gone
+        return None
 
     def read_whole(self, blob_id: BlobId) -> bytes:
         """Raises: StoreDamaged, MessageGone."""

@@ -54,7 +54,7 @@ class Candidate:
         """Whether body (or header and body) hold text that is in folded case already."""
         if with_header and folded in header_text(self._header_octets()).casefold():
             return True
-        (summary,) = self._summaries.read(self._stored, [self.blob_id], keep=False)
+        summary = self._summaries.read_one(self._stored, self.blob_id)
         message = self._stored.read_whole(self.blob_id)
         return folded in body_text(message, summary).casefold()
 

@@ -8,7 +8,9 @@ translates here and nowhere else.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gateway.core.errors import StoreFull, StoreUnavailable
 
@@ -19,6 +21,7 @@ READER_CACHE_KIB = 8 * 1024
 # Pages in the write-ahead log before the committer copies them into the index (16 MiB): rarer
 # than SQLite's 1,000, as deliveries to the same mailboxes dirty the same pages again and again.
 CHECKPOINT_PAGES = 4_000
+IDS_PER_STATEMENT = 250
 # What one huge change has made the log grow to is given back to the disk after the next checkpoint.
 LOG_OCTETS = 64 * 1024 * 1024
 
@@ -26,6 +29,18 @@ LOG_OCTETS = 64 * 1024 * 1024
 def local_sql(statement: str) -> str:
     """A statement in this engine's words."""
     return statement.replace("string_agg(", "group_concat(")
+
+
+def rows_of(
+    connection: sqlite3.Connection, statement: str, ids: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Rows of a SELECT for many ids, in no order; ``{ids}`` in it stands for their list."""
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        piece = ids[start : start + IDS_PER_STATEMENT]
+        marks = ", ".join("?" * len(piece))
+        rows += connection.execute(statement.replace("{ids}", marks), piece).fetchall()
+    return rows
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -42,6 +42,7 @@ from gateway.core.messages import (
 )
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.ports.store import Span, Unreadable
 from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
@@ -253,11 +254,14 @@ class Store:
     async def rows(self, mailbox_id: MailboxId, uids: Ranges) -> Sequence[MessageRow]:
         return await self._views.rows(mailbox_id, uids)
 
-    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary]:
+    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary | Unreadable]:
         return await self._summaries.get(blob_ids)
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         return await self._views.read(blob_id, offset, length)
+
+    async def read_many(self, spans: Sequence[Span]) -> Sequence[bytes | Unreadable]:
+        return await self._views.read_many(spans)
 
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]

@@ -14,6 +14,7 @@ from gateway.core.errors import NoSuchMailbox, StoreUnavailable
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import ChangedFlags, Changes, Selection
 from gateway.core.messages import MessageRow
+from gateway.core.ports.store import Span, Unreadable
 from gateway.core.uidset import Ranges
 from gateway.store import flags
 from gateway.store.blobs import StoredOctets
@@ -94,6 +95,9 @@ class Views:
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         return await self._readers.run(lambda stored: stored.read(blob_id, offset, length))
+
+    async def read_many(self, spans: Sequence[Span]) -> Sequence[bytes | Unreadable]:
+        return await self._readers.run(lambda stored: stored.read_many(spans))
 
 
 def read_changes(connection: sqlite3.Connection, mailbox_id: MailboxId, since: int) -> Changes:

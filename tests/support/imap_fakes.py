@@ -18,6 +18,7 @@ from gateway.core.errors import (
     GatewayError,
     MailboxExists,
     MailboxNameRefused,
+    MessageGone,
     NoSuchMailbox,
     StoreDamaged,
 )
@@ -44,6 +45,7 @@ from gateway.core.messages import (
     NewMessage,
 )
 from gateway.core.ports.body import IncomingBody
+from gateway.core.ports.store import Span, Unreadable
 from gateway.core.search import All, And, HasFlag, Not, Or, SearchKey, SizeIs, UidIn
 from gateway.core.uidset import Ranges, contains
 from tests.support.imap_fake_mailbox import FakeBody, FakeMailbox
@@ -64,6 +66,7 @@ class FakeStore:
         self.calls: list[str] = []
         self.damaged: set[int] = set()
         self.largest_read = 0
+        self.largest_batch = 0
         self.now = 1_700_000_000
 
     # -- for tests
@@ -243,18 +246,32 @@ class FakeStore:
         box = self._by_id(mailbox_id)
         return [box.rows[uid] for uid in sorted(box.rows) if contains(uids, uid)]
 
-    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary]:
+    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary | Unreadable]:
         await self._gate("summaries")
-        if not self.damaged.isdisjoint(blob_ids):
-            raise StoreDamaged
-        return [self._summarise(self.blobs[blob_id]) for blob_id in blob_ids]
+        return [
+            self._unreadable(blob_id) or self._summarise(self.blobs[blob_id])
+            for blob_id in blob_ids
+        ]
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         await self._gate("read")
         self.largest_read = max(self.largest_read, length)
-        if blob_id in self.damaged:
-            raise StoreDamaged
+        if unreadable := self._unreadable(blob_id):
+            raise unreadable
         return self.blobs[blob_id][offset : offset + length]
+
+    async def read_many(self, spans: Sequence[Span]) -> Sequence[bytes | Unreadable]:
+        await self._gate("read_many")
+        self.largest_batch = max(self.largest_batch, sum(length for _, _, length in spans))
+        return [
+            self._unreadable(blob_id) or self.blobs[blob_id][offset : offset + length]
+            for blob_id, offset, length in spans
+        ]
+
+    def _unreadable(self, blob_id: BlobId) -> Unreadable | None:
+        if blob_id in self.damaged:
+            return StoreDamaged(blob=blob_id)
+        return None if blob_id in self.blobs else MessageGone(blob=blob_id)
 
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
+from gateway.core.errors import MessageGone, StoreDamaged
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
 from gateway.core.mailboxes import (
     Changes,
@@ -33,6 +34,12 @@ from gateway.core.ports.body import IncomingBody
 from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
+
+Span = tuple[BlobId, int, int]
+"""Octets of a message: which message, the first octet, and how many."""
+
+Unreadable = StoreDamaged | MessageGone
+"""What stands in a message's place where many are read: one never spoils the others (M6)."""
 
 
 class Intake(Protocol):
@@ -104,8 +111,8 @@ class MailboxStore(Protocol):
         """Index rows, ascending by UID. Callers ask in batches of at most about 1,000."""
         ...
 
-    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary]:
-        """One per blob in the order asked, computed now if not kept yet. Raises: StoreDamaged."""
+    async def summaries(self, blob_ids: Sequence[BlobId]) -> Sequence[MessageSummary | Unreadable]:
+        """One per blob in the order asked, computed now if not kept yet."""
         ...
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
@@ -114,6 +121,13 @@ class MailboxStore(Protocol):
         Callers ask for at most 256 KiB at a time, except for reading one small message whole.
 
         Raises: StoreDamaged, MessageGone.
+        """
+        ...
+
+    async def read_many(self, spans: Sequence[Span]) -> Sequence[bytes | Unreadable]:
+        """As ``read`` for each span, in the order asked, but with one hand-over for them all.
+
+        Callers ask for at most about 1 MiB in all, as the answer is held whole.
         """
         ...
 

@@ -1,8 +1,9 @@
 """FETCH and UID FETCH (RFC 3501 section 6.4.5).
 
 Owns the way from message numbers to replies: index rows in batches, summaries only where an item
-needs them, bodies in groups that are read ahead, with back-pressure after each. Where a message
-cannot be read, the others still come (SECURITY M6) and the tagged reply says so.
+needs them, small bodies in groups with one call of the store each, large ones streamed, with
+back-pressure after each. Where a message cannot be read, the others still come (SECURITY M6) and
+the tagged reply says so.
 
 Memory: one batch of rows, and bodies of at most ``GROUP_OCTETS`` or one chunk of a large one.
 """
@@ -12,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from twisted.internet.defer import Deferred
-
 from gateway.core.errors import MessageGone, StoreDamaged, StoreUnavailable
 from gateway.core.messages import Flags, MessageRow, MessageSummary
+from gateway.core.ports.store import Unreadable
 from gateway.core.uidset import from_sorted
 from gateway.edge.imap import sections
 from gateway.edge.imap.errors import Reply, no, ok
@@ -27,7 +27,9 @@ from gateway.wire.imap.commands import Fetch
 from gateway.wire.imap.fetch_items import BodySection, FetchAttribute
 
 GROUP_OCTETS = 1_048_576
-"""Bodies read ahead for one connection, so that a thousand connections stay at a gigabyte."""
+"""Bodies read together for one connection, so that a thousand connections stay at a gigabyte."""
+STORED_OCTETS = 16_777_216
+"""Of messages touched together: whatever little is wanted of one, its checksum is of it all."""
 
 _FROM_SUMMARY = frozenset(
     {FetchAttribute.ENVELOPE, FetchAttribute.BODY, FetchAttribute.BODYSTRUCTURE}
@@ -43,18 +45,25 @@ class _Job:
 
     session: Session
     attributes: tuple[FetchAttribute, ...]
-    wanted: tuple[BodySection, ...]
+    wanted: tuple[sections.Wanted, ...]
     view: MailboxView = field(init=False)
     needs_summaries: bool = field(init=False)
+    only_headers: bool = field(init=False)
     seen_flags: set[Flags] = field(default_factory=set)
+    rendered_flags: dict[tuple[Flags, bool], bytes] = field(default_factory=dict)
     asked: int = 0
     sent: int = 0
     damaged: int = 0
 
     def __post_init__(self) -> None:
         self.view = self.session.selected
-        self.needs_summaries = any(map(sections.needs_summary, self.wanted)) or not (
+        self.needs_summaries = any(section.needs_summary for section in self.wanted) or not (
             _FROM_SUMMARY.isdisjoint(self.attributes)
+        )
+        self.only_headers = (
+            bool(self.wanted)
+            and all(section.in_header for section in self.wanted)
+            and _FROM_SUMMARY.isdisjoint(self.attributes)
         )
 
 
@@ -62,7 +71,7 @@ async def fetch(session: Session, command: Fetch) -> Reply:
     job = _Job(
         session,
         tuple(item for item in command.items if isinstance(item, FetchAttribute)),
-        tuple(item for item in command.items if isinstance(item, BodySection)),
+        tuple(sections.Wanted(item) for item in command.items if isinstance(item, BodySection)),
     )
     spans = job.view.spans_of(command.numbers, uid=command.uid)
     for batch in job.view.batches(spans, session.services.limits.fetch_rows):
@@ -80,15 +89,16 @@ async def _fetch_batch(job: _Job, batch: Spans) -> None:
     rows = await session.store.rows(view.mailbox_id, view.uid_ranges(batch))
     job.asked += sum(end - start for start, end in batch)
     numbered = view.numbered(batch, rows)
+    if job.only_headers:
+        numbered = await _fetch_headers(job, numbered)
+        if not numbered:
+            return
     summaries: dict[int, MessageSummary] = {}
     if job.needs_summaries:
-        summaries = await _summaries(session, [row for _, row in numbered])
-        readable = [(seq, row) for seq, row in numbered if row.blob_id in summaries]
-        job.damaged += len(numbered) - len(readable)
-        numbered = readable
+        summaries = await _summaries(job, numbered)
+        numbered = [(seq, row) for seq, row in numbered if row.blob_id in summaries]
     if job.wanted:
-        for group in _groups(job, numbered, summaries):
-            await _fetch_bodies(job, group, summaries)
+        await _fetch_sections(job, numbered, summaries)
         return
     _tell_keywords(job, numbered)
     job.sent += len(numbered)
@@ -108,20 +118,23 @@ async def _fetch_batch(job: _Job, batch: Spans) -> None:
     await session.peer.writable()
 
 
-async def _summaries(session: Session, rows: Sequence[MessageRow]) -> dict[int, MessageSummary]:
-    """By blob; messages whose octets are damaged are left out."""
-    blob_ids = list({row.blob_id: None for row in rows})
-    try:
-        return dict(zip(blob_ids, await session.store.summaries(blob_ids), strict=True))
-    except StoreDamaged:
-        pass  # find out which
+async def _summaries(job: _Job, numbered: Numbered) -> dict[int, MessageSummary]:
+    """By blob; messages whose octets are damaged or gone are left out."""
+    blob_ids = list({row.blob_id: None for _, row in numbered})
     found: dict[int, MessageSummary] = {}
-    for blob_id in blob_ids:
-        try:
-            (found[blob_id],) = await session.store.summaries([blob_id])
-        except StoreDamaged as damage:
-            _log_damage(session, damage)
+    for blob_id, answer in zip(blob_ids, await job.session.store.summaries(blob_ids), strict=True):
+        if isinstance(answer, Unreadable):
+            _note_unreadable(job, answer)
+        else:
+            found[blob_id] = answer
     return found
+
+
+def _note_unreadable(job: _Job, trouble: Unreadable) -> None:
+    """Not sent; if it is no longer there, it need not be told apart from what had no row."""
+    if isinstance(trouble, StoreDamaged):
+        _log_damage(job.session, trouble)
+        job.damaged += 1
 
 
 def _tell_keywords(job: _Job, numbered: Numbered) -> None:
@@ -138,8 +151,7 @@ def _attributes(job: _Job, row: MessageRow, summary: MessageSummary | None) -> l
     for attribute in job.attributes:
         match attribute:
             case FetchAttribute.FLAGS:
-                recent = row.uid >= job.view.recent_from
-                items.append(fetch_replies.flags(row.flags, recent=recent))
+                items.append(_flags(job, row))
             case FetchAttribute.UID:
                 items.append(fetch_replies.uid(row.uid))
             case FetchAttribute.INTERNALDATE:
@@ -158,58 +170,81 @@ def _attributes(job: _Job, row: MessageRow, summary: MessageSummary | None) -> l
     return items
 
 
+def _flags(job: _Job, row: MessageRow) -> bytes:
+    """Rendered once for all messages that have the same, which are most."""
+    key = row.flags, row.uid >= job.view.recent_from
+    if key not in job.rendered_flags:
+        job.rendered_flags[key] = fetch_replies.flags(key[0], recent=key[1])
+    return job.rendered_flags[key]
+
+
 # --- bodies --------------------------------------------------------------------------------------
 
 _Group = list[tuple[int, sections.Plan]]
 
 
-def _groups(
-    job: _Job, numbered: Numbered, summaries: dict[int, MessageSummary]
-) -> Iterator[_Group]:
+def _groups(job: _Job, plans: _Group) -> Iterator[_Group]:
     """Messages whose sections are read together; one whose sections are large stands alone."""
     limits = job.session.services.limits
     group: _Group = []
-    octets = 0
-    for seq, row in numbered:
-        plan = sections.plan(row, summaries.get(row.blob_id), job.wanted)
-        large = plan.reach_octets > limits.chunk_octets
-        full = len(group) >= limits.read_ahead or octets + plan.reach_octets > GROUP_OCTETS
+    octets = stored = 0
+    for seq, plan in plans:
+        large = plan.octets > limits.chunk_octets
+        full = octets + plan.octets > GROUP_OCTETS or stored >= STORED_OCTETS
         if group and (large or full):
             yield group
-            group, octets = [], 0
+            group, octets, stored = [], 0, 0
         if large:
             yield [(seq, plan)]
             continue
         group.append((seq, plan))
-        octets += plan.reach_octets
+        octets += plan.octets
+        stored += plan.row.size_octets
     if group:
         yield group
 
 
-async def _fetch_bodies(job: _Job, group: _Group, summaries: dict[int, MessageSummary]) -> None:
+async def _fetch_headers(job: _Job, numbered: Numbered) -> Numbered:
+    """Answer from each message's first octets; gives those whose header is longer than these."""
+    most = job.session.services.limits.chunk_octets
+    plans = [(seq, sections.plan_headers(row, job.wanted, most)) for seq, row in numbered]
+    longer: list[tuple[int, MessageRow]] = []
+    for group in _groups(job, plans):
+        longer += await _fetch_small(job, group, {})
+    return longer
+
+
+async def _fetch_sections(
+    job: _Job, numbered: Numbered, summaries: dict[int, MessageSummary]
+) -> None:
+    plans = [
+        (seq, sections.plan(row, summaries.get(row.blob_id), job.wanted)) for seq, row in numbered
+    ]
+    for group in _groups(job, plans):
+        ((seq, plan), *others) = group
+        if not others and plan.octets > job.session.services.limits.chunk_octets:
+            await _stream_body(job, seq, plan, summaries)
+        else:
+            await _fetch_small(job, group, summaries)
+
+
+async def _fetch_small(
+    job: _Job, group: _Group, summaries: dict[int, MessageSummary]
+) -> list[tuple[int, MessageRow]]:
+    """A group of messages at once; gives those whose header was longer than its plan."""
     session = job.session
-    limits = session.services.limits
-    if any(plan.reach_octets > limits.chunk_octets for _, plan in group):
-        ((seq, plan),) = group
-        seen = await _mark_seen(job, [plan.row])
-        await _stream_body(job, seq, plan, summaries, seen)
-        return
-    reads = [Deferred.fromCoroutine(sections.read_small(session.store, plan)) for _, plan in group]
-    try:
-        loaded: list[tuple[int, MessageRow, list[bytes]]] = []
-        for (seq, plan), read in zip(group, reads, strict=True):
-            try:
-                loaded.append((seq, plan.row, await read))
-            except StoreDamaged as damage:
-                _log_damage(session, damage)
-                job.damaged += 1
-            except MessageGone:
-                pass  # counted as not sent
-    finally:
-        for read in reads:  # those not waited for, if the connection went away
-            read.addErrback(lambda _: None)
-            read.cancel()
+    longer: list[tuple[int, MessageRow]] = []
+    loaded: list[tuple[int, MessageRow, list[bytes]]] = []
+    answers = await sections.read_small(session.store, [plan for _, plan in group])
+    for (seq, plan), answer in zip(group, answers, strict=True):
+        if isinstance(answer, Unreadable):
+            _note_unreadable(job, answer)
+        elif answer is None:
+            longer.append((seq, plan.row))
+        else:
+            loaded.append((seq, plan.row, answer))
     seen = await _mark_seen(job, [row for _, row, _ in loaded])
+    _tell_keywords(job, [(seq, row) for seq, row, _ in loaded])
     lines = []
     for seq, row, bodies in loaded:
         items = _attributes_of(job, row, summaries, seen)
@@ -217,6 +252,7 @@ async def _fetch_bodies(job: _Job, group: _Group, summaries: dict[int, MessageSu
     job.sent += len(loaded)
     session.peer.send(b"".join(lines))
     await session.peer.writable()
+    return longer
 
 
 async def _stream_body(
@@ -224,11 +260,12 @@ async def _stream_body(
     seq: int,
     plan: sections.Plan,
     summaries: dict[int, MessageSummary],
-    seen: dict[int, Flags],
 ) -> None:
     """One large message, never whole in memory."""
     session = job.session
     peer = session.peer
+    seen = await _mark_seen(job, [plan.row])
+    _tell_keywords(job, [(seq, plan.row)])
 
     async def write(piece: bytes) -> None:
         peer.send(piece)
@@ -273,10 +310,9 @@ def _attributes_of(
     if changed is not None:
         row = replace(row, flags=changed)
         job.view.told(row.uid, changed)
-    _tell_keywords(job, [(0, row)])
     items = _attributes(job, row, summaries.get(row.blob_id))
     if changed is not None and FetchAttribute.FLAGS not in job.attributes:
-        items.append(fetch_replies.flags(changed, recent=row.uid >= job.view.recent_from))
+        items.append(_flags(job, row))
     return items
 
 

@@ -1,18 +1,21 @@
 """BODY[...] sections of one message: where their octets lie, and reading them.
 
 Owns the plan for one message (a section's span or its filtered header, cut by the partial) and the
-reads it takes. A message's sections come with one read when they lie within ``chunk_octets``;
-otherwise each is streamed, so that memory stays bounded whatever a client asks for (SECURITY I8).
+reads it takes. Plans that are small are read many at a time, with one call of the store; a large
+one is streamed, so that memory stays bounded whatever a client asks for (SECURITY I8).
+
+Where only headers of messages are asked for, as when a client lists a mailbox, the message's first
+octets tell where its header ends; the summary, which may not even be made yet, is not needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.core.errors import StoreDamaged
 from gateway.core.messages import MessageRow, MessageSummary
-from gateway.core.ports.store import MailboxStore
+from gateway.core.ports.store import MailboxStore, Unreadable
 from gateway.wire.imap import fetch_replies
 from gateway.wire.imap.fetch_items import BodySection, SectionText
 from gateway.wire.mime import sections as mime
@@ -25,45 +28,84 @@ _WHAT: dict[SectionText, mime.What] = {
     SectionText.TEXT: "TEXT",
     SectionText.MIME: "MIME",
 }
+HEADER_OCTETS = 16_384
+"""Few headers are longer, with all that relays and filters add."""
+
+SECTION_OCTETS = 64
+"""What a section counts besides its name and octets: a thousand empty ones take their time too."""
+
+_HEADERS = frozenset({SectionText.HEADER, SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
+_FILTERED = frozenset({SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT})
 
 
-def needs_summary(section: BodySection) -> bool:
-    """Whether the section's place is not simply the whole message."""
-    return bool(section.part) or section.what is not SectionText.WHOLE
+class Wanted:
+    """One section as asked, with all that is the same for every message of the command."""
 
+    __slots__ = (
+        "_field_filter",
+        "_partial",
+        "_path",
+        "_what",
+        "in_header",
+        "label",
+        "needs_summary",
+        "peek",
+    )
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A section and its octets' place in the message; None if the message has no such part.
-
-    ``whole`` is the place before the partial was cut out: header fields are chosen from that.
-    """
-
-    section: BodySection
-    whole: tuple[int, int] | None
+    def __init__(self, section: BodySection) -> None:
+        self.label = section.label
+        self.peek = section.peek
+        self.needs_summary = bool(section.part) or section.what is not SectionText.WHOLE
+        """Whether the section's place is not simply the whole message."""
+        self.in_header = not section.part and section.what in _HEADERS
+        """Whether it lies in the header of the message itself."""
+        self._partial = section.partial
+        self._path = tuple(int(number) for number in section.part.split(".") if number)
+        self._what = _WHAT[section.what]
+        self._field_filter: mime.FieldFilter | None = None
+        if section.what in _FILTERED:
+            names = [name.encode("ascii") for name in section.fields]
+            exclude = section.what is SectionText.HEADER_FIELDS_NOT
+            self._field_filter = mime.FieldFilter(names, exclude=exclude)
 
     @property
     def filtered(self) -> bool:
-        return self.section.what in (SectionText.HEADER_FIELDS, SectionText.HEADER_FIELDS_NOT)
+        return self._field_filter is not None
 
-    @property
-    def span(self) -> tuple[int, int] | None:
-        """The octets to be read."""
-        if self.whole is None or self.filtered or self.section.partial is None:
-            return self.whole
-        return _cut(self.whole, self.section.partial)
+    def span_in(self, row: MessageRow, summary: MessageSummary | None) -> tuple[int, int] | None:
+        """The octets to be read; None if the message has no such part.
+
+        ``summary`` may be None if the section needs none. Fields are chosen from the whole header,
+        so that a partial is cut out afterwards, by ``chosen``.
+        """
+        if not self.needs_summary:
+            whole: tuple[int, int] | None = (0, row.size_octets)
+        else:
+            assert summary is not None
+            whole = mime.span_of(summary, self._path, self._what)
+        if whole is None or self._partial is None or self._field_filter is not None:
+            return whole
+        return _cut(whole, self._partial)
 
     def chosen(self, octets: bytes) -> bytes:
-        """What to send of the octets of ``span``."""
-        if not self.filtered:
+        """What to send of the octets of the span."""
+        if self._field_filter is None:
             return octets
-        names = [name.encode("ascii") for name in self.section.fields]
-        exclude = self.section.what is SectionText.HEADER_FIELDS_NOT
-        kept = mime.filter_fields(octets, names, exclude=exclude)
-        if self.section.partial is None:
-            return kept
-        start, end = _cut((0, len(kept)), self.section.partial)
-        return kept[start:end]
+        return self._cut_out(self._field_filter(octets))
+
+    def from_start(self, start: bytes, *, whole: bool) -> bytes | None:
+        """What to send, if ``in_header``, of a message's first octets; None if they are too few."""
+        if self._field_filter is None:
+            header = mime.header_of_start(start, whole=whole)
+        else:
+            header = self._field_filter.of_start(start, whole=whole)
+        return None if header is None else self._cut_out(header)
+
+    def _cut_out(self, octets: bytes) -> bytes:
+        if self._partial is None:
+            return octets
+        start, end = _cut((0, len(octets)), self._partial)
+        return octets[start:end]
 
 
 def _cut(whole: tuple[int, int], partial: tuple[int, int]) -> tuple[int, int]:
@@ -73,52 +115,86 @@ def _cut(whole: tuple[int, int], partial: tuple[int, int]) -> tuple[int, int]:
     return start, min(start + most, whole[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All sections asked of one message."""
+class Plan(NamedTuple):
+    """All sections asked of one message.
+
+    Args:
+        spans: of each section, None where the message has no such part. None instead of all if
+            the sections are looked for in the first octets.
+        start: first octet needed; ``end`` is that behind the last. Equal if none is.
+        octets: most that reading and rendering them takes, names included, which can be long; a
+            section may be asked for repeatedly with another partial each.
+    """
 
     row: MessageRow
-    places: tuple[Place, ...]
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """From the first octet needed to the end of the last; empty if none is."""
-        spans = [span for place in self.places if (span := place.span) and span[0] < span[1]]
-        if not spans:
-            return 0, 0
-        return min(start for start, _ in spans), max(end for _, end in spans)
-
-    @property
-    def reach_octets(self) -> int:
-        start, end = self.reach
-        return end - start
+    wanted: Sequence[Wanted]
+    spans: Sequence[tuple[int, int] | None] | None
+    start: int
+    end: int
+    octets: int
 
 
-def plan(row: MessageRow, summary: MessageSummary | None, wanted: Sequence[BodySection]) -> Plan:
+def plan(row: MessageRow, summary: MessageSummary | None, wanted: Sequence[Wanted]) -> Plan:
     """Find each section. ``summary`` may be None if no section needs it."""
-    places = []
-    for section in wanted:
-        if not needs_summary(section):
-            whole: tuple[int, int] | None = (0, row.size_octets)
-        else:
-            assert summary is not None
-            path = tuple(int(number) for number in section.part.split(".") if number)
-            whole = mime.span_of(summary, path, _WHAT[section.what])
-        places.append(Place(section, whole))
-    return Plan(row, tuple(places))
+    spans = [section.span_in(row, summary) for section in wanted]
+    needed = [span for span in spans if span is not None and span[0] < span[1]]
+    octets = _names_octets(wanted)
+    if not needed:
+        return Plan(row, wanted, spans, 0, 0, octets)
+    start, end = min(needed)[0], max(last for _, last in needed)
+    octets += max(end - start, sum(last - first for first, last in needed))
+    return Plan(row, wanted, spans, start, end, octets)
 
 
-async def read_small(store: MailboxStore, plan: Plan) -> list[bytes]:
-    """The rendered sections of a message whose reach is small. Raises what ``read`` does."""
-    start, end = plan.reach
-    octets = await _read_exactly(store, plan.row, start, end) if start < end else b""
+def plan_headers(row: MessageRow, wanted: Sequence[Wanted], most_octets: int) -> Plan:
+    """Find sections that are all ``in_header``, without a summary."""
+    end = min(row.size_octets, HEADER_OCTETS, most_octets // len(wanted))
+    return Plan(row, wanted, None, 0, end, _names_octets(wanted) + end * len(wanted))
+
+
+def _names_octets(wanted: Sequence[Wanted]) -> int:
+    return sum([len(section.label) + SECTION_OCTETS for section in wanted])
+
+
+async def read_small(
+    store: MailboxStore, plans: Sequence[Plan]
+) -> list[list[bytes] | Unreadable | None]:
+    """The rendered sections of each message, or why there are none.
+
+    None: the header is longer than what was read of it for ``plan_headers``.
+
+    Raises: StoreUnavailable.
+    """
+    spans = [(plan.row.blob_id, plan.start, plan.end - plan.start) for plan in plans]
+    answers: Sequence[bytes | Unreadable] = [b""] * len(plans)
+    if any(length for _, _, length in spans):
+        answers = await store.read_many(spans)
     return [
-        fetch_replies.no_section(place.section.label)
-        if (span := place.span) is None
+        octets if isinstance(octets, Unreadable) else _rendered(plan, octets)
+        for plan, octets in zip(plans, answers, strict=True)
+    ]
+
+
+def _rendered(plan: Plan, octets: bytes) -> list[bytes] | StoreDamaged | None:
+    start = plan.start
+    if len(octets) != plan.end - start:
+        return _too_short(plan, start, octets)
+    if plan.spans is None:
+        whole = plan.end == plan.row.size_octets
+        items = []
+        for section in plan.wanted:
+            found = section.from_start(octets, whole=whole)
+            if found is None:
+                return None
+            items.append(fetch_replies.section(section.label, found))
+        return items
+    return [
+        fetch_replies.no_section(section.label)
+        if span is None
         else fetch_replies.section(
-            place.section.label, place.chosen(octets[span[0] - start : span[1] - start])
+            section.label, section.chosen(octets[span[0] - start : span[1] - start])
         )
-        for place in plan.places
+        for section, span in zip(plan.wanted, plan.spans, strict=True)
     ]
 
 
@@ -132,26 +208,30 @@ async def stream(
 
     Raises: what ``read`` does, also in the middle of a literal: the connection is lost then.
     """
-    for index, place in enumerate(plan.places):
+    assert plan.spans is not None, "plans made without a summary are small"
+    for index, (section, span) in enumerate(zip(plan.wanted, plan.spans, strict=True)):
         gap = b" " if index else b""
-        span, label = place.span, place.section.label
         if span is None:
-            await write(gap + fetch_replies.no_section(label))
+            await write(gap + fetch_replies.no_section(section.label))
             continue
         chunks = [
             (at, min(at + chunk_octets, span[1])) for at in range(span[0], span[1], chunk_octets)
         ]
-        if place.filtered:
-            header = [await _read_exactly(store, plan.row, *chunk) for chunk in chunks]
-            await write(gap + fetch_replies.section(label, place.chosen(b"".join(header))))
+        if section.filtered:
+            header = b"".join([await _read_exactly(store, plan, *chunk) for chunk in chunks])
+            await write(gap + fetch_replies.section(section.label, section.chosen(header)))
             continue
-        await write(gap + fetch_replies.section_head(label, span[1] - span[0]))
+        await write(gap + fetch_replies.section_head(section.label, span[1] - span[0]))
         for chunk in chunks:
-            await write(await _read_exactly(store, plan.row, *chunk))
+            await write(await _read_exactly(store, plan, *chunk))
 
 
-async def _read_exactly(store: MailboxStore, row: MessageRow, start: int, end: int) -> bytes:
-    octets = await store.read(row.blob_id, start, end - start)
+async def _read_exactly(store: MailboxStore, plan: Plan, start: int, end: int) -> bytes:
+    octets = await store.read(plan.row.blob_id, start, end - start)
     if len(octets) != end - start:
-        raise StoreDamaged(blob_id=row.blob_id, offset=start, found_octets=len(octets))
+        raise _too_short(plan, start, octets)
     return octets
+
+
+def _too_short(plan: Plan, start: int, octets: bytes) -> StoreDamaged:
+    return StoreDamaged(blob_id=plan.row.blob_id, offset=start, found_octets=len(octets))

@@ -36,7 +36,6 @@ class ImapLimits:
         pipelined_octets: reading pauses while so much waits behind a running command.
         fetch_rows: messages read from the index at a time.
         chunk_octets: largest piece of a message held in memory.
-        read_ahead: bodies read at a time for one FETCH.
         before_login: limits of the reader for strangers.
         after_login: limits of the reader for people.
     """
@@ -56,7 +55,6 @@ class ImapLimits:
     pipelined_octets: int = 65_536
     fetch_rows: int = 500
     chunk_octets: int = 262_144
-    read_ahead: int = 16
     before_login: ReaderLimits = BEFORE_LOGIN
     after_login: ReaderLimits = AFTER_LOGIN
 

@@ -51,12 +51,42 @@ def iter_fields(octets: bytes) -> Iterator[Field]:
         position = found.end()
 
 
+def pick_fields(
+    octets: bytes, names: Container[bytes], *, exclude: bool
+) -> tuple[list[bytes], int]:
+    """The fields of these names (lower case), or with ``exclude`` all others, and the empty line.
+
+    The offset is that of the body, as from ``header_end``. This is ``iter_fields`` without a value
+    made for each field: a mailbox is listed by the million of them.
+    """
+    picked: list[bytes] = []
+    match = _FIELD.match
+    position = _after_mbox_line(octets, 0)
+    while (found := match(octets, position)) is not None:
+        if (found[1].lower() in names) is not exclude:
+            picked.append(found[0])
+        position = found.end()
+    end = _after_empty_line(octets, position)
+    if end > position:
+        picked.append(octets[position:end])
+    return picked, end
+
+
 def header_end(octets: bytes) -> int:
     """The offset of the body: behind the empty line, or where the fields stop."""
     position = _after_mbox_line(octets, 0)
     while (found := _FIELD.match(octets, position)) is not None:
         position = found.end()
     return _after_empty_line(octets, position)
+
+
+def ends_within(start: bytes, end: int) -> bool:
+    """Whether the header of a message surely ends at ``end``, going by its first octets alone.
+
+    ``end`` is what ``header_end`` says of them. Behind it must be a whole line, since one that is
+    cut off could still turn out to be a field or a continuation.
+    """
+    return start.find(b"\n", end) >= 0
 
 
 def read_header(

@@ -6,11 +6,11 @@ it is given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from gateway.core.messages import MessageSummary
-from gateway.wire.mime.headers import iter_fields
+from gateway.wire.mime.headers import ends_within, header_end, pick_fields
 
 What = Literal["", "HEADER", "TEXT", "MIME"]
 
@@ -41,25 +41,40 @@ def span_of(summary: MessageSummary, path: tuple[int, ...], what: What) -> tuple
     return span.body_start, span.body_end
 
 
-def filter_fields(header: bytes, names: Sequence[bytes], *, exclude: bool) -> bytes:
+class FieldFilter:
     """HEADER.FIELDS and HEADER.FIELDS.NOT: the fields as they were sent, and the empty line.
 
     "Subsetting does not exclude the [RFC-2822] delimiting blank line" (RFC 3501 section 6.4.5): it
     is there when the header has one.
 
     Args:
-        header: octets of a HEADER section.
         names: field names, any case.
         exclude: keep the fields that are not named.
     """
-    wanted = {name.lower() for name in names}
-    kept = [
-        header[field.start : field.end]
-        for field in iter_fields(header)
-        if (field.name in wanted) is not exclude
-    ]
-    if header.endswith(b"\n\r\n") or header == b"\r\n":
-        kept.append(b"\r\n")
-    elif header.endswith(b"\n\n") or header == b"\n":
-        kept.append(b"\n")
-    return b"".join(kept)
+
+    __slots__ = ("_exclude", "_names")
+
+    def __init__(self, names: Iterable[bytes], *, exclude: bool) -> None:
+        self._names = frozenset(name.lower() for name in names)
+        self._exclude = exclude
+
+    def __call__(self, header: bytes) -> bytes:
+        """What to send of the octets of a HEADER section."""
+        return b"".join(pick_fields(header, self._names, exclude=self._exclude)[0])
+
+    def of_start(self, start: bytes, *, whole: bool) -> bytes | None:
+        """As ``header_of_start``, with the fields chosen on the way."""
+        kept, end = pick_fields(start, self._names, exclude=self._exclude)
+        return b"".join(kept) if whole or ends_within(start, end) else None
+
+
+def header_of_start(start: bytes, *, whole: bool) -> bytes | None:
+    """The header of a message, found in its first octets; None if they are too few to tell.
+
+    The same octets as those of HEADER by ``span_of``, but without a summary.
+
+    Args:
+        whole: ``start`` is the whole message.
+    """
+    end = header_end(start)
+    return start[:end] if whole or ends_within(start, end) else None

@@ -150,32 +150,29 @@ def decode(data: bytes) -> MessageSummary:
 
 
 class _StoredParts(Mapping[str, PartSpan]):
-    """Spans as stored, parsed when first asked for: listing a mailbox never needs them."""
+    """Spans as stored, each parsed when asked for: listing a mailbox needs one or none of them."""
 
-    __slots__ = ("_octets", "_spans")
+    __slots__ = ("_lines", "_octets")
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
-        self._spans: dict[str, PartSpan] | None = None
+        self._lines: dict[str, str] | None = None
 
-    def _parsed(self) -> dict[str, PartSpan]:
-        if self._spans is None:
-            self._spans = {}
-            for line in self._octets.decode("ascii").split("\n") if self._octets else ():
-                path, header_start, body_start, body_end, *names = line.split("\t")
-                self._spans[path] = PartSpan(
-                    int(header_start), int(body_start), int(body_end), *names
-                )
-        return self._spans
+    def _by_path(self) -> dict[str, str]:
+        if self._lines is None:
+            lines = self._octets.decode("ascii").split("\n") if self._octets else ()
+            self._lines = {line.partition("\t")[0]: line for line in lines}
+        return self._lines
 
     def __getitem__(self, path: str) -> PartSpan:
-        return self._parsed()[path]
+        _, header_start, body_start, body_end, *names = self._by_path()[path].split("\t")
+        return PartSpan(int(header_start), int(body_start), int(body_end), *names)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parsed())
+        return iter(self._by_path())
 
     def __len__(self) -> int:
-        return len(self._parsed())
+        return len(self._by_path())
 
     def __repr__(self) -> str:
-        return f"_StoredParts({self._parsed()!r})"
+        return f"_StoredParts({dict(self)!r})"

@@ -41,7 +41,7 @@ def test_envelope_and_structure_come_from_the_summary(bench: Bench) -> None:
     assert answer.startswith(b'* 1 FETCH (ENVELOPE (NIL "one" ((NIL NIL "a" "example.test"))')
     assert b' BODYSTRUCTURE ("text" "plain" ' in answer
     assert b' BODY ("text" "plain" ' in answer
-    assert bench.store.calls.count("read") == 0
+    assert {"read", "read_many"}.isdisjoint(bench.store.calls)
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ def test_M6_damage_inside_an_announced_literal_ends_the_connection() -> None:
 def test_A_client_that_goes_away_while_bodies_are_read(bench: Bench) -> None:
     bench.deliver(5)
     client = bench.select()
-    bench.store.hold("read")
+    bench.store.hold("read_many")
     client.feed(b"f FETCH 1:* BODY[]\r\n")
     client.lose()
-    bench.store.release("read")
+    bench.store.release("read_many")
     assert client.take() == b""
     assert "store_flags" not in bench.store.calls
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gateway.wire.mime.sections import What, filter_fields, span_of
+from gateway.wire.mime.sections import FieldFilter, What, header_of_start, span_of
 from gateway.wire.mime.summary import summarise
 
 # The tree of the example in RFC 3501 section 6.4.5, with a message inside part 4.2.
@@ -120,25 +122,51 @@ HEADER = b"From: a\r\nSubject: x\r\n folded\r\nTO : b\r\nReceived: 1\r\nsubject:
 
 
 def test_named_fields_with_their_folding_and_the_empty_line() -> None:
-    assert filter_fields(HEADER, [b"SUBJECT", b"to", b"none"], exclude=False) == (
+    assert FieldFilter([b"SUBJECT", b"to", b"none"], exclude=False)(HEADER) == (
         b"Subject: x\r\n folded\r\nTO : b\r\nsubject: y\r\n\r\n"
     )
-    assert filter_fields(HEADER, [b"SUBJECT", b"to", b"none"], exclude=True) == (
+    assert FieldFilter([b"SUBJECT", b"to", b"none"], exclude=True)(HEADER) == (
         b"From: a\r\nReceived: 1\r\n\r\n"
     )
-    assert filter_fields(HEADER, [], exclude=False) == b"\r\n"
-    assert filter_fields(HEADER, [], exclude=True) == HEADER
+    assert FieldFilter([], exclude=False)(HEADER) == b"\r\n"
+    assert FieldFilter([], exclude=True)(HEADER) == HEADER
 
 
 def test_the_empty_line_is_there_only_if_the_header_has_it() -> None:
-    assert filter_fields(b"A: b\r\n", [b"c"], exclude=False) == b""
-    assert filter_fields(b"A: b", [b"a"], exclude=False) == b"A: b"
-    assert filter_fields(b"A: b\n\n", [b"c"], exclude=False) == b"\n"
-    assert filter_fields(b"\r\n", [b"c"], exclude=False) == b"\r\n"
-    assert filter_fields(b"", [b"c"], exclude=True) == b""
+    assert FieldFilter([b"c"], exclude=False)(b"A: b\r\n") == b""
+    assert FieldFilter([b"a"], exclude=False)(b"A: b") == b"A: b"
+    assert FieldFilter([b"c"], exclude=False)(b"A: b\n\n") == b"\n"
+    assert FieldFilter([b"c"], exclude=False)(b"\r\n") == b"\r\n"
+    assert FieldFilter([b"c"], exclude=True)(b"") == b""
 
 
 def test_an_mbox_line_is_no_field() -> None:
     header = b"From alice Mon Jan  5\r\nFrom: a\r\nX: y\r\n\r\n"
-    assert filter_fields(header, [b"from"], exclude=False) == b"From: a\r\n\r\n"
-    assert filter_fields(header, [b"from"], exclude=True) == b"X: y\r\n\r\n"
+    assert FieldFilter([b"from"], exclude=False)(header) == b"From: a\r\n\r\n"
+    assert FieldFilter([b"from"], exclude=True)(header) == b"X: y\r\n\r\n"
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [b"From: a\r\n", b"X: y\n", b" folded\r\n", b"\t\n", b"no field\r\n", b"\r\n", b"\n", b"\r",
+         b"From alice Mon\r\n", b">From b\n", b"Content-Type: multipart/mixed; boundary=b\r\n",
+         b"Content-Type: message/rfc822\r\n", b"--b\r\n", b"--b:\r\n", b"To ", b": c\r\n", b"N:"]
+    ),
+    max_size=12,
+).map(b"".join)  # fmt: skip
+
+
+@given(message=LINES, cut=st.integers(0, 120), exclude=st.booleans())
+def test_M6_a_header_found_in_the_first_octets_is_the_one_of_the_summary(
+    message: bytes, cut: int, exclude: bool
+) -> None:
+    span = span_of(summarise(message), (), "HEADER")
+    assert span is not None
+    header = message[: span[1]]
+    some = FieldFilter([b"from", b"to"], exclude=exclude)
+    assert header_of_start(message, whole=True) == header
+    assert some.of_start(message, whole=True) == some(header)
+    assert header_of_start(message[:cut], whole=False) in (None, header)
+    assert some.of_start(message[:cut], whole=False) in (None, some(header))
+    if header.endswith(b"\n\r\n"):
+        assert header_of_start(message + b"A line behind it\r\n", whole=False) == header
