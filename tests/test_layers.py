@@ -29,6 +29,7 @@ FLOORS = {
 MAX_LINES = 400
 
 MODULES = sorted(ROOT.rglob("*.py"))
+TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 
 def package_of(dotted: str) -> str:
@@ -72,6 +73,10 @@ def test_files_stay_readable(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text)), "every file opens with what it owns"
     if path.name == "__init__.py":
         assert len(ast.parse(text).body) == 1, "__init__.py holds a docstring only"
+
+
+def test_tests_stay_readable() -> None:
+    assert [path for path in TESTS if len(path.read_text().splitlines()) > MAX_LINES] == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
