@@ -21,6 +21,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.names import dns
 from twisted.names.error import DNSNameError
 
+from gateway.core.hosts import parse_ip
 from gateway.core.queue import Verdict
 
 MAX_RECORDS = 100
@@ -133,7 +134,7 @@ class MxLookup:
         """
         if host == "localhost":
             addresses = ["127.0.0.1", "::1"]
-        elif _is_ip(host):
+        elif parse_ip(host) is not None:
             addresses = [host]
         else:
             try:
@@ -196,7 +197,7 @@ class MxLookup:
         except DNSNameError:
             text = f"the domain {name} does not exist"
             raise NoRoute(Verdict.FAILED, "5.1.2", text) from None
-        except (CancelledError, GeneratorExit):
+        except CancelledError:
             raise
         except Exception:
             # SERVFAIL, refusal, time-out, or an answer that the resolver chokes on: DNS has not
@@ -207,7 +208,7 @@ class MxLookup:
 
     def _literal(self, literal: str) -> Target:
         text = literal[1:-1].casefold().removeprefix("ipv6:")
-        if not _is_ip(text):
+        if parse_ip(text) is None:
             raise NoRoute(Verdict.FAILED, "5.1.2", f"{literal} is no address of a server")
         if self._is_own(text):
             raise NoRoute(Verdict.FAILED, "5.4.6", f"{literal} leads back to this server")
@@ -215,8 +216,8 @@ class MxLookup:
 
     def _is_own(self, text: str) -> bool:
         """Ourselves, or an address that can only lead to ourselves or to nobody."""
-        ip = ipaddress.ip_address(text)
-        ip = getattr(ip, "ipv4_mapped", None) or ip
+        ip = parse_ip(text)
+        assert ip is not None, "callers have read it"
         zero_net = ip.version == 4 and ip.packed[0] == 0  # RFC 1122 section 3.2.1.3: "this host"
         return (
             ip.is_loopback
@@ -225,14 +226,6 @@ class MxLookup:
             or zero_net
             or ip in self._own_addresses
         )
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _name(name: dns.Name) -> str:

@@ -11,10 +11,10 @@ name. The password is never part of the URL, so that no log or ``config show`` c
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from gateway.core.hosts import is_loopback
 from gateway.wire.smtp_client_plan import TlsRule
 
 _EXPECTED = "a server such as smtp://relay.example.net:25 or smtps://user@relay.example.net"
@@ -48,16 +48,6 @@ class NextHop:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'smtps' if self.implicit_tls else 'smtp'}://{host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    """This machine by its loopback name (RFC 6761 section 6.3) or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def parse_next_hop(text: str) -> NextHop:

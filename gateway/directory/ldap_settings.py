@@ -7,7 +7,6 @@ itself, or clear text because somebody has allowed it by name. Never opens a con
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.core.errors import SettingsError, SettingsProblem
+from gateway.core.hosts import is_loopback
 from gateway.directory.schema import OPENLDAP, Schema
 
 SOURCE = "directory"
@@ -99,14 +99,6 @@ def parse_uri(text: str) -> LdapUri:
     if port == 0:
         raise ValueError("a port from 1 to 65535")
     return LdapUri(text, host, port or (636 if implicit_tls else 389), implicit_tls)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine itself without asking DNS."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def tls_context(settings: LdapSettings) -> ssl.SSLContext | None:

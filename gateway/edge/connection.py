@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from twisted.internet import defer, error
@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
 
 CLOSE_GRACE_S = 10.0
@@ -69,7 +70,6 @@ class Door:
     tls: IOpenSSLServerConnectionCreator | None = None
     implicit_tls: bool = False
     clear_text_login: bool = False
-    log: Logger = field(default_factory=Logger)
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -315,6 +315,11 @@ class MailConnection(TwistedProtocol):
             self._uncork()
 
     # -- input
+
+    @property
+    def login_allowed(self) -> bool:
+        """Nobody can listen to a password: over TLS, or in the demo from the machine itself."""
+        return self.is_tls or (self.door.clear_text_login and is_loopback(self.peer_ip))
 
     def pause_reading(self) -> None:
         """Stop reading from the peer (it sent more than we want to buffer)."""

@@ -7,7 +7,6 @@ password.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -88,16 +87,6 @@ class Authorization:
             self._exchange = None
             return step
         return challenge(step.line)
-
-
-def is_loopback(peer_ip: str) -> bool:
-    """Whether a peer is on this machine (clear-text login is for nobody else)."""
-    try:
-        address = ipaddress.ip_address(peer_ip)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.pop3_errors import reply_for
 from gateway.edge.pop3_limits import Pop3Services
-from gateway.edge.pop3_login import Authorization, Visit, enter, is_loopback
+from gateway.edge.pop3_login import Authorization, Visit, enter
 from gateway.edge.pop3_transaction import Pending, Transaction
 from gateway.wire.pop3 import (
     Auth,
@@ -214,7 +214,7 @@ class Pop3Connection(MailConnection):
         command = parse(line, self._state)
         match command:
             case User() | Pass() | Auth():
-                if not self._may_log_in:
+                if not self.login_allowed:
                     raise Refused("login needs TLS here")  # SECURITY A1
                 return self._authorized(self._authorization.handle(command))
             case Stls():
@@ -230,15 +230,11 @@ class Pop3Connection(MailConnection):
 
     # -- TLS and capabilities
 
-    @property
-    def _may_log_in(self) -> bool:
-        return self.is_tls or (self.door.clear_text_login and is_loopback(self.peer_ip))
-
     def _capa(self) -> None:
         may_start_tls = (
             self.door.tls is not None and not self.is_tls and self._state is State.AUTHORIZATION
         )
-        now = Situation(self._may_log_in, may_start_tls, sasl.MECHANISMS)
+        now = Situation(self.login_allowed, may_start_tls, sasl.MECHANISMS)
         self.send(listing(ok("capabilities follow"), capability_lines(now)))
 
     def _stls(self) -> None:

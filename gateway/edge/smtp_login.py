@@ -16,7 +16,6 @@ from gateway.core.address import Address
 from gateway.core.errors import WrongCredentials
 from gateway.edge.connection import Door
 from gateway.edge.login import Visitor, log_in_at_door
-from gateway.policy.connections import is_loopback
 from gateway.wire.smtp_commands import Auth
 from gateway.wire.smtp_replies import (
     LOGGED_IN_ALREADY,
@@ -47,20 +46,17 @@ class SmtpLogin:
 
     # -- may they
 
-    def mechanisms(self, *, is_tls: bool, peer_ip: str) -> tuple[str, ...]:
+    def mechanisms(self, *, login_allowed: bool) -> tuple[str, ...]:
         """What EHLO shows: nothing where a password could be overheard (SECURITY A1)."""
-        return () if self.objection(is_tls=is_tls, peer_ip=peer_ip) is not None else MECHANISMS
+        return MECHANISMS if self.objection(login_allowed=login_allowed) is None else ()
 
-    def objection(self, *, is_tls: bool, peer_ip: str) -> Reply | None:
-        """Why AUTH is not possible now."""
+    def objection(self, *, login_allowed: bool) -> Reply | None:
+        """Why AUTH is not possible now; ``login_allowed`` is the connection's."""
         if self._door.protocol != "submission":
             return NOT_IMPLEMENTED
         if self._logged_in is not None:
             return LOGGED_IN_ALREADY  # RFC 4954 section 4
-        clear_text_is_safe = self._door.clear_text_login and is_loopback(peer_ip)
-        if not is_tls and not clear_text_is_safe:
-            return TLS_FIRST
-        return None
+        return None if login_allowed else TLS_FIRST
 
     def lists(self, sender: Address | None) -> bool:
         """Whether the person's own entry has this address; everybody may be the null sender."""

@@ -22,11 +22,11 @@ from twisted.python.failure import Failure
 
 from gateway.auth.sasl import Challenge, PasswordOffer, SaslError, Step
 from gateway.core.errors import GatewayError
+from gateway.core.hosts import is_loopback
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.login import pause
 from gateway.edge.smtp_errors import login_reply_for, sasl_reply_for, unexpected
 from gateway.edge.smtp_login import SmtpLogin
-from gateway.policy.connections import is_loopback
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Ehlo, Simple, Verb
 from gateway.wire.smtp_extensions import Offer, ehlo_reply
@@ -254,13 +254,13 @@ class SmtpSession(MailConnection):
     # -- login
 
     def _mechanisms(self) -> tuple[str, ...]:
-        return self._login.mechanisms(is_tls=self.is_tls, peer_ip=self.peer_ip)
+        return self._login.mechanisms(login_allowed=self.login_allowed)
 
     def _offer_auth(self) -> None:
         self._core.auth_offered = bool(self._mechanisms())
 
     def _auth(self, command: Auth) -> None:
-        objection = self._login.objection(is_tls=self.is_tls, peer_ip=self.peer_ip)
+        objection = self._login.objection(login_allowed=self.login_allowed)
         if objection is not None:
             self._start(self._refuse(objection))
             return

@@ -11,7 +11,7 @@ import time
 from functools import lru_cache
 
 from gateway.core.address import Address, path
-from gateway.policy.connections import parse_ip
+from gateway.core.hosts import parse_ip
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

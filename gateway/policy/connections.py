@@ -10,30 +10,10 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_PEERS = 1024  # who connects often; each connection asks several times
+from gateway.core.hosts import parse_ip
 
 
-@lru_cache(maxsize=_PEERS)
-def parse_ip(text: str) -> IpAddress | None:
-    """The address, unmapped; None for what is none, such as a Unix socket's name."""
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def is_loopback(text: str) -> bool:
-    """Whether the peer is this machine: 127.0.0.0/8 or ::1."""
-    address = parse_ip(text)
-    return address is not None and address.is_loopback
-
-
-@lru_cache(maxsize=_PEERS)
+@lru_cache(maxsize=1024)  # as for parse_ip
 def counting_key(text: str) -> str:
     """Who is counted together: one IPv4 address, one IPv6 /64."""
     address = parse_ip(text)

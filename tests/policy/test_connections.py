@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.policy.connections import ConnectionLimits, counting_key, is_loopback
+from gateway.policy.connections import ConnectionLimits, counting_key
 
 
 def test_the_total_is_bounded_and_released() -> None:
@@ -40,15 +40,6 @@ def test_a_mapped_address_is_the_ipv4_address() -> None:
     assert limits.admit("192.0.2.1") == ""
     assert limits.admit("::ffff:192.0.2.1") != ""
     assert limits.admit("::ffff:192.0.2.2") == ""
-
-
-@pytest.mark.parametrize(
-    ("ip", "expected"),
-    [("127.0.0.1", True), ("127.3.2.1", True), ("::1", True), ("::ffff:127.0.0.1", True)]
-    + [("10.0.0.1", False), ("local", False), ("fe80::1%eth0", False), ("", False)],
-)
-def test_loopback(ip: str, expected: bool) -> None:
-    assert is_loopback(ip) == expected
 
 
 def test_what_is_no_address_is_counted_by_its_text() -> None:

@@ -13,7 +13,6 @@ side has none: the ports bound their own work.
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -118,10 +117,6 @@ class ImapConnection(MailConnection):
     @property
     def buffered_octets(self) -> int:
         return self._reader.buffered_octets
-
-    @property
-    def login_allowed(self) -> bool:
-        return self.is_tls or (self.door.clear_text_login and _is_loopback(self.peer_ip))
 
     def capabilities(self) -> str:
         if self._session.state is not State.NOT_AUTHENTICATED:
@@ -339,10 +334,3 @@ class ImapConnection(MailConnection):
             most = self._limits.bad_commands
         if self._bad_commands >= most:
             self.close(bye("Too many bad commands"))  # SECURITY I1
-
-
-def _is_loopback(peer_ip: str) -> bool:
-    try:
-        return ip_address(peer_ip).is_loopback
-    except ValueError:
-        return False  # a Unix socket or a name: nobody vouches for it
