@@ -30,6 +30,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
 
@@ -298,11 +299,13 @@ class MailConnection(TwistedProtocol):
             return
         self._running = deferred
         deferred.addCallback(self._command_done, then)
+        deferred.addErrback(self._out_of_step)
 
     def _command_error(self, failure: Failure) -> None:
-        if self._ended or failure.check(defer.CancelledError):
-            return
-        self.command_failed(failure)
+        if not self._ended:
+            self.command_failed(failure)
+        elif not failure.check(defer.CancelledError, GatewayError):
+            self.log.failure("{id} failed after its end", failure, id=self.connection_id)
 
     def _command_done(self, _: None, then: Callable[[], None]) -> None:
         self._running = None
@@ -313,6 +316,11 @@ class MailConnection(TwistedProtocol):
             then()
         finally:
             self._uncork()
+
+    def _out_of_step(self, failure: Failure) -> None:
+        """``then`` failed: as for a fault in ``dataReceived``, whose caller is Twisted."""
+        self.log.failure("{id} failed between two commands", failure, id=self.connection_id)
+        self.abort()
 
     # -- input
 

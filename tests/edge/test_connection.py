@@ -248,6 +248,32 @@ def test_a_command_is_cancelled_on_loss_and_its_late_result_ignored(world: World
     assert waiting.called and not world.connection.busy
 
 
+def test_a_fault_behind_a_command_drops_the_connection_and_is_logged(
+    world: World, recorded_failures: list[object]
+) -> None:
+    answer: Deferred[None] = Deferred()
+
+    async def command() -> None:
+        await answer
+
+    def fault() -> None:
+        raise ZeroDivisionError
+
+    world.connection.run(command(), fault)
+    answer.callback(None)
+    assert world.aborted() and len(recorded_failures) == 1
+
+
+def test_a_command_that_a_port_has_cancelled_is_no_silence(
+    world: World, recorded_failures: list[object]
+) -> None:
+    async def command() -> None:
+        raise CancelledError
+
+    world.connection.run(command(), lambda: None)
+    assert world.aborted() and len(recorded_failures) == 1
+
+
 def test_reading_pauses_and_resumes(world: World) -> None:
     world.connection.pause_reading()
     world.connection.pause_reading()
