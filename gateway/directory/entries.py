@@ -18,6 +18,7 @@ from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.ids import AccountId
+from gateway.core.log_text import shown
 from gateway.directory.filters import matches
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
@@ -43,13 +44,6 @@ class Entry:
 
     dn: str
     attributes: Mapping[str, Sequence[bytes]]
-
-
-def shown(text: str | bytes, limit: int = 100) -> str:
-    """Foreign text for logs: escaped, bounded (SECURITY A9)."""
-    if isinstance(text, bytes):
-        text = text[: 4 * limit].decode("utf-8", "backslashreplace")
-    return ascii(text[:limit]) + ("…" if len(text) > limit else "")
 
 
 def account_from(entry: Entry, schema: Schema) -> Account:

@@ -23,8 +23,9 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
+from gateway.core.log_text import shown
 from gateway.core.ports.clock import CallFromThread, Timers
-from gateway.directory.entries import account_from, has_address, shown
+from gateway.directory.entries import account_from, has_address
 from gateway.directory.ldap_connection import LdapFailed
 from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import Verdict, reason_of, verdict_of

@@ -19,7 +19,8 @@ from typing import Any
 import ldap3
 from ldap3.core.exceptions import LDAPException
 
-from gateway.directory.entries import Entry, shown
+from gateway.core.log_text import shown
+from gateway.directory.entries import Entry
 from gateway.directory.ldap_guard import Guard, GuardedSocket
 from gateway.directory.ldap_settings import LdapUri
 

@@ -12,7 +12,8 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 
-from gateway.directory.entries import Entry, shown
+from gateway.core.log_text import shown
+from gateway.directory.entries import Entry
 from gateway.directory.filters import Filter
 from gateway.directory.ldap_connection import (
     BASE,

@@ -24,8 +24,9 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.log_text import shown
 from gateway.core.ports.clock import CallFromThread, WallClock
-from gateway.directory.entries import has_address, shown
+from gateway.directory.entries import has_address
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer
 from gateway.directory.schema import OPENLDAP, Schema

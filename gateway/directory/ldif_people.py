@@ -19,7 +19,8 @@ from pathlib import Path
 
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsProblem
-from gateway.directory.entries import Entry, account_from, account_id_from, shown
+from gateway.core.log_text import shown
+from gateway.directory.entries import Entry, account_from, account_id_from
 from gateway.directory.filters import (
     And,
     Equal,

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.core.errors import SettingsError, SettingsProblem
-from gateway.directory.entries import Entry, shown
+from gateway.core.log_text import shown
+from gateway.directory.entries import Entry
 
 MAX_FILE_OCTETS = 64 * 1024 * 1024
 MAX_PROBLEMS = 20

@@ -1,7 +1,7 @@
-"""A login as every door does it: a refused one is answered late and logged, in one way.
+"""A login as every door does it: logged, and a refused one answered late, in one way.
 
-Owns the time that wrong credentials cost and the line about a refusal in the log, so that no door
-is the one at which guessing is fast or goes unseen (SECURITY A4, A6). Never replies and never
+Owns the time that wrong credentials cost and the line about a login in the log, so that no door is
+the one at which guessing is fast or goes unseen (SECURITY A4, A6). Never replies and never
 counts: each protocol does that in its own words. The wait is a timer; it holds no thread, and it
 ends with the connection.
 """
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from gateway.auth.login import LoggedIn, log_in
 from gateway.auth.sasl import PasswordOffer
 from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.core.log_text import escaped, shown
 from gateway.core.ports.clock import Timers
 from gateway.edge.connection import Door
 
@@ -64,7 +65,7 @@ async def log_in_at_door(
     door = visitor.door
     earliest_s = door.timers.seconds() + failed_login_s
     try:
-        return await log_in(
+        logged_in = await log_in(
             portal,
             offer,
             interface,
@@ -74,16 +75,24 @@ async def log_in_at_door(
         )
     except GatewayError as error:
         _log.info(
-            "{id} {protocol} login failed for {login} from {ip}: {error}",
+            "{id} {protocol} login failed for {login} from {peer}: {error}",
             id=visitor.connection_id,
             protocol=door.protocol,
-            login=ascii(offer.login[:MAX_LOGGED_LOGIN]),
-            ip=visitor.peer_ip,
-            error=ascii(str(error))[1:-1],
+            login=shown(offer.login, MAX_LOGGED_LOGIN),
+            peer=visitor.peer_ip,
+            error=escaped(error),
         )
         if isinstance(error, WrongCredentials):
             await pause(door.timers, earliest_s - door.timers.seconds())
         raise
+    _log.info(
+        "{id} {protocol} {login} logged in from {peer}",
+        id=visitor.connection_id,
+        protocol=door.protocol,
+        login=logged_in.avatar.account.login,
+        peer=visitor.peer_ip,
+    )
+    return logged_in
 
 
 def pause(timers: Timers, seconds: float) -> Deferred[None]:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from gateway.auth import sasl
 from gateway.auth.sasl import PasswordOffer
 from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.core.log_text import escaped
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.pop3_errors import reply_for
 from gateway.edge.pop3_limits import Pop3Services
@@ -98,7 +99,9 @@ class Pop3Connection(MailConnection):
 
     def deadline_passed(self) -> None:
         if self.busy:
-            self.log.info("{id} gave up waiting for {ip}", id=self.connection_id, ip=self.peer_ip)
+            self.log.info(
+                "{id} gave up waiting for {peer}", id=self.connection_id, peer=self.peer_ip
+            )
             self.abort()
         else:
             # RFC 1939 section 3: no UPDATE, and no response either.
@@ -110,7 +113,7 @@ class Pop3Connection(MailConnection):
 
     def command_failed(self, failure: Failure) -> None:
         if failure.check(GatewayError):
-            self.log.warn("{id} {error}", id=self.connection_id, error=str(failure.value))
+            self.log.warn("{id} {error}", id=self.connection_id, error=escaped(failure.value))
         else:
             self.log.failure("{id} command failed", failure, id=self.connection_id)
         if self._transaction is not None and self._transaction.mid_reply:
@@ -245,7 +248,7 @@ class Pop3Connection(MailConnection):
         if len(self._reader):
             # Somebody may have put them there to be run inside TLS (SECURITY F1a, S16, P1).
             self.log.warn(
-                "{id} octets behind STLS from {ip}", id=self.connection_id, ip=self.peer_ip
+                "{id} octets behind STLS from {peer}", id=self.connection_id, peer=self.peer_ip
             )
             self.close(err("octets behind STLS"))
             return
@@ -270,7 +273,7 @@ class Pop3Connection(MailConnection):
             self._login_failed(error)
             return
         except GatewayError as error:
-            self.log.warn("{id} not let in: {error}", id=self.connection_id, error=str(error))
+            self.log.warn("{id} not let in: {error}", id=self.connection_id, error=escaped(error))
             self.send(reply_for(error))
             return
         maildrop = visit.maildrop
@@ -279,13 +282,6 @@ class Pop3Connection(MailConnection):
         self._transaction = Transaction(maildrop, self)
         self._bad_commands = 0
         self.login = visit.account.login
-        self.log.info(
-            "{id} {login} logged in from {ip}: {count} messages",
-            id=self.connection_id,
-            login=self.login,
-            ip=self.peer_ip,
-            count=maildrop.count,
-        )
         self.send(ok(f"{maildrop.count} messages ({maildrop.size_octets} octets)"))
 
     def _login_failed(self, error: WrongCredentials) -> None:
@@ -308,7 +304,7 @@ class Pop3Connection(MailConnection):
         try:
             await visit.maildrop.commit()
         except GatewayError as error:
-            self.log.warn("{id} QUIT: {error}", id=self.connection_id, error=str(error))
+            self.log.warn("{id} QUIT: {error}", id=self.connection_id, error=escaped(error))
             farewell = reply_for(error, "some deleted messages were not removed")
         # Before the farewell: a client may come back as soon as it has read it.
         visit.leave()

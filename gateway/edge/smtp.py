@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from gateway.core.address import path
 from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
+from gateway.core.log_text import escaped
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.routing import Router
@@ -135,10 +136,10 @@ class SmtpConnection(SmtpSession):
                 "{id} {peer} refused {recipient} from {sender}: {code} {error}",
                 id=self.connection_id,
                 peer=self.peer_ip,
-                recipient=path(command.recipient),
-                sender=path(transaction.sender),
+                recipient=escaped(path(command.recipient)),
+                sender=escaped(path(transaction.sender)),
                 code=reply.code,
-                error=ascii(str(error)),
+                error=escaped(error),
             )
             await self._refuse(reply)
             return
@@ -208,7 +209,7 @@ class SmtpConnection(SmtpSession):
                 "{id} message {ingest} not accepted: {error}",
                 id=self.connection_id,
                 ingest=ingest_id,
-                error=ascii(str(error)),
+                error=escaped(error),
             )
             await self._refuse(reply_for(error))
             return
@@ -220,7 +221,7 @@ class SmtpConnection(SmtpSession):
             id=self.connection_id,
             peer=self.peer_ip,
             ingest=ingest_id,
-            sender=path(transaction.sender),
+            sender=escaped(path(transaction.sender)),
             local=len(message.local),
             remote=len(message.remote),
             queued=f", queued as {kept.queue_id}" if kept.queue_id else "",

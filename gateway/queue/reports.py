@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from gateway.core.errors import RelayDenied, StoreDamaged, UnknownRecipient
 from gateway.core.ids import AccountId
+from gateway.core.log_text import escaped
 from gateway.core.messages import NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.routing import Router
@@ -115,7 +116,7 @@ class ReportWriter:
             self.log.warn(
                 "{queue_id} to={address} failed and nobody is told, as {why}: {reply}",
                 queue_id=item.queue_id,
-                address=ascii(str(recipient.address))[1:-1],
+                address=escaped(recipient.address),
                 why=why,
                 reply=recipient.reply,
             )

@@ -1,7 +1,7 @@
 """The outbound queue at work: takes what is due, hands it out by destination, has it settled.
 
 Owns when the store is asked (after commits that queued mail, when the next recipient is due, and
-at least every IDLE seconds), how much is in flight, and stopping. Never sends, never decides a
+at least every ``idle_s``), how much is in flight, and stopping. Never sends, never decides a
 retry time, never writes a report.
 
 Limits: ``RunnerLimits``. A destination that is slow keeps at most ``per_destination`` attempts and
@@ -222,7 +222,7 @@ class QueueRunner:
                 taken = self._take(item) or taken
             except Exception:
                 # One poisoned message must not stop the others (SECURITY D10).
-                self.log.failure("{id} cannot be handed out", id=item.queue_id)
+                self.log.failure("{queue_id} cannot be handed out", queue_id=item.queue_id)
         self._pump()
         return taken and len(items) >= room
 
@@ -305,7 +305,9 @@ class QueueRunner:
         except Exception:
             # Sent but not recorded: were the recipients let go, they would get the message again
             # and again. They stay held till the next start (SECURITY D4, D10).
-            self.log.failure("{id} cannot be recorded and is held", id=group.item.queue_id)
+            self.log.failure(
+                "{queue_id} cannot be recorded and is held", queue_id=group.item.queue_id
+            )
             self._pump()
         else:
             self._release(group)
@@ -321,7 +323,7 @@ class QueueRunner:
         except Exception as problem:
             if isinstance(problem, CancelledError) and self._stopping:
                 return None
-            self.log.failure("{id} attempt failed within", id=group.item.queue_id)
+            self.log.failure("{queue_id} attempt failed within", queue_id=group.item.queue_id)
             text = "an error inside this server; its log says more"
             return [
                 Outcome(recipient.number, Verdict.DEFERRED, "4.3.0", text)

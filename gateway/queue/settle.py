@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from gateway.core.errors import GatewayError, StoreUnavailable
+from gateway.core.log_text import escaped
 from gateway.core.ports.store import QueueStore
 from gateway.core.queue import Outcome, QueueItem, Recorded, Verdict, WaitingRecipient
 from gateway.queue.reports import Report, ReportWriter
@@ -100,9 +101,9 @@ class Settler:
             raise
         except Exception as problem:
             if isinstance(problem, GatewayError):
-                self.log.warn("{id} report waits: {why}", id=item.queue_id, why=problem)
+                self.log.warn("{queue_id} report waits: {why}", queue_id=item.queue_id, why=problem)
             else:
-                self.log.failure("{id} report cannot be made", id=item.queue_id)
+                self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
             # The refusal comes again with the next attempt, and with it the report.
             later = [
                 Recorded(
@@ -121,7 +122,7 @@ class Settler:
             self.log.info(
                 "{queue_id} reported to its sender {sender} as {report_id}",
                 queue_id=item.queue_id,
-                sender=ascii(str(item.sender))[1:-1],
+                sender=escaped(item.sender),
                 report_id=report.report_id,
             )
 
@@ -136,7 +137,9 @@ class Settler:
                 await self._store.record(item.queue_id, results, message)
                 return
             except StoreUnavailable as problem:
-                self.log.warn("{id} not recorded yet: {why}", id=item.queue_id, why=problem)
+                self.log.warn(
+                    "{queue_id} not recorded yet: {why}", queue_id=item.queue_id, why=problem
+                )
             finally:
                 if body is not None:
                     body.discard()
@@ -155,7 +158,7 @@ class Settler:
             "{queue_id} to={address} {verdict} status={status} remote={remote} "
             "attempt={attempt}: {reply}",
             queue_id=item.queue_id,
-            address=ascii(str(recipient.address))[1:-1],
+            address=escaped(recipient.address),
             verdict="expired" if expired else outcome.verdict.value,
             status=outcome.status,
             remote=outcome.remote,

@@ -295,7 +295,9 @@ def test_A9_the_log_holds_no_password_and_no_raw_text() -> None:
         globalLogPublisher.removeObserver(events.append)  # type: ignore[arg-type]
     text = repr(events)
     assert "hunter2" not in text and "secret" not in text and GOOD.decode() not in text
-    assert any("login failed" in str(event.get("log_format")) for event in events)
+    formats = [str(event.get("log_format")) for event in events]
+    assert any("login failed" in line for line in formats)
+    assert any("logged in" in line for line in formats)
 
 
 def test_a_slow_login_keeps_later_commands_waiting() -> None:

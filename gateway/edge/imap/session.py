@@ -21,6 +21,7 @@ from gateway.auth.login import LoggedIn
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError, NoSuchMailbox
 from gateway.core.ids import AccountId
+from gateway.core.log_text import escaped
 from gateway.core.mailboxes import MailboxEvent, Selection
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.store import MailboxStore
@@ -215,7 +216,7 @@ class Session:
             self.log.warn(
                 "{id} changes not read, later: {trouble}",
                 id=self.peer.connection_id,
-                trouble=trouble,
+                trouble=escaped(trouble),
             )
             view.doubt()
             return
