@@ -21,6 +21,7 @@ from gateway.edge.pop3_errors import reply_for
 from gateway.edge.pop3_limits import Pop3Services
 from gateway.edge.pop3_login import Authorization, Visit, enter
 from gateway.edge.pop3_transaction import Pending, Transaction
+from gateway.wire.foreign import is_binary
 from gateway.wire.pop3 import (
     Auth,
     Capa,
@@ -40,7 +41,6 @@ from gateway.wire.pop3_lines import (
     Broken,
     LineReader,
     is_foreign,
-    starts_foreign,
 )
 from gateway.wire.pop3_replies import err, listing, ok
 
@@ -91,7 +91,7 @@ class Pop3Connection(MailConnection):
     def octets_received(self, data: bytes) -> None:
         if self._nothing_came:
             self._nothing_came = False
-            if starts_foreign(data):  # SECURITY S20
+            if is_binary(data):  # SECURITY S20
                 self.close(err("this is a POP3 server"))
                 return
         self._reader.feed(data)

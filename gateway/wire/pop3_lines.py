@@ -1,6 +1,6 @@
-"""POP3 lines: a stream of octets cut at CRLF, and the signs of a stranger's protocol.
+"""POP3 lines: a stream of octets cut at CRLF, and the words of other protocols in it.
 
-Owns the line limits. Never knows a command beyond the verbs of other protocols.
+Owns the line limits. Never knows a command of its own.
 
 Limits: a line is at most MAX_LINE_OCTETS with its CRLF; lines of an AUTH exchange are at most
 MAX_SASL_LINE_OCTETS. Only CRLF ends a line; a bare CR or LF or a NUL in it is refused, never taken
@@ -8,6 +8,8 @@ for a line's end (SECURITY S6).
 """
 
 from __future__ import annotations
+
+from gateway.wire.foreign import HTTP_VERBS
 
 MAX_LINE_OCTETS = 255
 """RFC 2449 section 4, CRLF included."""
@@ -57,16 +59,9 @@ class LineReader:
         return line[:-2]
 
 
-_FOREIGN_VERBS = frozenset(
-    b"GET POST PUT HEAD OPTIONS CONNECT DELETE TRACE PATCH PRI HELO EHLO MAIL".split()
-)
+_FOREIGN_WORDS = HTTP_VERBS | {b"HELO", b"EHLO", b"MAIL"}
 
 
 def is_foreign(line: bytes) -> bool:
     """Whether a line was meant for a server of another protocol (SECURITY S20)."""
-    return line.partition(b" ")[0].upper() in _FOREIGN_VERBS
-
-
-def starts_foreign(first_octets: bytes) -> bool:
-    """Whether a connection's first octets are no text: a TLS ClientHello, NTLM and the like."""
-    return bool(first_octets) and not 0x20 <= first_octets[0] < 0x7F and first_octets[0] != 0x0D
+    return line.partition(b" ")[0].upper() in _FOREIGN_WORDS

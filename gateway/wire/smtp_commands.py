@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from gateway.core.address import Address
 from gateway.wire.address import AddressSyntax, parse_path
+from gateway.wire.foreign import HTTP_VERBS, is_binary
 from gateway.wire.smtp_replies import (
     BAD_ARGUMENTS,
     BAD_HELO,
@@ -134,9 +135,7 @@ _SIZE = re.compile(rb"[0-9]{1,20}\Z")
 _XTEXT = re.compile(rb"(?:[!-*,-<>-~]|\+[0-9A-F]{2})++\Z")
 _BEHIND_PATH = "unexpected characters behind the address"
 # The first words of protocols that browsers can be made to speak to a mail port (SECURITY S20).
-_FOREIGN_VERBS = frozenset(
-    b"CONNECT DELETE GET HEAD OPTIONS PATCH POST PRI PUT TRACE HOST: USER-AGENT:".split()
-)
+_FOREIGN_WORDS = HTTP_VERBS | {b"HOST:", b"USER-AGENT:"}
 
 
 def parse_command(line: bytes, *, esmtp: bool, auth_offered: bool) -> Command:
@@ -155,14 +154,9 @@ def parse_command(line: bytes, *, esmtp: bool, auth_offered: bool) -> Command:
     word, _, rest = line.rstrip(b" \t").partition(b" ")
     parser = _PARSERS.get(word) or _PARSERS.get(word.upper())
     if parser is None:
-        foreign = word.upper() in _FOREIGN_VERBS or is_binary(word)
+        foreign = word.upper() in _FOREIGN_WORDS or is_binary(word)
         raise SyntaxRefused(NOT_SMTP if foreign else UNKNOWN_COMMAND, foreign=foreign)
     return parser(rest, esmtp, auth_offered)
-
-
-def is_binary(start: bytes) -> bool:
-    """Whether the octets cannot be the start of any line of text, such as a TLS hello."""
-    return bool(start) and not 0x20 <= start[0] < 0x7F and start[0] not in b"\t\r\n"
 
 
 @lru_cache(maxsize=_REPEATED)

@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from gateway.wire.foreign import is_binary
 from gateway.wire.smtp_commands import (
     Command,
     SyntaxRefused,
     Verb,
-    is_binary,
     parse_command,
 )
 from gateway.wire.smtp_data import ContentOverrun, DataReader

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.wire.foreign import is_binary
 from gateway.wire.pop3_lines import (
     MAX_LINE_OCTETS,
     MAX_SASL_LINE_OCTETS,
     Broken,
     LineReader,
     is_foreign,
-    starts_foreign,
 )
 
 
@@ -89,7 +89,7 @@ def test_S20_other_protocols_are_recognised() -> None:
     assert is_foreign(b"CONNECT mx:25 HTTP/1.1")
     assert is_foreign(b"EHLO x")
     assert not is_foreign(b"CAPA")
-    assert starts_foreign(b"\x16\x03\x01\x02\x00")
-    assert starts_foreign(b"\x80\x2e")
-    assert not starts_foreign(b"CAPA\r\n")
-    assert not starts_foreign(b"")
+    assert is_binary(b"\x16\x03\x01\x02\x00")
+    assert is_binary(b"\x80\x2e")
+    assert not is_binary(b"CAPA\r\n")
+    assert not is_binary(b"")

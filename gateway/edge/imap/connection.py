@@ -23,6 +23,7 @@ from gateway.edge.imap.errors import Reply, bad, no, reply_to
 from gateway.edge.imap.registry import Registry, Row, When
 from gateway.edge.imap.services import ImapServices
 from gateway.edge.imap.session import LineRefused, MailboxDeleted, Session, State, Upload
+from gateway.wire.foreign import HTTP_VERBS, is_binary
 from gateway.wire.imap.commands import Command
 from gateway.wire.imap.events import (
     AppendData,
@@ -38,8 +39,6 @@ from gateway.wire.imap.events import (
 )
 from gateway.wire.imap.reader import CommandReader
 from gateway.wire.imap.replies import bye, continuation, tagged, untagged_status
-
-HTTP_VERBS = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"CONNECT", b"OPTIONS", b"PATCH"})
 
 
 class ImapConnection(MailConnection):
@@ -76,8 +75,7 @@ class ImapConnection(MailConnection):
     def octets_received(self, data: bytes) -> None:
         if not self._heard:
             self._heard = True
-            if data[0] < 0x20 and data[0] not in b"\r\n":
-                # A TLS ClientHello in clear text or other binary (SECURITY S20).
+            if is_binary(data):  # SECURITY S20
                 self.abort()
                 return
         self._reader.feed(data)
