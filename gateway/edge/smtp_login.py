@@ -34,7 +34,7 @@ class SmtpLogin:
         self._exchange: Exchange | None = None
         self._logged_in: LoggedIn | None = None
         self._addresses: frozenset[str] = frozenset()
-        self.failures = 0
+        self.failed_logins = 0
 
     @property
     def account(self) -> Account | None:
@@ -97,7 +97,7 @@ class SmtpLogin:
                 visitor, self._portal, offer, ISubmission, failed_login_s=failed_login_s
             )
         except WrongCredentials:
-            self.failures += 1
+            self.failed_logins += 1
             raise
         self._logged_in = logged_in
         account: Account = logged_in.avatar.account

@@ -287,7 +287,7 @@ class SmtpSession(MailConnection):
             account = await self._login.finish(self, offer, self._limits.failed_login_s)
         except GatewayError as error:
             await self._refuse(login_reply_for(error))
-            if self._login.failures >= self._limits.failed_logins:
+            if self._login.failed_logins >= self._limits.failed_logins:
                 self._close_on("too many failed logins", replies.TOO_MANY_LOGINS)
             return
         self.login = account.login

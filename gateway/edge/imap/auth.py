@@ -119,8 +119,8 @@ async def _log_in(session: Session, offer: sasl.PasswordOffer) -> Reply:
             failed_login_s=session.services.limits.failed_login_s,
         )
     except WrongCredentials:
-        session.login_failures += 1
-        if session.login_failures < session.services.limits.login_failures:
+        session.failed_logins += 1
+        if session.failed_logins < session.services.limits.failed_logins:
             return no("Authentication failed", "AUTHENTICATIONFAILED")
         return no(
             "Authentication failed",

@@ -28,7 +28,7 @@ class ImapLimits:
         upload_stall_s: a client that sends nothing of a message for so long is dropped (N1).
         upload_octets_per_s: a message may take ``upload_stall_s`` plus its size over this (N1).
         message_octets: largest message that APPEND takes.
-        login_failures: after so many the client has to connect again (A4).
+        failed_logins: after so many the client has to connect again (A4).
         failed_login_s: wrong credentials are told no sooner after they came (A4, A6).
         bad_commands_before_login: see ``bad_commands`` (I1; Dovecot's 3).
         bad_commands: so many in a row that are not IMAP end the connection (I1; Dovecot's 20).
@@ -47,7 +47,7 @@ class ImapLimits:
     upload_stall_s: float = 300.0
     upload_octets_per_s: int = 500
     message_octets: int = 52_428_800
-    login_failures: int = 3
+    failed_logins: int = 3
     failed_login_s: float = FAILED_LOGIN_S
     bad_commands_before_login: int = 3
     bad_commands: int = 20

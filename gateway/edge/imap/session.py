@@ -113,7 +113,7 @@ class Session:
     def __init__(self, peer: Peer, services: ImapServices) -> None:
         self.peer = peer
         self.services = services
-        self.login_failures = 0
+        self.failed_logins = 0
         self.view: MailboxView | None = None
         self.upload: Upload | None = None
         self.changed: Callable[[], None] | None = None
