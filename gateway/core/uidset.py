@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 Ranges = tuple[tuple[int, int], ...]
@@ -35,20 +35,7 @@ def from_sorted(values: Sequence[int]) -> Ranges:
     return tuple(ranges)
 
 
-def select(values: Sequence[int], ranges: Ranges) -> list[int]:
-    """The members of an ascending sequence that lie in the ranges, ascending."""
-    chosen: list[int] = []
-    for low, high in ranges:
-        chosen.extend(values[bisect_left(values, low) : bisect_right(values, high)])
-    return chosen
-
-
 def contains(ranges: Ranges, value: int) -> bool:
     """Whether the value lies in one of the ranges."""
     index = bisect_right(ranges, (value, 1 << 63)) - 1
     return index >= 0 and ranges[index][0] <= value <= ranges[index][1]
-
-
-def render(ranges: Ranges) -> str:
-    """The IMAP form, such as ``1:3,7``; empty text for no ranges."""
-    return ",".join(f"{low}:{high}" if low != high else f"{low}" for low, high in ranges)

@@ -10,7 +10,6 @@ import re
 from enum import Enum
 
 SUCCESS = 0
-TIME_LIMIT_EXCEEDED = 3
 SIZE_LIMIT_EXCEEDED = 4
 INVALID_CREDENTIALS = 49
 

@@ -66,11 +66,6 @@ class OpenMaildrop:
 
     # -- looking
 
-    @property
-    def numbers_used(self) -> int:
-        """The highest message number."""
-        return len(self._uids)
-
     def has(self, number: int) -> bool:
         """Whether the number is that of a message not marked as deleted."""
         return 1 <= number <= len(self._uids) and not self._deleted[number - 1]

@@ -7,14 +7,12 @@ name cannot end a line, open a comment or forge a clause (SECURITY S9).
 from __future__ import annotations
 
 import re
-import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import lru_cache
 
 from gateway.core.address import Address, path
 from gateway.core.hosts import parse_ip
-
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _NOT_IN_HOST_NAMES = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 MAX_HOST_LENGTH = 255
@@ -77,9 +75,5 @@ def address_literal(peer_ip: str) -> str:
 
 @lru_cache(maxsize=1)  # many messages a second
 def date_time(at: int) -> str:
-    """RFC 5322 section 3.3, in UTC; written out, as strftime would follow the locale."""
-    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(at)
-    return (
-        f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} "
-        f"{hour:02}:{minute:02}:{second:02} +0000"
-    )
+    """RFC 5322 section 3.3, in UTC."""
+    return format_datetime(datetime.fromtimestamp(at, UTC))

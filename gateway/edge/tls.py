@@ -5,7 +5,7 @@ choice of where TLS is spoken. A failed reload keeps the old context. TLS 1.2 or
 Twisted's choice of ciphers. Who asks for HTTP by ALPN gets no handshake (ALPACA: a browser must not
 be led to take a mail server for a web site that shares the certificate); no ALPN is needed.
 
-Limits: one certificate for all names (SNI comes with the SMTP issue); keys without passphrase.
+Limits: one certificate for all names; keys without passphrase.
 """
 
 from __future__ import annotations

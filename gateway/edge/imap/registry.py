@@ -77,7 +77,7 @@ class Registry:
             if row.command in self._rows:
                 raise ValueError(f"two rows for {row.name}")
             self._rows[row.command] = row
-        missing = [known.__name__ for known in _commands() if known not in self._rows]
+        missing = [known.__name__ for known in commands.COMMANDS if known not in self._rows]
         if missing:
             raise ValueError(f"no row for {', '.join(missing)}")
 
@@ -94,12 +94,3 @@ class Registry:
             if when in moments
         }
         return " ".join(sorted(words, key=lambda word: (word != "IMAP4rev1", word)))
-
-
-def _commands() -> list[type[Command]]:
-    """What the parser can give. Not ``__subclasses__``: slots leave ghosts of classes there."""
-    return [
-        value
-        for value in vars(commands).values()
-        if isinstance(value, type) and issubclass(value, Command) and value is not Command
-    ]

@@ -18,7 +18,7 @@ from gateway.wire.imap import names
 from gateway.wire.imap.commands import StatusItem
 from gateway.wire.imap_strings import nstring, quoted_or_literal
 
-Condition = Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
+Condition = Literal["OK", "NO", "BAD", "BYE"]
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _ORDER = {flag: place for place, flag in enumerate(SYSTEM_FLAGS)}

@@ -164,9 +164,7 @@ def test_drain_says_goodbye_when_idle_and_after_the_running_command(bench: Bench
 
 
 def test_limits_are_the_doors_own(bench: Bench) -> None:
-    bench.services = replace(
-        bench.services, limits=replace(bench.services.limits, failed_logins=1)
-    )
+    bench.services = replace(bench.services, limits=replace(bench.services.limits, failed_logins=1))
     client = bench.connect()
     client.say(b"LOGIN alice wrong")
     assert client.closed

@@ -17,9 +17,13 @@ LOG = Logger()
 
 def test_every_command_of_the_wire_has_a_row_that_names_its_rfc() -> None:
     registry = imap_registry()
-    for value in vars(commands).values():
-        if isinstance(value, type) and issubclass(value, commands.Command):
-            assert "RFC" in value.rfc
+    known = {
+        value
+        for value in vars(commands).values()
+        if isinstance(value, type) and issubclass(value, commands.Command)
+    }
+    assert all("RFC" in command.rfc for command in known)
+    assert known - {commands.Command} == set(commands.COMMANDS)
     row = registry.row_of(commands.Noop(b"t"))
     assert row.name == "NOOP"
 
