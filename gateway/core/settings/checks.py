@@ -21,7 +21,9 @@ _TLS_REQUIRED = "tls=required"
 def domain(value: str) -> str:
     """A domain name in lower case without trailing dot (RFC 1035 section 2.3.1)."""
     name = value.lower()
-    if len(name) > 253 or not all(_LABEL.match(label) for label in name.split(".")):
+    labels = name.split(".")
+    # The last label with digits only is an IPv4 address (RFC 1123 section 2.1), which is no domain.
+    if len(name) > 253 or not all(map(_LABEL.match, labels)) or labels[-1].isdigit():
         raise ValueError('a domain name such as "mail.example.com" (non-ASCII as xn--…)')
     return name
 
@@ -96,6 +98,23 @@ def distinguished_name(value: str) -> str:
     """A DN (RFC 4514); only its shape is checked here, the server knows the rest."""
     if value and not all(_RDN.match(part.strip()) for part in re.split(r"(?<!\\),", value)):
         raise ValueError('a distinguished name such as "dc=example,dc=com"')
+    return value
+
+
+def mail_address(value: str) -> str:
+    """A mail address, or nothing; only its shape is checked here."""
+    local, _, host = value.rpartition("@")
+    if value and not (local and value.isprintable() and " " not in value):
+        raise ValueError('a mail address such as "alice@example.com"')
+    if value:
+        domain(host)
+    return value
+
+
+def given(value: str) -> str:
+    """A text that must say something."""
+    if not value.strip():
+        raise ValueError("the path of a folder")
     return value
 
 

@@ -3,10 +3,19 @@ are wrong, and never twice about one that ``model`` refused already."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.core.settings import checks
+from gateway.core.settings.explain import show
+
 Raw = Mapping[str, Any]
+Place = tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]
+
+
+def _is_table(raw: Raw, name: str) -> bool:
+    return isinstance(raw.get(name, {}), Mapping)
 
 
 def _section(raw: Raw, name: str) -> Raw:
@@ -44,7 +53,7 @@ def _directory(directory: Raw) -> Iterator[tuple[str, str, str]]:
             expected = 'the entry above all people such as "dc=example,dc=com"'
             yield "directory.base_dn", "nothing", expected
         if directory.get("path"):
-            yield "directory.path", repr(directory["path"]), 'nothing, as directory.kind is "ldap"'
+            yield "directory.path", show(directory["path"]), 'nothing, as directory.kind is "ldap"'
     if directory.get("bind_dn") and not (
         directory.get("bind_password") or directory.get("bind_password_file")
     ):
@@ -57,7 +66,7 @@ def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
     tls = _section(raw, "tls")
     uses_tls = listeners is None
     if isinstance(listeners, list):
-        seen: dict[object, int] = {}
+        seen: dict[Place, int] = {}
         for index, listener in enumerate(listeners):
             if not isinstance(listener, Mapping):
                 continue
@@ -65,12 +74,17 @@ def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
             uses_tls = uses_tls or mode in ("starttls", "implicit")
             if listener.get("protocol") == "http" and mode == "starttls":
                 yield f"listen[{index}].tls", f'"{mode}"', '"none" or "implicit" for http'
-            address = listener.get("address")
-            if isinstance(address, str) and address in seen:
-                expected = f"an address of its own; listen[{seen[address]}] has this one"
-                yield f"listen[{index}].address", repr(address), expected
-            elif isinstance(address, str):
-                seen[address] = index
+            place = _place(listener.get("address"))
+            if place is None:
+                continue
+            for other, first in seen.items():
+                if _overlap(place, other):
+                    expected = f"an address of its own; listen[{first}] has this one"
+                    yield f"listen[{index}].address", show(listener["address"]), expected
+                    break
+            seen.setdefault(place, index)
+    if not isinstance(tls.get("self_signed", False), bool) or not _is_table(raw, "tls"):
+        return  # said already; what was meant is open
     if tls.get("self_signed") is True:
         if tls.get("certificate") or tls.get("key"):
             yield "tls.self_signed", "true", "false, as tls.certificate or tls.key is set"
@@ -81,8 +95,27 @@ def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
                 yield f"tls.{key}", "nothing", expected
 
 
+def _place(address: object) -> Place | None:
+    try:
+        host, port = checks.split_host_port(checks.host_port(str(address)))
+    except ValueError:
+        return None  # said already
+    return ipaddress.ip_address(host), port
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    """Whether one socket would take the other's connections."""
+    (host, port), (other_host, other_port) = one, other
+    return (port, host.version) == (other_port, other_host.version) and (
+        host == other_host or host.is_unspecified or other_host.is_unspecified
+    )
+
+
 def _domains(domains: Raw) -> Iterator[tuple[str, str, str]]:
-    owner = {name.lower(): name for name in domains}
+    owner: dict[str, str] = {}
+    for name in domains:
+        if owner.setdefault(name.lower(), name) != name:
+            yield f'domains."{name}"', show(name), "each domain once; case does not matter"
     for name, domain in domains.items():
         aliases = domain.get("aliases", []) if isinstance(domain, Mapping) else []
         for index, alias in enumerate(aliases if isinstance(aliases, list) else []):
@@ -91,9 +124,9 @@ def _domains(domains: Raw) -> Iterator[tuple[str, str, str]]:
             other = owner.setdefault(alias.lower(), name)
             if other != name or alias.lower() == name.lower():
                 key = f'domains."{name}".aliases[{index}]'
-                yield key, repr(alias), f'a domain not used elsewhere; domains."{other}" has it'
+                yield key, show(alias), f'a domain not used elsewhere; domains."{other}" has it'
 
 
 def _secrets(section: Raw, name: str, key: str) -> Iterator[tuple[str, str, str]]:
     if section.get(key) and section.get(f"{key}_file"):
-        yield f"{name}.{key}_file", repr(section[f"{key}_file"]), f"nothing, as {name}.{key} is set"
+        yield f"{name}.{key}_file", "a value", f"nothing, as {name}.{key} is set"

@@ -7,37 +7,23 @@ nothing below ``app`` and ``cli`` may look at the machine (habit 14).
 
 from __future__ import annotations
 
-import difflib
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.settings import contradictions, environment
+from gateway.core.settings.explain import explain, explain_toml, join
 from gateway.core.settings.model import Section, Settings
 
 DEFAULT_PATH = "/etc/gateway/gateway.toml"
 
 _SECRETS = (("directory", "bind_password"), ("outbound", "smart_host_password"))
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
-
-# What pydantic calls a mistake -> what we say is expected there.
-_EXPECTED = {
-    "string_type": "text in quotes",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "tuple_type": "a list such as [a, b]",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "missing": "a value; this setting has no default",
-}
+MAX_CHARACTERS = 1024 * 1024  # of a configuration; what is larger is another file
+_MARK = "\ufeff"  # a byte order mark, which Windows' editors put first
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +52,7 @@ def load(
     Raises:
         SettingsError: with every problem found.
     """
-    try:
-        raw: dict[str, Any] = tomllib.loads(text) if text is not None else {}
-    except tomllib.TOMLDecodeError as error:
-        problem = SettingsProblem(source, "(whole file)", str(error), "valid TOML 1.0")
-        raise SettingsError([problem]) from None
+    raw = _parse(text.removeprefix(_MARK), source) if text is not None else {}
     origins = dict.fromkeys(_leaves(raw), source)
     problems = list(environment.merge(raw, environ, origins))
 
@@ -83,7 +65,7 @@ def load(
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         for details in error.errors():
-            report(*_explain(details))
+            report(*explain(details))
     for key, found, expected in contradictions.find(raw):
         report(key, found, expected)
     secrets: dict[str, str] = {}
@@ -91,14 +73,29 @@ def load(
         path = (raw.get(section) or {}).get(f"{name}_file") if _is_table(raw, section) else None
         if isinstance(path, str) and path:
             try:
-                secrets[f"{section}.{name}"] = read_secret(path).rstrip("\r\n")
+                secrets[f"{section}.{name}"] = read_secret(path).removeprefix(_MARK).rstrip("\r\n")
                 origins[f"{section}.{name}"] = f"file {path}"
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "not UTF-8 text"
-                report(f"{section}.{name}_file", f'"{path}" ({reason})', "a readable file")
+                # Some write the password itself here.
+                shown = f'"{path}"' if "/" in path else "a name without folder, not shown"
+                report(f"{section}.{name}_file", f"{shown} ({reason})", "a readable file")
     if problems or settings is None:
         raise SettingsError(problems)
     return Loaded(_with_secrets(settings, secrets), origins)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    if len(text) > MAX_CHARACTERS:
+        found, expected = f"{len(text)} characters", f"at most {MAX_CHARACTERS}"
+        raise SettingsError([SettingsProblem(source, "(whole file)", found, expected)])
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        problem = SettingsProblem(source, *explain_toml(error, text))
+    except RecursionError:
+        problem = SettingsProblem(source, "(whole file)", "brackets in brackets", "valid TOML 1.0")
+    raise SettingsError([problem])
 
 
 def _is_table(raw: Mapping[str, Any], section: str) -> bool:
@@ -122,59 +119,6 @@ def _leaves(raw: Mapping[str, Any], prefix: str = "") -> list[str]:
         else:
             paths.append(path)
     return paths
-
-
-def join(prefix: str, key: str | int) -> str:
-    """One step further in a key path, as TOML would write it: ``domains."example.com".relay``."""
-    if isinstance(key, int):
-        return f"{prefix}[{key}]"
-    text = key if _BARE_KEY.match(key) else f'"{key}"'
-    return f"{prefix}.{text}" if prefix else text
-
-
-def _explain(details: ErrorDetails) -> tuple[str, str, str]:
-    """pydantic's error as key path, found, expected."""
-    path = ""
-    location = [part for part in details["loc"] if part != "[key]"]
-    for part in location:
-        path = join(path, part)
-    kind = details["type"]
-    found = _show(details["input"], secret=str(location[-1]).endswith("password"))
-    expected = _EXPECTED.get(kind, "")
-    if kind == "missing":
-        found = "nothing"
-    elif kind == "extra_forbidden":
-        found, expected = "an unknown key", _known_keys(location)
-    elif kind == "value_error":
-        expected = str(details["ctx"]["error"])
-    elif kind == "literal_error":
-        expected = details["ctx"]["expected"].replace("'", '"')
-    elif not expected:
-        message = details["msg"]
-        expected = message.removeprefix("Input should be ") if "ctx" in details else message
-    return path, found, expected
-
-
-def _show(value: object, *, secret: bool) -> str:
-    if secret:
-        return "a value (not shown)"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, Mapping):
-        return "a table"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _known_keys(location: list[int | str]) -> str:
-    section = environment.section_at(location[:-1])
-    known = list(section.model_fields) if section is not None else []
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    if close:
-        return f'one of this table\'s settings; did you mean "{close[0]}"?'
-    return "one of " + ", ".join(known)
 
 
 def load_from(
@@ -201,4 +145,5 @@ def load_from(
             expected = "a readable TOML file; another one is named with --config FILE"
             problem = SettingsProblem(source, "(whole file)", reason, expected)
             raise SettingsError([problem]) from None
+        source = f"environment (there is no {source})"
     return load(text, source=source, environ=environ, read_secret=read_text)

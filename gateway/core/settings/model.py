@@ -149,13 +149,13 @@ _STANDARD_LISTENERS = tuple(
 
 class Settings(Section):
     hostname: Domain = Field(description="our name in greetings; other servers look it up")
-    state_dir: str = Field(
+    state_dir: Annotated[str, AfterValidator(checks.given)] = Field(
         "/var/lib/gateway", description="everything the gateway keeps; back it up"
     )
     workers: Literal["auto", 1] = Field(
         "auto", description='processes; this version serves with one, also for "auto"'
     )
-    postmaster: str = Field(
+    postmaster: Annotated[str, AfterValidator(checks.mail_address)] = Field(
         "", description="address that gets mail for postmaster where nobody has that address"
     )
     domains: Annotated[dict[Domain, DomainSettings], AfterValidator(checks.not_empty)] = Field(

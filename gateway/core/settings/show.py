@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from gateway.core.settings.load import Loaded, join
+from gateway.core.settings.explain import join
+from gateway.core.settings.load import Loaded
 from gateway.core.settings.model import Section
 
 HIDDEN = "(hidden)"
