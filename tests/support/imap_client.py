@@ -25,7 +25,8 @@ from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.ids import AccountId
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.imap.connection import ImapConnection
-from gateway.edge.imap.door import ImapFactory, ImapLimits, ImapServices
+from gateway.edge.imap.door import ImapFactory
+from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.wire.mime.summary import summarise
 from tests.support.imap_fakes import FakeStore
 

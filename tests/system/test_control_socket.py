@@ -15,7 +15,8 @@ SERVER = """
 import sys
 from pathlib import Path
 from twisted.internet import reactor
-from gateway.edge.http.control import ControlResource, Route, listen_control
+from gateway.edge.http.control import ControlResource, Route
+from gateway.edge.http.control_socket import listen_control
 
 async def status():
     return {"version": "9", "sessions": {"imap": 2}}

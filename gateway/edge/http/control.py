@@ -20,10 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from gateway.core.errors import GatewayError
-from gateway.edge.http.control_socket import listen_control
 from gateway.edge.http.site import answer
-
-__all__ = ["ControlCall", "ControlResource", "Handler", "Route", "Status", "listen_control"]
 
 Status = Callable[[], Awaitable[Mapping[str, object]]]
 

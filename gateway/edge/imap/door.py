@@ -12,9 +12,7 @@ from twisted.internet.protocol import Factory
 from gateway.edge.connection import Door
 from gateway.edge.imap.commands import imap_registry
 from gateway.edge.imap.connection import ImapConnection
-from gateway.edge.imap.services import ImapLimits, ImapServices
-
-__all__ = ["ImapFactory", "ImapLimits", "ImapServices"]
+from gateway.edge.imap.services import ImapServices
 
 
 class ImapFactory(Factory):

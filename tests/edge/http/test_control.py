@@ -17,8 +17,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from gateway.core.errors import ControlSocketRefused, NoSuchMailbox, StoreUnavailable
-from gateway.edge.http.control import ControlCall, ControlResource, Route, listen_control
-from gateway.edge.http.control_socket import MAX_BODY_OCTETS
+from gateway.edge.http.control import ControlCall, ControlResource, Route
+from gateway.edge.http.control_socket import MAX_BODY_OCTETS, listen_control
 from gateway.edge.http.site import BoundedSite
 
 

@@ -123,6 +123,8 @@ def test_A2_a_client_that_goes_away_in_an_exchange_leaves_nothing(bench: Bench) 
     client = bench.connect()
     client.say(b"AUTHENTICATE LOGIN")
     client.lose()
+    assert client.take() == b"" and not client.protocol.busy
+    assert not bench.clock.getDelayedCalls() and not bench.sessions.connections
 
 
 @pytest.mark.parametrize(
