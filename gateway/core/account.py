@@ -1,4 +1,7 @@
-"""A person of the directory, as the rest of the gateway sees them."""
+"""A person of the directory, as the rest of the gateway sees them.
+
+Values only. Never holds a password or a DN, so it may be logged and kept.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Mailboxes, what a SELECT needs of one, and what changed since a MODSEQ.
 
-Names inside the gateway are str with ``/`` as the hierarchy separator, NFC, INBOX in capitals.
+Values only; ``store`` makes them, the doors show them. Names inside the gateway are str with ``/``
+as the hierarchy separator, NFC, INBOX in capitals.
 """
 
 from __future__ import annotations

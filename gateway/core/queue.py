@@ -1,4 +1,8 @@
-"""Values of the outbound queue: what waits, and how an attempt went."""
+"""The outbound queue: what waits, and how an attempt went.
+
+Values only, shared by the store (rows), ``delivery`` (attempts) and ``queue`` (what becomes of
+them). Times are whole Unix seconds.
+"""
 
 from __future__ import annotations
 

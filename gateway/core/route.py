@@ -1,4 +1,7 @@
-"""Where an address leads."""
+"""Where an address leads.
+
+Values only; ``routing`` decides, and the doors and the queue act on it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Time, injected everywhere: wall time for records, monotonic time and timers for deadlines."""
+"""Time, injected everywhere: wall time for records, monotonic time and timers for deadlines.
+
+Owns the shapes alone; ``app`` gives the reactor, tests a ``task.Clock``. Wall time may jump, so no
+deadline is ever counted in it.
+"""
 
 from __future__ import annotations
 

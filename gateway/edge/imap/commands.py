@@ -1,4 +1,8 @@
-"""The rows of the registry: which handler carries out which command, and what that advertises."""
+"""The rows of the registry: which handler carries out which command, and what that advertises.
+
+Owns the table alone: what a row means is ``registry``'s, what a handler does is its file's. Here is
+the place to add a command, and nothing is advertised but by a row.
+"""
 
 from __future__ import annotations
 

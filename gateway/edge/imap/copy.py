@@ -1,4 +1,8 @@
-"""COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315)."""
+"""COPY, MOVE and their UID forms (RFC 3501 section 6.4.7, RFC 6851, COPYUID of RFC 4315).
+
+Owns the replies; the store copies all messages or none, and never an octet of them. What MOVE takes
+away is told as news of the mailbox, like every EXPUNGE.
+"""
 
 from __future__ import annotations
 
