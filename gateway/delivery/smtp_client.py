@@ -206,8 +206,9 @@ class SmtpClient(TwistedProtocol):
         body.addErrback(self._body_failed)
 
     def _body_failed(self, failure: Failure) -> None:
-        if failure.check(CancelledError):
-            return
+        ours = self._lost or self._session.stage is Stage.CLOSED
+        if ours and failure.check(CancelledError):
+            return  # by _close or _stop
         self._body = None
         if failure.check(GatewayError):
             self.log.warn("message cannot be read for sending: {error}", error=failure.value)

@@ -197,7 +197,7 @@ def test_N1_dripping_octets_do_not_move_the_deadline() -> None:
 
 
 @pytest.mark.parametrize("problem_from", [0, 70_000])
-@pytest.mark.parametrize("problem", [StoreDamaged(), OSError("disk")], ids=str)
+@pytest.mark.parametrize("problem", [StoreDamaged(), OSError("disk"), CancelledError()])
 def test_an_unreadable_message_is_never_completed(problem: Exception, problem_from: int) -> None:
     source = Source(LOCAL_HEADER + b"x" * 200_000)
     source.problem, source.problem_from = problem, problem_from
