@@ -59,23 +59,20 @@ class Authorization:
             # No RFC has it, but clients older than CAPA ask this way for the list.
             return listing(ok("mechanisms follow"), (m.encode("ascii") for m in sasl.MECHANISMS))
         try:
-            self._exchange = sasl.exchange(mechanism)
+            exchange = self._exchange = sasl.exchange(mechanism)
         except sasl.SaslUnknownMechanism:
             raise Refused("unknown authentication mechanism") from None
-        return self._step(self._exchange, initial, first=True)
+        return self._step(lambda: exchange.start(initial))
 
     def respond(self, line: bytes) -> Answer:
         """Go on with the client's response line. Raises: Refused."""
-        assert self._exchange is not None
-        return self._step(self._exchange, line, first=False)
+        exchange = self._exchange
+        assert exchange is not None
+        return self._step(lambda: exchange.respond(line))
 
-    def _step(self, exchange: sasl.Exchange, octets: bytes | None, *, first: bool) -> Answer:
+    def _step(self, advance: Callable[[], sasl.Step]) -> Answer:
         try:
-            if first:
-                step = exchange.start(octets)
-            else:
-                assert octets is not None
-                step = exchange.respond(octets)
+            step = advance()
         except sasl.SaslCancelled:
             # RFC 5034 section 4: a cancelled exchange is answered with -ERR.
             self._exchange = None
