@@ -9,7 +9,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -30,11 +30,10 @@ from gateway.delivery.mx import MxLookup
 from gateway.delivery.next_hop import NextHop, parse_next_hop
 from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
 from gateway.delivery.tls import ClientTls
-from gateway.directory.filters import FilterSyntax, parse
+from gateway.directory.from_settings import schema_from
 from gateway.directory.ldap import LdapDirectory
 from gateway.directory.ldap_settings import LdapSettings
 from gateway.directory.ldif import LdifDirectory
-from gateway.directory.schema import PRESETS, Schema
 from gateway.edge.connection import Door
 from gateway.edge.http.health import health_site
 from gateway.edge.imap.door import ImapFactory
@@ -134,7 +133,7 @@ def _domains(settings: Settings) -> dict[str, Domain]:
 
 
 def _directory(settings: DirectorySettings, reactor: Any) -> Directory:
-    schema = _schema(settings)
+    schema = schema_from(settings, {})
     if settings.kind == "ldif":
         return LdifDirectory(
             Path(settings.path), call_from_thread=reactor.callFromThread, schema=schema
@@ -155,23 +154,6 @@ def _directory(settings: DirectorySettings, reactor: Any) -> Directory:
         call_from_thread=reactor.callFromThread,
         timers=reactor,
     )
-
-
-def _schema(settings: DirectorySettings) -> Schema:
-    """The preset's row with the fields that the settings replace."""
-    changes: dict[str, Any] = {}
-    try:
-        for name in ("login_attributes", "address_attributes", "id_attribute"):
-            if getattr(settings, name):
-                changes[name] = getattr(settings, name)
-        if settings.person_filter:
-            changes["person"] = parse(settings.person_filter)
-        return replace(PRESETS[settings.preset], **changes)
-    except FilterSyntax as error:
-        found = ", ".join(f"{name} {getattr(settings, name, '')!r}" for name in changes)
-        found = found or repr(settings.person_filter)
-        problem = SettingsProblem("configuration", "directory", found, f"{error}")
-        raise SettingsError([problem]) from None
 
 
 def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:

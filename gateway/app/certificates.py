@@ -1,9 +1,10 @@
-"""Self-signed certificates for trials: the demo, and ``tls.self_signed = true``."""
+"""Self-signed certificates for trials, and what the dates of any certificate mean to clients."""
 
 from __future__ import annotations
 
 import datetime
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -14,6 +15,37 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gateway.edge.tls import CertificateFiles
 
 VALID_DAYS = 825  # the longest that Apple's clients accept
+
+
+WARN_DAYS = 14  # renewal by ACME is tried 30 days before the end: at 14 it has failed for long
+
+
+@dataclass(frozen=True, slots=True)
+class Validity:
+    """From when until when clients take a certificate."""
+
+    begin: datetime.datetime
+    end: datetime.datetime
+
+    def warning(self, now: datetime.datetime) -> str | None:
+        """What the administrator should know now."""
+        if now < self.begin:
+            return f"clients refuse the certificate: it is not valid before {_shown(self.begin)}"
+        if now >= self.end:
+            return f"clients refuse the certificate: it expired on {_shown(self.end)}"
+        if self.end - now < datetime.timedelta(days=WARN_DAYS):
+            return f"the certificate expires on {_shown(self.end)}; renew it, then send SIGHUP"
+        return None
+
+
+def validity(path: Path) -> Validity:
+    """The dates of the first certificate in a PEM file. Raises: OSError, ValueError."""
+    certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    return Validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+
+
+def _shown(moment: datetime.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def ensure_self_signed(directory: Path, names: tuple[str, ...]) -> CertificateFiles:

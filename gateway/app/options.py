@@ -16,6 +16,7 @@ from twisted.python import usage
 from gateway.app import demo
 from gateway.core.errors import SettingsError
 from gateway.core.settings.load import DEFAULT_PATH, Loaded, load_from
+from gateway.directory.from_settings import schema_from
 
 
 class Options(usage.Options):
@@ -55,6 +56,7 @@ class Options(usage.Options):
             else:
                 path = self["config"]
             loaded = load_from(path, os.environ, lambda name: Path(name).read_text("utf-8"))
+            schema_from(loaded.settings.directory, loaded.origins)
         except SettingsError as error:
             refuse("\n".join(str(problem) for problem in error.problems))
         except OSError as error:
@@ -75,6 +77,10 @@ class Options(usage.Options):
                 f"--port-base: found {text!r}; expected a number from 0 to {demo.MAX_PORT_BASE}"
             )
         return int(text)
+
+
+class CannotStart(Exception):
+    """What twistd's launcher prints when the daemon behind it does not start."""
 
 
 def refuse(text: str, status: int = 2) -> NoReturn:

@@ -8,6 +8,7 @@ Limits: one process; workers come with the store issue.
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -24,9 +25,9 @@ from twisted.logger import ILogObserver, Logger
 
 from gateway.app import demo
 from gateway.app.build import Parts, build, door_factory
-from gateway.app.certificates import ensure_self_signed
+from gateway.app.certificates import Validity, ensure_self_signed, validity
 from gateway.app.log import LineLog, goes_to_stdout
-from gateway.app.options import Options, refuse
+from gateway.app.options import CannotStart, Options, refuse
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
@@ -48,11 +49,13 @@ def makeService(options: Options) -> GatewayService:
     from twisted.internet import reactor
 
     folder = options["demo"]
+    twistd_options: Any = options.parent
     return GatewayService(
         options["loaded"].settings,
         reactor,
         demo_folder=Path(folder) if folder is not None else None,
-        log=LineLog(sys.__stdout__) if goes_to_stdout(options.parent) and sys.__stdout__ else None,
+        log=LineLog(sys.__stdout__) if goes_to_stdout(twistd_options) and sys.__stdout__ else None,
+        daemon=not twistd_options["nodaemon"],
     )
 
 
@@ -62,14 +65,23 @@ class GatewayService(Service):
     log = Logger()
 
     def __init__(
-        self, settings: Settings, reactor: Any, *, demo_folder: Path | None, log: LineLog | None
+        self,
+        settings: Settings,
+        reactor: Any,
+        *,
+        demo_folder: Path | None,
+        log: LineLog | None,
+        daemon: bool,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._demo_folder = demo_folder
         self._line_log = log
+        self._daemon = daemon
         self._bound: list[socket.socket] = []
+        self._certificate = Path()
         self._contexts: Any = None  # ServerContexts; mypy cannot see what zope declares of it
+        self._validity: Validity | None = None
         self._parts: Parts | None = None
         self._ports: list[listener.Listening] = []
         self._control: listener.Listening | None = None
@@ -89,9 +101,21 @@ class GatewayService(Service):
                 self._load_certificate()
             self._bound = [listener.bind(each.address) for each in self._settings.listen]
         except SettingsError as error:
-            refuse("\n".join(map(str, error.problems)))
+            self._refuse("\n".join(map(str, error.problems)))
         except GatewayError as error:
-            refuse(str(error), 1)
+            self._refuse(str(error), 1)
+
+    def _refuse(self, text: str, status: int = 2) -> NoReturn:
+        """End the start with a message where the administrator looks."""
+        if self._line_log is None:
+            for line in text.splitlines():
+                self.log.critical("cannot start: {line}", line=line)
+        if self._daemon:
+            # Standard error is gone, and twistd's launcher waits for ever for a daemon that ends
+            # in another way. The log has the message; where in our code it arose helps nobody.
+            sys.excepthook = lambda *_: None
+            raise CannotStart(text)
+        refuse(text, status)
 
     def _load_certificate(self) -> None:
         if all(each.tls == "none" for each in self._settings.listen):
@@ -103,6 +127,22 @@ class GatewayService(Service):
         else:
             files = CertificateFiles(Path(tls.certificate), Path(tls.key))
         self._contexts = ServerContexts(files)
+        self._certificate = files.certificate
+        self._look_at_dates()
+
+    def _look_at_dates(self) -> None:
+        """Some clients say nothing of a certificate's dates but that they cannot connect."""
+        try:
+            self._validity = validity(self._certificate)
+        except (OSError, ValueError):
+            return  # exchanged since the context was made
+        for warning in self._warnings():
+            self.log.warn("{file}: {warning}", file=self._certificate, warning=warning)
+
+    def _warnings(self) -> list[str]:
+        now = datetime.datetime.now(datetime.UTC)
+        warning = self._validity.warning(now) if self._validity is not None else None
+        return [warning] if warning is not None else []
 
     def startService(self) -> None:
         """With the privileges we keep: store, directory, doors, queue."""
@@ -118,11 +158,13 @@ class GatewayService(Service):
                 ControlResource(self.status),
             )
         except SettingsError as error:
-            refuse("\n".join(map(str, error.problems)))
+            self._refuse("\n".join(map(str, error.problems)))
         except GatewayError as error:
-            refuse(str(error), 1)
+            self._refuse(str(error), 1)
         except OSError as error:
-            refuse(f"{error.filename or self._settings.state_dir}: {error.strerror}", 1)
+            where = error.filename or self._settings.state_dir
+            hint = "state_dir has to be a folder that the gateway's user can write into"
+            self._refuse(f"{where}: {error.strerror}; {hint}", 1)
         for listen, bound in zip(self._settings.listen, self._bound, strict=True):
             factory = door_factory(
                 parts,
@@ -146,6 +188,8 @@ class GatewayService(Service):
         text = READY_LINE
         if self._demo_folder is not None:
             text = f"{demo.welcome(self._settings, self._demo_folder)}\n{text}"
+        if self._line_log is None:
+            self.log.info("{ready}", ready=READY_LINE.strip())
         # twistd has turned sys.stdout into the log; this line is a contract and goes out as it is.
         os.write(1, text.encode())
 
@@ -169,6 +213,7 @@ class GatewayService(Service):
             self.log.error("certificate not reloaded: {error}", error=str(error))
         else:
             self.log.info("certificate reloaded")
+            self._look_at_dates()
 
     async def status(self) -> Mapping[str, object]:
         """What ``gateway status`` shows."""
@@ -191,6 +236,7 @@ class GatewayService(Service):
                 "recipients": depth.recipients,
                 "oldest_s": oldest_s,
             },
+            "warnings": self._warnings(),
         }
 
     # -- stopping

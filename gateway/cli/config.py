@@ -9,6 +9,7 @@ import click
 
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.show import Shown, effective
+from gateway.directory.from_settings import schema_from
 
 
 @click.group("config")
@@ -19,8 +20,12 @@ def group() -> None:
 @group.command()
 @config_option
 def check(config_path: str | None) -> None:
-    """Say whether the configuration can be used; every mistake is named."""
-    load_settings(config_path)
+    """Name every mistake in the settings.
+
+    The files that they name (certificate, people) are read when the gateway starts.
+    """
+    loaded = load_settings(config_path)
+    schema_from(loaded.settings.directory, loaded.origins)
     click.echo("configuration ok")
 
 

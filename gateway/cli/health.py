@@ -23,10 +23,19 @@ _TO_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, 
 @click.command()
 @config_option
 @click.option(
-    "--timeout", "timeout_s", default=5.0, show_default=True, help="Seconds per listener."
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0, 3600, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds per listener.",
 )
 def health(config_path: str | None, timeout_s: float) -> None:
-    """Ask one SMTP and one IMAP listener whether they answer; exit status 1 if one does not."""
+    """Speak SMTP and IMAP to the gateway.
+
+    The first listener of each in the configuration is asked; the exit status is 1 if one does not
+    answer.
+    """
     listeners = load_settings(config_path).settings.listen
     failed = False
     for protocols, probe in ((("smtp", "submission"), _smtp), (("imap",), _imap)):

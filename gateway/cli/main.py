@@ -14,8 +14,20 @@ import click
 from gateway.cli import config, health, status, verify
 from gateway.core.errors import GatewayError, SettingsError
 
+_EPILOG = """\
+\b
+Options stand behind the command:
+  gateway config check --config ./gateway.toml
+  gateway status --json
+\b
+Exit status: 0 all is well; 1 failure, or something is wrong; 2 wrong command line or configuration.
+"""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+@click.group(
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(metadata.version("mail-gateway"), prog_name="gateway")
 def cli() -> None:
     """Administer the mail gateway. The server itself is started with `twistd -n gateway`."""
@@ -30,7 +42,7 @@ cli.add_command(verify.verify)
 def main() -> None:
     """Run the command line and exit."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="gateway", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         sys.exit(2)
@@ -47,4 +59,8 @@ def main() -> None:
         sys.exit(2)
     except GatewayError as error:
         click.echo(f"gateway: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:  # commands turn what they expect into GatewayError
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"gateway: {where}{error.strerror or error}", err=True)
         sys.exit(1)

@@ -18,7 +18,10 @@ from gateway.core.settings.paths import control_socket
 @config_option
 @json_option
 def status(config_path: str | None, as_json: bool) -> None:
-    """Show version, uptime, listeners, sessions and waiting messages of the running gateway."""
+    """Show the running gateway.
+
+    Version, uptime, listeners, open sessions, waiting messages, and what needs attention.
+    """
     settings = load_settings(config_path).settings
     answer = ControlClient(control_socket(Path(settings.state_dir))).get("/v1/status")
     click.echo(json.dumps(answer, indent=2) if as_json else as_text(answer))
@@ -43,6 +46,7 @@ def as_text(answer: Mapping[str, Any]) -> str:
     if queue["oldest_s"] is not None:
         waiting += f", the oldest for {_duration(queue['oldest_s'])}"
     lines.append(f"queue       {waiting}")
+    lines += [f"warning     {warning}" for warning in answer.get("warnings", ())]
     return "\n".join(lines)
 
 

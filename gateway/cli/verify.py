@@ -16,7 +16,11 @@ from gateway.store.verify import verify as verify_store
 @config_option
 @json_option
 def verify(config_path: str | None, as_json: bool) -> None:
-    """Check the store's index, checksums, counters and UIDs; also while the gateway runs."""
+    """Check the store.
+
+    Its index, checksums, counters and UIDs; also while the gateway runs. The exit status is 1 if
+    anything is wrong.
+    """
     settings = load_settings(config_path).settings
     report = verify_store(Path(settings.state_dir))
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,66 @@ def test_a_gateway_that_does_not_run_is_status_1_with_a_hint(
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err + captured.out
     assert captured.err + captured.out
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ('person_filter = "(objectClass=person"', "directory.person_filter: found "),
+        ('login_attributes = ["uid", ""]', "directory.login_attributes: found "),
+    ],
+)
+def test_config_check_sees_what_the_directory_could_not_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str, setting: str, key: str
+) -> None:
+    text = Path(config).read_text()
+    Path(config).write_text(text.replace('kind = "ldif"', f'kind = "ldif"\n{setting}'))
+    assert call(monkeypatch, "config", "check", "--config", config) == 2
+    assert capsys.readouterr().err.startswith(f"{config}: {key}")
+
+
+def test_a_full_disk_behind_standard_output_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert call(monkeypatch, "config", "show", "--config", config) == 1
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+    assert capsys.readouterr().err == "gateway: No space left on device\n"
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "many"])
+def test_a_timeout_that_is_none_is_a_wrong_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str, seconds: str
+) -> None:
+    assert call(monkeypatch, "health", "--config", config, "--timeout", seconds) == 2
+    assert "--timeout" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["config"], ["health"], ["status"], ["verify"]])
+def test_every_command_has_help_without_cut_sentences(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, command: list[str]
+) -> None:
+    for option in ("-h", "--help"):
+        assert call(monkeypatch, *command, option) == 0
+        text = capsys.readouterr().out
+        assert text.startswith("Usage: gateway")
+        assert "..." not in text.replace("[ARGS]...", "")
+
+
+def test_status_shows_warnings() -> None:
+    answer = {
+        "version": "1",
+        "pid": 7,
+        "uptime_s": 1,
+        "listeners": [],
+        "sessions": {},
+        "queue": {"messages": 0, "recipients": 0, "oldest_s": None},
+        "warnings": ["the certificate expires"],
+    }
+    assert as_text(answer).endswith("warning     the certificate expires")
 
 
 def test_status_reads_well() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.gateway_process import BIN, Demo, GatewayProcess
 from tests.support.programs import run
+from tests.support.waiting import eventually
 
 TWISTD = [str(BIN / "twistd"), "--nodaemon", "--pidfile=", "gateway"]
 
@@ -87,6 +89,38 @@ def test_D8_a_second_instance_on_the_same_store_is_refused(tmp_path: Path) -> No
     assert second.process is not None
     assert second.process.wait(30) == 1
     assert first.stop() == 0
+
+
+def test_a_daemon_that_cannot_start_says_why_at_once(tmp_path: Path) -> None:
+    pid_file, log = tmp_path / "pid", tmp_path / "log"
+    first = Demo(tmp_path / "d")
+    first.start()
+    daemon = [str(BIN / "twistd"), f"--pidfile={pid_file}", f"--logfile={log}", "gateway"]
+    port_taken = run([*daemon, "--config", str(first.config)], expect=1)
+    assert b"cannot listen on 127.0.0.1" in port_taken.stderr
+    store_taken = run([*daemon, *Demo(tmp_path / "d").arguments], expect=1)
+    assert b"CannotStart" in store_taken.stderr
+    assert first.stop() == 0
+    text = log.read_text()
+    assert "cannot start: cannot listen on 127.0.0.1" in text
+    assert "is in use by another gateway" in text
+    assert "Traceback" not in text
+    assert not pid_file.exists(), "a process that is gone holds no pid file"
+
+
+def test_a_daemon_says_in_its_log_that_it_is_ready(tmp_path: Path) -> None:
+    pid_file, log = tmp_path / "pid", tmp_path / "log"
+    demo = Demo(tmp_path / "d")
+    run(
+        [str(BIN / "twistd"), f"--pidfile={pid_file}", f"--logfile={log}", "gateway"]
+        + demo.arguments
+    )
+    try:
+        eventually(lambda: "gateway ready" in log.read_text())
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    eventually(lambda: not pid_file.exists())
+    assert "Server Shut Down" in log.read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,8 +9,10 @@ import ssl
 from pathlib import Path
 
 from gateway.app.certificates import ensure_self_signed
-from tests.support.gateway_process import Demo, running_demo
+from tests.support.authority import new_authority
+from tests.support.gateway_process import BIN, Demo, running_demo
 from tests.support.mail import BOB, trusting
+from tests.support.programs import run
 
 
 def served_certificate(demo: Demo) -> bytes:
@@ -46,3 +48,15 @@ def test_a_new_certificate_is_served_and_sessions_live_on(tmp_path: Path) -> Non
             demo.wait_for_line("certificate not reloaded")
             assert served_certificate(demo) == certificate_in(other)
             assert session.noop()[0] == "OK"
+
+
+def test_an_expired_certificate_is_served_with_a_warning_in_log_and_status(tmp_path: Path) -> None:
+    folder = tmp_path / "d"
+    certificate, key = new_authority().issue("mail.example.test", expired=True)
+    with running_demo(folder) as demo:
+        (folder / "self-signed.pem").write_bytes(certificate)
+        (folder / "self-signed.key").write_bytes(key)
+        demo.signal(signal.SIGHUP)
+        assert " warn " in demo.wait_for_line("clients refuse the certificate: it expired on")
+        shown = run([str(BIN / "gateway"), "status", "--config", str(demo.config)]).stdout
+        assert b"warning     clients refuse the certificate: it expired on" in shown
