@@ -11,8 +11,6 @@ closing reply within CLOSE_GRACE_S is aborted.
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -37,8 +35,6 @@ from gateway.core.ports.clock import Timer, Timers
 CLOSE_GRACE_S = 10.0
 HANDSHAKE_LIMIT_S = 30.0  # SECURITY S19
 
-_serial = itertools.count(int.from_bytes(os.urandom(4), "big"))
-
 
 class SessionRegistry(Protocol):
     """Who is connected; kept by ``edge.sessions``."""
@@ -48,6 +44,10 @@ class SessionRegistry(Protocol):
         ...
 
     def remove(self, connection: MailConnection) -> None: ...
+
+    def new_id(self) -> str:
+        """A short id for a connection, for logs and replies."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class MailConnection(TwistedProtocol):
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.connection_id = f"{next(_serial) & 0xFFFFFFFF:08x}"
+        self.connection_id = door.sessions.new_id()
         self.peer_ip = ""
         self.is_tls = door.implicit_tls
         self.login = ""  # canonical login once authenticated; shown in status

@@ -216,12 +216,13 @@ class SmtpConnection(SmtpSession):
         self._errors = self._idle_commands = 0
         self.send(replies.accepted(ingest_id).octets)
         self.log.info(
-            "{id} {peer} accepted {ingest} from {sender}: {size} octets,"
+            "{id} {peer} accepted {ingest} from {sender} to {recipients}: {size} octets,"
             " {local} local, {remote} remote{queued}",
             id=self.connection_id,
             peer=self.peer_ip,
             ingest=ingest_id,
             sender=escaped(path(transaction.sender)),
+            recipients=escaped(transaction.recipients_in_short),
             local=len(message.local),
             remote=len(message.remote),
             queued=f", queued as {kept.queue_id}" if kept.queue_id else "",

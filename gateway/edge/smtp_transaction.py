@@ -44,6 +44,12 @@ class Transaction:
         """The recipient if exactly one was named."""
         return self._first if self.accepted == 1 else None
 
+    @property
+    def recipients_in_short(self) -> str:
+        """For the log: the first one as it was named, and how many RCPTs followed."""
+        more = f" and {self.accepted - 1} more" if self.accepted > 1 else ""
+        return f"<{self._first}>{more}"
+
     def message(
         self, *, ingest_id: str, trace_header: bytes, body: IncomingBody, received_at: int
     ) -> NewMessage:

@@ -6,6 +6,7 @@ go in whole or one by one, as the bench says, so that every dialogue can be run 
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -87,7 +88,11 @@ class Sessions:
 
     def __init__(self) -> None:
         self.refusal = ""
+        self._serial = itertools.count(1)
         self.connections: list[MailConnection] = []
+
+    def new_id(self) -> str:
+        return f"{next(self._serial):08x}"
 
     def add(self, connection: MailConnection) -> str:
         if not self.refusal:

@@ -6,6 +6,7 @@ either fail. Never durable.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -136,7 +137,11 @@ class Everybody:
 
     def __init__(self) -> None:
         self.reason = ""
+        self._serial = itertools.count(1)
         self.open: set[MailConnection] = set()
+
+    def new_id(self) -> str:
+        return f"{next(self._serial):08x}"
 
     def add(self, connection: MailConnection) -> str:
         if not self.reason:
