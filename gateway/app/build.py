@@ -19,6 +19,7 @@ from twisted.cred.portal import Portal
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.names.client import createResolver
+from twisted.names.dns import DNSDatagramProtocol
 
 from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
@@ -176,6 +177,7 @@ def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:
 
 
 def _resolver(settings: Settings) -> Any:
+    DNSDatagramProtocol.noisy = False  # two lines in the log for each question, without its name
     servers = [split_host_port(address) for address in settings.outbound.resolvers]
     return createResolver(servers=servers or None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from gateway.core.errors import DirectoryUnavailable, MailboxLimit, StoreFull, StoreUnavailable
 from tests.support.smtp_fakes import ALICE, NOW, Client, SmtpBench, codes
@@ -41,6 +42,16 @@ def test_helo_ipv6_and_several_recipients_in_the_trace() -> None:
     assert b"from old.test ([IPv6:2001:db8::1])\r\n" in message.trace_header
     assert b" with SMTP id id1;\r\n" in message.trace_header
     assert b"alice" not in message.trace_header
+
+
+def test_the_log_says_from_whom_and_to_whom() -> None:
+    with capturedLogs() as events:
+        client = SmtpBench().ready()
+        client.deliver(BODY)
+        client.deliver(BODY, b"<alice@example.test>", b"<bob@example.test>")
+    one, two = (text for text in map(formatEvent, events) if " accepted id" in text)
+    assert " from <a@far.test> to <alice@example.test>: 21 octets, 1 local" in one
+    assert " to <alice@example.test> and 1 more: " in two
 
 
 def test_S9_a_forged_helo_stays_one_harmless_word() -> None:
