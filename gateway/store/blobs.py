@@ -1,8 +1,8 @@
 """Reading stored octets, always against their checksums.
 
 Owns the open segment files of one reader thread (not shared between threads, so no locks). Never
-writes. Damage is StoreDamaged; whether a missing message was deleted meanwhile is for the caller to
-find out (``StoredOctets.read`` looks at the index again).
+writes. Damage is StoreDamaged; whether a missing message was meanwhile deleted, or moved by
+compaction, is for the caller to find out (``StoredOctets.read`` looks at the index again).
 """
 
 from __future__ import annotations
@@ -134,14 +134,7 @@ class StoredOctets:
 
     def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         """Raises: StoreDamaged, MessageGone."""
-        at = self.locate(blob_id)
-        try:
-            return self.files.read(at, offset, length)
-        except StoreDamaged:
-            gone = self._gone(blob_id)
-            if gone is not None:
-                raise gone from None
-            raise
+        return self._read_at(self.locate(blob_id), blob_id, offset, length)
 
     def read_many(self, spans: Sequence[Span]) -> list[bytes | Unreadable]:
         """As ``read`` for each span, in the order asked; read in the order of the disk."""
@@ -161,18 +154,20 @@ class StoredOctets:
         for _, _, index in order:
             blob_id, offset, length = spans[index]
             try:
-                answers[index] = self.files.read(places[blob_id], offset, length)
-            except StoreDamaged as damage:
-                answers[index] = self._gone(blob_id) or damage
+                answers[index] = self._read_at(places[blob_id], blob_id, offset, length)
+            except (StoreDamaged, MessageGone) as unreadable:
+                answers[index] = unreadable
         return answers
 
-    def _gone(self, blob_id: BlobId) -> MessageGone | None:
-        """The answer if the message was deleted since it was looked up: gone, not damaged."""
-        try:
-            self.locate(blob_id)
-        except MessageGone as gone:
-            return gone
-        return None
+    def _read_at(self, at: Location, blob_id: BlobId, offset: int, length: int) -> bytes:
+        """What is not at a place looked up before may have been deleted since, or moved."""
+        while True:
+            try:
+                return self.files.read(at, offset, length)
+            except StoreDamaged as damage:
+                looked_up, at = at, self.locate(blob_id)
+                if at == looked_up:
+                    raise damage
 
     def read_whole(self, blob_id: BlobId) -> bytes:
         """Raises: StoreDamaged, MessageGone."""

@@ -9,6 +9,8 @@ together with few statements, and alone only if that fails.
 Limits: MAX_WAITING operations, BATCH_OPERATIONS and BATCH_OCTETS per batch. On a full disk what
 adds is refused with StoreFull and what ``uses_reserve`` (deletes, flags, the queue's results) still
 works. After a failed write nothing is repeated on the same file.
+
+Steps of the compaction run between batches: while nothing waits, or now and then between full ones.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from gateway.core.mailboxes import MailboxEvent
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.store import engine
 from gateway.store.bodies import Payload
+from gateway.store.compaction import Compactor
 from gateway.store.files import Files, remove_dead, unlink_quietly
 from gateway.store.layout import Layout
 from gateway.store.operations import Group, Operation
@@ -64,6 +67,7 @@ class Committer:
         files: Files,
         layout: Layout,
         reserve: Reserve,
+        compactor: Compactor,
         aftermath: Aftermath,
         inboxes: dict[AccountId, MailboxId],
         housekeeping: Callable[[Transaction], None],
@@ -75,6 +79,7 @@ class Committer:
         self._files = files
         self._layout = layout
         self._reserve = reserve
+        self._compactor = compactor
         self._aftermath = aftermath
         self._inboxes = inboxes
         self._housekeeping = housekeeping
@@ -124,7 +129,7 @@ class Committer:
     def _loop(self) -> None:
         waiting = self._waiting
         while True:
-            operation = waiting.get()
+            operation = self._next()
             if operation is None:
                 break
             batch = [operation]
@@ -144,9 +149,23 @@ class Committer:
             self._serve(batch)
             if last:
                 break
+            if self._compactor.is_overdue():
+                self._compactor.step(self._serve_alone)
         self._refuse_rest()
+        self._compactor.close()
         self._segments.close()
         self._tx.connection.close()
+
+    def _next(self) -> Operation[Any] | None:
+        """The first operation of a batch, None at the end; what can wait is done while waiting."""
+        while True:
+            try:
+                return self._waiting.get(timeout=self._compactor.wait_s())
+            except queue.Empty:
+                self._compactor.step(self._serve_alone)
+
+    def _serve_alone(self, operation: Operation[Any]) -> None:
+        self._serve([operation])
 
     def _refuse_rest(self) -> None:
         """Operations put between the last look at ``_closed`` and the end."""
@@ -178,6 +197,7 @@ class Committer:
             unlink_quietly(self._files, self._layout.large / name)
         for segment_id in tx.dead_segments:
             remove_dead(self._files, self._layout.segment(segment_id))
+        self._compactor.look_at(tx.shrunk_segments)
 
     def _commit(self, batch: list[Operation[Any]]) -> None:
         ready = self._place(batch)

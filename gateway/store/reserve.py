@@ -7,7 +7,6 @@ Used at the start, then by the committer's thread alone.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from gateway.store.layout import Layout
@@ -52,11 +51,17 @@ class Reserve:
             return False
         return True
 
-    def make_room(self) -> None:
-        """Before the index is opened: opening a store writes as well, on a full disk too."""
-        with contextlib.suppress(OSError):
-            if self._free_octets() < OPENING_OCTETS:
-                self.give_up()
+    def make_room(self, octets: int = OPENING_OCTETS) -> bool:
+        """Whether so much is free, after giving the reserve up if that is what it takes.
+
+        For opening a store and for compaction, which write on a full disk too.
+        """
+        try:
+            return self._free_octets() >= octets or (
+                self.give_up() and self._free_octets() >= octets
+            )
+        except OSError:
+            return False
 
     def _free_octets(self) -> int:
         space = os.statvfs(self._path.parent)

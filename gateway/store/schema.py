@@ -127,5 +127,10 @@ VERSION_1 = (
     ) WITHOUT ROWID""",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (VERSION_1,)
+VERSION_2 = (
+    # What lives in a segment, from its end (compaction). New records come last, so it is cheap.
+    "CREATE INDEX blobs_by_place ON blobs (segment_id, segment_offset)",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2)
 """Step i (from 0) brings the store to version i + 1."""

@@ -14,6 +14,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -51,6 +52,7 @@ from gateway.store.accounts import Accounts
 from gateway.store.blobs import StoredOctets
 from gateway.store.bodies import Bodies
 from gateway.store.committer import Committer
+from gateway.store.compaction import Compactor, Pace
 from gateway.store.deliveries import Deliveries, prune_ingests
 from gateway.store.feed import Feed
 from gateway.store.files import Files, OsFiles
@@ -71,6 +73,7 @@ from gateway.wire.mime.summary import summarise as summarise_message
 
 READER_THREADS = 4
 SEALER_THREADS = 2  # large messages whose files are being synced at the same time
+COMPACTION = Pace()
 
 
 class Store:
@@ -90,6 +93,8 @@ class Store:
         reserve: Reserve,
         summarise: Summarise,
         roll_octets: int,
+        compaction: Pace,
+        monotonic: Callable[[], float],
     ) -> None:
         self._lock_fd = lock_fd
         self._call_from_thread = call_from_thread
@@ -106,12 +111,14 @@ class Store:
         sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
         self._sealers = Pool("store-sealer", sealing, call_from_thread)
         reserve.hold()
+        segments = SegmentWriter(files, layout, next_segment, roll_octets)
         self._committer = Committer(
             connection=writer,
-            segments=SegmentWriter(files, layout, next_segment, roll_octets),
+            segments=segments,
             files=files,
             layout=layout,
             reserve=reserve,
+            compactor=Compactor(writer, segments, files, layout, reserve, monotonic, compaction),
             aftermath=self._feed,
             inboxes=accounts.inboxes,
             housekeeping=prune_ingests,
@@ -143,6 +150,8 @@ class Store:
         files: Files | None = None,
         summarise: Summarise = summarise_message,
         roll_octets: int = ROLL_OCTETS,
+        compaction: Pace = COMPACTION,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Store:
         """Open or make the store below ``state_dir``. Blocks.
 
@@ -171,6 +180,8 @@ class Store:
                     reserve=reserve,
                     summarise=summarise,
                     roll_octets=roll_octets,
+                    compaction=compaction,
+                    monotonic=monotonic,
                 )
             except BaseException:
                 writer.close()

@@ -1,8 +1,8 @@
 """One write transaction, as the operations inside it see it.
 
 Owns the connection that writes, savepoints, ids, and the record of what a commit must be followed
-by (events for the feed, files to remove). Used by the committer's thread alone. Operations never
-begin or commit; they may raise, and are then undone alone.
+by (events for the feed, files to remove, segments to look at). Used by the committer's thread
+alone. Operations never begin or commit; they may raise, and are then undone alone.
 
 Rows are inserted many to a statement, because each statement hands the interpreter lock to other
 threads several times, and getting it back from a busy reactor is what writing would wait for.
@@ -47,6 +47,7 @@ class Transaction:
         self.new_inboxes: dict[AccountId, MailboxId] = {}
         self.dead_files: list[str] = []
         self.dead_segments: list[int] = []
+        self.shrunk_segments: list[int] = []
 
     # -- for operations
 
@@ -159,6 +160,7 @@ class Transaction:
             if file_name:
                 self.dead_files.append(file_name)
             else:
+                self.shrunk_segments.append(segment_id)
                 self.execute(
                     "UPDATE segments SET live_blobs = live_blobs - ?, live_octets = live_octets - ?"
                     " WHERE segment_id = ?",

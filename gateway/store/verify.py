@@ -1,11 +1,13 @@
 """Checks a store against itself: index, segments, checksums, counters, UIDs, references.
 
 Only reads, and may run while a gateway uses the store: everything is looked at in one snapshot of
-the index, and a message deleted meanwhile is not a problem. Takes time and reads every octet.
+the index, and a message deleted or moved meanwhile is not a problem. Takes time and reads every
+octet.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -188,17 +190,33 @@ def _octet_findings(
     files: SegmentFiles, layout: Layout, blob_id: int, at: Location
 ) -> Iterator[str]:
     try:
-        for offset in range(0, at.size_octets, 4 * BLOCK_OCTETS if at.file_name else 1 << 40):
-            files.read(at, offset, 4 * BLOCK_OCTETS if at.file_name else 1 << 40)
+        _read_all(files, at)
     except GatewayError as error:
-        if not _is_gone(layout, blob_id):
+        if not _is_gone_or_moved(layout, blob_id, at):
             yield f"octets {blob_id}: {error}"
 
 
-def _is_gone(layout: Layout, blob_id: int) -> bool:
-    """Whether the running gateway has deleted it since the snapshot."""
+def _read_all(files: SegmentFiles, at: Location) -> None:
+    piece = 4 * BLOCK_OCTETS if at.file_name else 1 << 40
+    for offset in range(0, at.size_octets, piece):
+        files.read(at, offset, piece)
+
+
+def _is_gone_or_moved(layout: Layout, blob_id: int, at: Location) -> bool:
+    """Whether the running gateway has since deleted it, or put it where it is whole."""
+    files = SegmentFiles(layout)
     connection = engine.open_foreign(layout.index)
     try:
-        return connection.execute(LOCATE, (blob_id,)).fetchone() is None
+        while True:
+            row = connection.execute(LOCATE, (blob_id,)).fetchone()
+            if row is None:
+                return True
+            before, at = at, Location(*row)
+            if at == before:
+                return False
+            with contextlib.suppress(GatewayError):
+                _read_all(files, at)
+                return True
     finally:
         connection.close()
+        files.close()

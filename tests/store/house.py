@@ -20,9 +20,10 @@ from gateway.core.messages import (
     QueuedRecipient,
 )
 from gateway.core.ports.body import IncomingBody
+from gateway.store.compaction import Pace
 from gateway.store.files import Files
 from gateway.store.segments import ROLL_OCTETS
-from gateway.store.store import Store
+from gateway.store.store import COMPACTION, Store
 from gateway.store.verify import Report, verify
 from tests.support.pump import Pump
 
@@ -49,6 +50,7 @@ class House:
         files: Files | None = None,
         roll_octets: int = ROLL_OCTETS,
         reader_threads: int = 2,
+        compaction: Pace = COMPACTION,
     ) -> None:
         self.state_dir = state_dir
         self.pump = Pump()
@@ -60,6 +62,7 @@ class House:
             reader_threads=reader_threads,
             files=files,
             roll_octets=roll_octets,
+            compaction=compaction,
         )
         self.wait = self.pump.wait
 
