@@ -253,14 +253,16 @@ class GatewayService(Service):
         parts = self._parts
         if parts is None:
             return
-        # Both at once, as each may take as long as whoever stops us will wait in all.
-        sending = Deferred.fromCoroutine(parts.queue.stop())
-        cut_off = await parts.sessions.drain(self._reactor, DRAIN_LIMIT_S)
-        if cut_off:
-            self.log.warn("{count} sessions did not finish in time", count=cut_off)
-        await sending
-        await parts.directory.close()
-        await parts.store.close()
+        try:
+            # Both at once, as each may take as long as whoever stops us will wait in all.
+            sending = Deferred.fromCoroutine(parts.queue.stop())
+            cut_off = await parts.sessions.drain(self._reactor, DRAIN_LIMIT_S)
+            if cut_off:
+                self.log.warn("{count} sessions did not finish in time", count=cut_off)
+            await sending
+        finally:
+            await parts.store.close()
+            await parts.directory.close()
         self.log.info("stopped")
 
 

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
-from gateway.core.log_text import shown
+from gateway.core.log_text import escaped, shown
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.directory.entries import has_address
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
@@ -87,6 +87,7 @@ class LdifDirectory:
         self._monotonic = monotonic
         self._wall_clock = wall_clock
         self._people = load_people(path, schema)
+        self._warn_of_shared_addresses()
         self._answers: dict[Address, Account | None] = {}
         self._next_check = monotonic() + CHECK_INTERVAL_S
         self._checking = False
@@ -135,6 +136,15 @@ class LdifDirectory:
     async def close(self) -> None:
         self._closed = True
         await self._threads.close()
+
+    def _warn_of_shared_addresses(self) -> None:
+        if shared := self._people.shared_addresses():
+            self.log.warn(
+                "{path}: several people have one address, and its mail waits until only one has"
+                " it: {addresses}",
+                path=self._path,
+                addresses=escaped(", ".join(shared[:10])),
+            )
 
     def _only(self, found: list[Person]) -> Person | None:
         if len(found) > 1:
@@ -198,6 +208,7 @@ class LdifDirectory:
             self.log.info(
                 "{path}: read again, {count} people", path=self._path, count=len(look.people)
             )
+            self._warn_of_shared_addresses()
         elif look.error is not None:
             if self._broken is None or self._broken.signature != look.signature:
                 self.log.error(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,13 @@ class People:
 
     def __len__(self) -> int:
         return len(self._persons)
+
+    def shared_addresses(self) -> list[str]:
+        """Addresses that more than one person has, and that therefore reach nobody (L5)."""
+        owners = Counter(
+            address for person in self._persons for address in set(person.account.addresses)
+        )
+        return sorted(address for address, count in owners.items() if count > 1)
 
     def find(self, wanted: Filter) -> list[Person]:
         """Everybody who matches, each once."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.logger import capturedLogs, formatEvent
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
@@ -320,3 +321,18 @@ def test_any_octets_are_entries_or_mistakes(data: bytes) -> None:
         read_ldif(data, "test")
     except SettingsError as error:
         assert error.problems
+
+
+def test_L5_an_address_that_two_people_have_is_told_at_once(tmp_path: Path, pump: Pump) -> None:
+    path = tmp_path / "people.ldif"
+    path.write_text(
+        person("alice", "mail: office@example.test", "mailLocalAddress: alice@example.test")
+        + "\n"
+        + person("bob", "mail: bob@example.test", "mailLocalAddress: OFFICE@example.test")
+    )
+    with capturedLogs() as events:
+        directory = LdifDirectory(path, call_from_thread=pump.call_from_thread)
+    pump.wait(directory.close())
+    (told,) = [formatEvent(event) for event in events]
+    assert "office@example.test" in told
+    assert "alice@example.test" not in told
