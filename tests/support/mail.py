@@ -41,8 +41,9 @@ def imap(port: int, person: tuple[str, str]) -> Iterator[imaplib.IMAP4]:
 def each_message(port: int, person: tuple[str, str] = BOB) -> Iterator[bytes]:
     """Every message of INBOX in turn, octet for octet, through BODY.PEEK[]."""
     with imap(port, person) as client:
-        _, (count,) = client.select("INBOX", readonly=True)
-        for number in range(1, int(count or b"0") + 1):
+        _, counts = client.select("INBOX", readonly=True)
+        # The last of them: a message that arrives meanwhile is told with another EXISTS.
+        for number in range(1, int(counts[-1] or b"0") + 1):
             _, parts = client.fetch(str(number), "(BODY.PEEK[])")
             yield next(part[1] for part in parts if isinstance(part, tuple))
 
