@@ -3,7 +3,7 @@
 Owns the order of starting and stopping, SIGHUP, and the exit statuses of failures at start. The
 objects themselves come from ``build``.
 
-Limits: one process; workers come with the store issue.
+Limits: one process.
 """
 
 from __future__ import annotations
