@@ -37,7 +37,8 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        connection.execute("COMMIT")
+        if connection.in_transaction:  # an I/O error may have ended it, and shall be the one told
+            connection.execute("COMMIT")
 
 
 def all_uids(
