@@ -71,7 +71,7 @@ def build(settings: Settings, reactor: Any) -> Parts:
         SettingsError: a file named in the settings cannot be used.
         StoreUnavailable, SchemaTooNew: the store cannot be opened.
     """
-    delivery_parts = _outbound_trust(settings)
+    smart_host, tls = _outbound_trust(settings)
     directory = _directory(settings.directory, reactor)
     store = Store.open(
         Path(settings.state_dir),
@@ -85,7 +85,6 @@ def build(settings: Settings, reactor: Any) -> Parts:
     router = DomainRouter(_domains(settings), directory, postmaster=settings.postmaster)
     limits = settings.limits
     sessions = Sessions(ConnectionLimits(limits.connections, limits.connections_per_address))
-    smart_host, tls = delivery_parts
     delivery = RemoteDelivery(
         settings.hostname,
         source=store,

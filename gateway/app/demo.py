@@ -11,22 +11,10 @@ from importlib import resources
 from pathlib import Path
 
 from gateway.app.certificates import ensure_self_signed, write_private
-from gateway.core.settings.model import ListenSettings, Settings
+from gateway.core.settings.model import ListenSettings, Settings, standard_listeners
 
 DEFAULT_PORT_BASE = 10_000
 MAX_PORT_BASE = 65_535 - 2525
-
-_LISTENERS = (
-    ("smtp", 25, "starttls"),
-    ("submission", 587, "starttls"),
-    ("submission", 465, "implicit"),
-    ("submission", 2525, "starttls"),
-    ("pop3", 110, "starttls"),
-    ("pop3", 995, "implicit"),
-    ("imap", 143, "starttls"),
-    ("imap", 993, "implicit"),
-    ("http", 80, "none"),
-)
 
 _CONFIGURATION = """\
 # Written by `twistd -n gateway --demo`; change it as you like, it is not written again.
@@ -49,7 +37,7 @@ key = {key}
 _LISTEN = """
 [[listen]]
 protocol = "{protocol}"
-address = "127.0.0.1:{port}"
+address = "{address}"
 tls = "{tls}"
 """
 
@@ -85,12 +73,11 @@ What it keeps is in {folder}; stop it with Ctrl-C.
 
 
 def listeners(port_base: int) -> tuple[ListenSettings, ...]:
-    """The demo's listeners."""
+    """The demo's listeners: all but HTTPS, which the contract of the demo does not name."""
     return tuple(
-        ListenSettings.model_validate(
-            {"protocol": protocol, "address": f"127.0.0.1:{port_base + port}", "tls": tls}
-        )
-        for protocol, port, tls in _LISTENERS
+        listen
+        for listen in standard_listeners("127.0.0.1", port_base)
+        if (listen.protocol, listen.tls) != ("http", "implicit")
     )
 
 
@@ -110,8 +97,8 @@ def prepare(folder: Path, port_base: int) -> Path:
             certificate=_quoted(files.certificate),
             key=_quoted(files.key),
         )
-        for protocol, port, tls in _LISTENERS:
-            text += _LISTEN.format(protocol=protocol, port=port_base + port, tls=tls)
+        for listen in listeners(port_base):
+            text += _LISTEN.format(**listen.model_dump())
         write_private(configuration, text.encode())
     return configuration
 

@@ -164,7 +164,7 @@ def _advance(
         chunk = rows[start : start + ROWS_PER_STATEMENT]
         values = ", ".join(["(?, ?, ?)"] * len(chunk))
         for mailbox_id, uid_next, modseq in tx.fetch_all(
-            "UPDATE mailboxes SET uid_next = uid_next + v.column2,"  # noqa: S608
+            "UPDATE mailboxes SET uid_next = uid_next + v.column2,"  # noqa: S608 - own names only
             " highest_modseq = highest_modseq + v.column2, messages = messages + v.column2,"
             " unseen = unseen + v.column2, size_octets = size_octets + v.column3"
             f" FROM (VALUES {values}) AS v WHERE mailboxes.mailbox_id = v.column1"

@@ -221,7 +221,7 @@ def _remove(tx: Transaction, row: Sequence[Any]) -> None:
         (mailbox_id,),
     )
     for table in ("messages", "expunged", "keywords", "mailboxes"):
-        tx.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608
+        tx.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608 - own names only
     tx.blobs_freed = True
     tx.touch(AccountId(row[1]), MailboxId(mailbox_id), row[5])
 

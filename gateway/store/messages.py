@@ -29,7 +29,7 @@ Mode = Literal["set", "add", "remove"]
 
 _IN_RANGE = "mailbox_id = ? AND uid BETWEEN ? AND ?"
 _COPIED = (
-    "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608
+    "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608 - own names only
     f" FROM messages WHERE {_IN_RANGE} ORDER BY uid"
 )
 
@@ -160,14 +160,14 @@ def change_flags(
     for low, high in narrow(tx.connection, mailbox_id, uids):
         # Few different states occur, so the work is one statement for each of them.
         for old_mask, old_text in tx.fetch_all(
-            f"SELECT DISTINCT flags, keywords FROM messages WHERE {_IN_RANGE}",  # noqa: S608
+            f"SELECT DISTINCT flags, keywords FROM messages WHERE {_IN_RANGE}",  # noqa: S608 - own names only
             (mailbox_id, low, high),
         ):
             new_mask, new_text = _changed(old_mask, old_text, mode, mask, keywords)
             if (new_mask, new_text) == (old_mask, old_text):
                 continue
             count = tx.execute(
-                "UPDATE messages SET flags = ?, keywords = ?, modseq = ?"  # noqa: S608
+                "UPDATE messages SET flags = ?, keywords = ?, modseq = ?"  # noqa: S608 - own names only
                 f" WHERE {_IN_RANGE} AND flags = ? AND keywords = ?",
                 (new_mask, new_text, modseq, mailbox_id, low, high, old_mask, old_text),
             )
@@ -228,7 +228,7 @@ def copy_all(
     )
     # The new rows are a stretch of their own, so their blobs are counted in one statement.
     tx.execute(
-        "UPDATE blobs SET refs = refs + new.copies FROM"  # noqa: S608
+        "UPDATE blobs SET refs = refs + new.copies FROM"  # noqa: S608 - own names only
         f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {_IN_RANGE}"
         " GROUP BY blob_id) AS new WHERE blobs.blob_id = new.blob_id",
         (target, first, uid_next - 1),
@@ -255,24 +255,24 @@ def expunge_all(
     for low, high in ranges:
         stretch = (mailbox_id, low, high)
         removed = tx.fetch_all(
-            f"SELECT uid, flags, size_octets FROM messages WHERE {which}",  # noqa: S608
+            f"SELECT uid, flags, size_octets FROM messages WHERE {which}",  # noqa: S608 - own names only
             stretch,
         )
         if not removed:
             continue
         gone += removed
         tx.execute(
-            "INSERT INTO expunged (mailbox_id, modseq, uid)"  # noqa: S608
+            "INSERT INTO expunged (mailbox_id, modseq, uid)"  # noqa: S608 - own names only
             f" SELECT mailbox_id, ?, uid FROM messages WHERE {which}",
             (modseq, *stretch),
         )
         tx.execute(
-            "UPDATE blobs SET refs = refs - gone.copies FROM"  # noqa: S608
+            "UPDATE blobs SET refs = refs - gone.copies FROM"  # noqa: S608 - own names only
             f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {which}"
             " GROUP BY blob_id) AS gone WHERE blobs.blob_id = gone.blob_id",
             stretch,
         )
-        tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608
+        tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608 - own names only
     if gone:
         _count(
             tx,

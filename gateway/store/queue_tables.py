@@ -122,7 +122,7 @@ def lease(tx: Transaction, now: int, owner: str, lease_s: int, limit: int) -> tu
         )
         if not recipients:  # a lease ended, but in the meantime an attempt was put off
             tx.execute(
-                f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608
+                f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608 - own names only
                 " WHERE queue_id = ?",
                 (row[0],),
             )
@@ -193,6 +193,6 @@ def free_leases(tx: Transaction) -> None:
     )
     tx.execute("UPDATE queue SET due_at = ? WHERE due_at > ?", (latest, latest))
     tx.execute(
-        f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608
+        f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608 - own names only
         " WHERE lease_owner <> ''"
     )

@@ -100,7 +100,7 @@ class Search:
     ) -> tuple[list[Uid], int | None]:
         """The matching ones of the next messages, and the last UID looked at; None at the end."""
         rows = stored.connection.execute(
-            "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608
+            "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608 - own names only
             f" FROM messages WHERE mailbox_id = ? AND uid > ?{where} ORDER BY uid LIMIT ?",
             query,
         ).fetchall()
@@ -126,7 +126,7 @@ def _all_matching(
         return [Uid(uid) for uid in all_uids(stored.connection, mailbox_id)]
     text = stored.connection.execute(
         local_sql(
-            "SELECT string_agg(CAST(uid AS TEXT), ',') FROM"  # noqa: S608
+            "SELECT string_agg(CAST(uid AS TEXT), ',') FROM"  # noqa: S608 - own names only
             f" (SELECT uid FROM messages WHERE mailbox_id = ?{where} ORDER BY uid) AS ordered"
         ),
         (mailbox_id, *values),

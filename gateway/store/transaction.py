@@ -71,7 +71,7 @@ class Transaction:
             sql = self._insert_sql.get(key)
             if sql is None:
                 one = "(" + ", ".join("?" * len(chunk[0])) + ")"
-                sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}"  # noqa: S608
+                sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}"  # noqa: S608 - own names only
                 self._insert_sql[key] = sql
             self._cursor.execute(sql, [value for row in chunk for value in row])
 

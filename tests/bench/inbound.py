@@ -20,6 +20,7 @@ from typing import Protocol
 
 from tests.support.gateway_process import Demo
 from tests.support.postfix import Postfix
+from tests.support.waiting import eventually
 
 RECIPIENT = "bob@example.test"
 STALL_LIMIT_S = 120.0
@@ -87,10 +88,8 @@ def send(peer: Peer, *, messages: int, octets: int, sessions: int, reuse: bool) 
     started = time.monotonic()
     subprocess.run([*command, f"127.0.0.1:{peer.port()}"], check=True)
     accepted = time.monotonic()
-    while peer.delivered() - before < messages:
-        if time.monotonic() - accepted > STALL_LIMIT_S:
-            raise SystemExit(f"{peer.name}: {peer.delivered() - before} of {messages} delivered")
-        time.sleep(0.005)
+    delivered = before + messages
+    eventually(lambda: peer.delivered() >= delivered, deadline_s=STALL_LIMIT_S, every_s=0.005)
     ended = time.monotonic()
     return (accepted if ended - accepted < 0.1 else ended) - started
 

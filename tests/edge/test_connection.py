@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from gateway.edge.connection import CLOSE_GRACE_S, HANDSHAKE_LIMIT_S, Door, MailConnection
 from gateway.edge.tls import CertificateFiles, ServerContexts
 from tests.support.authority import new_authority
-from tests.support.pop3_fakes import Everybody
+from tests.support.dialogue import Everybody
 
 IDLE_S = 60.0
 

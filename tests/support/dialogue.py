@@ -1,11 +1,34 @@
-"""A client at the far end of an in-memory connection, for dialogues line by line."""
+"""What dialogues in memory share: a client at the far end, and a registry of connections."""
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Protocol, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
+
+from gateway.edge.connection import MailConnection
+
+
+class Everybody:
+    """A session registry that refuses with ``reason``."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self._serial = itertools.count(1)
+        self.open: set[MailConnection] = set()
+
+    def new_id(self) -> str:
+        return f"{next(self._serial):08x}"
+
+    def add(self, connection: MailConnection) -> str:
+        if not self.reason:
+            self.open.add(connection)
+        return self.reason
+
+    def remove(self, connection: MailConnection) -> None:
+        self.open.discard(connection)
 
 
 class Answering(Protocol):

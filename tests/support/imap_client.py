@@ -6,7 +6,6 @@ go in whole or one by one, as the bench says, so that every dialogue can be run 
 
 from __future__ import annotations
 
-import itertools
 import re
 from typing import Any
 
@@ -24,11 +23,12 @@ from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.ids import AccountId
-from gateway.edge.connection import Door, MailConnection
+from gateway.edge.connection import Door
 from gateway.edge.imap.connection import ImapConnection
 from gateway.edge.imap.door import ImapFactory
 from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.wire.mime.summary import summarise
+from tests.support.dialogue import Everybody
 from tests.support.imap_fakes import FakeStore
 
 MESSAGE = b"From: a@example.test\r\nSubject: one\r\n\r\nHello\r\n"
@@ -81,27 +81,6 @@ class CountingRealm(MailRealm):
             logout()
 
         return interface, avatar, counted
-
-
-class Sessions:
-    """The registry of connections; refuses when told to."""
-
-    def __init__(self) -> None:
-        self.refusal = ""
-        self._serial = itertools.count(1)
-        self.connections: list[MailConnection] = []
-
-    def new_id(self) -> str:
-        return f"{next(self._serial):08x}"
-
-    def add(self, connection: MailConnection) -> str:
-        if not self.refusal:
-            self.connections.append(connection)
-        return self.refusal
-
-    def remove(self, connection: MailConnection) -> None:
-        if connection in self.connections:
-            self.connections.remove(connection)
 
 
 class Transport(StringTransport):
@@ -190,7 +169,7 @@ class Bench:
         self.store = FakeStore(summarise)
         self.people = People()
         self.realm = CountingRealm(self.store)
-        self.sessions = Sessions()
+        self.sessions = Everybody()
         self.door = self.make_door()
         # Any: mypy does not see what @implementer declares.
         realm: Any = self.realm
@@ -251,7 +230,7 @@ class Bench:
         """Every connection ends, and nothing may be left behind."""
         for client in self.clients:
             client.lose()
-        assert self.sessions.connections == []
+        assert self.sessions.open == set()
         assert self.realm.open_sessions == 0
         assert not any(self.store.watchers.values())
         assert self.clock.getDelayedCalls() == []

@@ -6,7 +6,6 @@ either fail. Never durable.
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -29,9 +28,9 @@ from gateway.core.mailboxes import Mailbox, Selection
 from gateway.core.messages import MessageRow
 from gateway.core.ports.store import MailboxStore
 from gateway.core.uidset import Ranges, contains
-from gateway.edge.connection import Door, MailConnection
+from gateway.edge.connection import Door
 from gateway.edge.pop3 import Pop3Factory, Pop3Limits, Pop3Services
-from tests.support.dialogue import Dialogue
+from tests.support.dialogue import Dialogue, Everybody
 
 ALICE = Account(AccountId("a1"), "alice", "alice@example.test", ("alice@example.test",))
 
@@ -130,26 +129,6 @@ class FakeChecker:
         if (credentials.login, credentials.password) != ("alice", b"secret"):
             raise WrongCredentials
         return ALICE
-
-
-class Everybody:
-    """A session registry that refuses with ``reason``."""
-
-    def __init__(self) -> None:
-        self.reason = ""
-        self._serial = itertools.count(1)
-        self.open: set[MailConnection] = set()
-
-    def new_id(self) -> str:
-        return f"{next(self._serial):08x}"
-
-    def add(self, connection: MailConnection) -> str:
-        if not self.reason:
-            self.open.add(connection)
-        return self.reason
-
-    def remove(self, connection: MailConnection) -> None:
-        self.open.discard(connection)
 
 
 class Wire(StringTransport):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.authority import new_authority
+from tests.support.ports import free_port
 from tests.support.programs import need, run
 from tests.support.waiting import eventually
 
@@ -75,13 +76,6 @@ cn: gateway
 userPassword: {READER_PASSWORD}
 
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Slapd:

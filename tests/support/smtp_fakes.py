@@ -29,9 +29,9 @@ from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.edge.connection import Door
 from gateway.edge.smtp import SmtpFactory, SmtpServices
 from gateway.wire.smtp_limits import SmtpLimits
-from tests.support.dialogue import Dialogue
+from tests.support.dialogue import Dialogue, Everybody
 from tests.support.pop3_fakes import ALICE as ALICE
-from tests.support.pop3_fakes import Everybody, FakeChecker
+from tests.support.pop3_fakes import FakeChecker
 from tests.support.pop3_fakes import Wire as StringWire
 
 BOB = Account(AccountId("b1"), "bob", "bob@example.test", ("bob@example.test", "b@example.test"))

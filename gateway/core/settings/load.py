@@ -141,7 +141,7 @@ def load_from(
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         absent_by_design = path is None and isinstance(error, FileNotFoundError)
-        if not (absent_by_design and any(name.startswith("GATEWAY_") for name in environ)):
+        if not (absent_by_design and any(name.startswith(environment.PREFIX) for name in environ)):
             expected = "a readable TOML file; another one is named with --config FILE"
             problem = SettingsProblem(source, "(whole file)", reason, expected)
             raise SettingsError([problem]) from None

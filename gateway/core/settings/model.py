@@ -130,21 +130,28 @@ class LimitSettings(Section):
     )
 
 
-_STANDARD_LISTENERS = tuple(
-    ListenSettings.model_validate({"protocol": protocol, "address": f"0.0.0.0:{port}", "tls": tls})
-    for protocol, port, tls in (
-        ("smtp", 25, "starttls"),
-        ("submission", 587, "starttls"),
-        ("submission", 465, "implicit"),
-        ("submission", 2525, "starttls"),
-        ("pop3", 110, "starttls"),
-        ("pop3", 995, "implicit"),
-        ("imap", 143, "starttls"),
-        ("imap", 993, "implicit"),
-        ("http", 80, "none"),
-        ("http", 443, "implicit"),
-    )
+_STANDARD_LISTENERS = (
+    ("smtp", 25, "starttls"),
+    ("submission", 587, "starttls"),
+    ("submission", 465, "implicit"),
+    ("submission", 2525, "starttls"),
+    ("pop3", 110, "starttls"),
+    ("pop3", 995, "implicit"),
+    ("imap", 143, "starttls"),
+    ("imap", 993, "implicit"),
+    ("http", 80, "none"),
+    ("http", 443, "implicit"),
 )
+
+
+def standard_listeners(host: str, port_base: int = 0) -> tuple[ListenSettings, ...]:
+    """Everything the gateway can serve, on ``port_base`` plus the standard ports of one address."""
+    return tuple(
+        ListenSettings.model_validate(
+            {"protocol": protocol, "address": f"{host}:{port_base + port}", "tls": tls}
+        )
+        for protocol, port, tls in _STANDARD_LISTENERS
+    )
 
 
 class Settings(Section):
@@ -164,7 +171,10 @@ class Settings(Section):
     directory: DirectorySettings = Field(description="the people")
     listen: Annotated[
         tuple[ListenSettings, ...], Field(strict=False), AfterValidator(checks.not_empty)
-    ] = Field(_STANDARD_LISTENERS, description="where clients and servers connect")
+    ] = Field(
+        standard_listeners("0.0.0.0"),  # noqa: S104 - a server is to be reached
+        description="where clients and servers connect",
+    )
     tls: TlsSettings = Field(TlsSettings(), description="our certificate")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")

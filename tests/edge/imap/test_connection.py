@@ -118,7 +118,7 @@ def test_N1_people_have_half_an_hour_between_commands(bench: Bench) -> None:
 
 
 def test_N2_too_many_connections(bench: Bench) -> None:
-    bench.sessions.refusal = "Too many connections from your address"
+    bench.sessions.reason = "Too many connections from your address"
     bench.door = bench.make_door(implicit_tls=False)
     client = bench.connect()
     assert client.lines() == [b"* BYE [LIMIT] Too many connections from your address"]

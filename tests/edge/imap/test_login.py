@@ -124,7 +124,7 @@ def test_A2_a_client_that_goes_away_in_an_exchange_leaves_nothing(bench: Bench) 
     client.say(b"AUTHENTICATE LOGIN")
     client.lose()
     assert client.take() == b"" and not client.protocol.busy
-    assert not bench.clock.getDelayedCalls() and not bench.sessions.connections
+    assert not bench.clock.getDelayedCalls() and not bench.sessions.open
 
 
 @pytest.mark.parametrize(
