@@ -20,6 +20,6 @@ def test_an_error_that_ended_the_transaction_is_the_one_told() -> None:
     with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
         read()
     with snapshot(connection):
-        assert connection.in_transaction
-    assert not connection.in_transaction
+        during = connection.in_transaction
+    assert (during, connection.in_transaction) == (True, False)
     connection.close()
