@@ -20,6 +20,7 @@ FLOORS = {
     "auth": 4,
     "routing": 4,
     "delivery": 5,
+    "transfer": 5,
     "policy": 6,
     "queue": 6,
     "edge": 7,

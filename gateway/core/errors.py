@@ -122,6 +122,12 @@ class MailboxLimit(GatewayError):
     default_text = "a limit of this account is reached"
 
 
+class OverQuota(GatewayError):
+    """The account may not keep more (RFC 9208 OVERQUOTA; 452 4.2.2 or 552 5.2.2 in SMTP)."""
+
+    default_text = "the mailbox is full"
+
+
 class MessageGone(GatewayError):
     """The message was expunged meanwhile."""
 

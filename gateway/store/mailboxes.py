@@ -234,8 +234,8 @@ def _empty_into(tx: Transaction, inbox: Sequence[Any], account_id: AccountId, na
     inbox_id, uid_next, modseq = inbox[0], inbox[4], inbox[5]
     new_id = insert_mailbox(tx, account_id, name)
     tx.execute(
-        "INSERT INTO expunged (mailbox_id, modseq, uid)"
-        " SELECT mailbox_id, ?, uid FROM messages WHERE mailbox_id = ?",
+        "INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)"
+        " SELECT mailbox_id, ?, uid, uid FROM messages WHERE mailbox_id = ?",
         (modseq + 1, inbox_id),
     )
     tx.execute("UPDATE messages SET mailbox_id = ? WHERE mailbox_id = ?", (new_id, inbox_id))

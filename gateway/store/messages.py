@@ -262,8 +262,8 @@ def expunge_all(
             continue
         gone += removed
         tx.execute(
-            "INSERT INTO expunged (mailbox_id, modseq, uid)"  # noqa: S608 - own names only
-            f" SELECT mailbox_id, ?, uid FROM messages WHERE {which}",
+            "INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)"  # noqa: S608 - own names only
+            f" SELECT mailbox_id, ?, uid, uid FROM messages WHERE {which}",
             (modseq, *stretch),
         )
         tx.execute(

@@ -8,8 +8,10 @@ Invariants (``verify`` checks them):
   messages since a MODSEQ are found from the highest UID down; only messages changed afterwards are
   in the index by MODSEQ, which spares every delivery an index entry.
 - the counters of a mailbox are exact in every committed state.
-- ``blobs.refs`` is the number of rows of ``messages`` and ``queue`` that point to the blob.
-- ``expunged`` keeps every removed UID with its MODSEQ.
+- the counters of an account are the sums of its mailboxes'.
+- ``blobs.refs`` is the number of rows of ``messages``, ``queue`` and ``vault`` that point to the
+  blob.
+- ``expunged`` keeps every removed UID with its MODSEQ, neighbours as one stretch.
 - a row of ``queue`` is due at ``due_at``: the earliest attempt, or the end of its lease.
 """
 
@@ -132,5 +134,80 @@ VERSION_2 = (
     "CREATE INDEX blobs_by_place ON blobs (segment_id, segment_offset)",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2)
+VERSION_3 = (
+    # Segment ids are never given twice, also when several processes make segments.
+    """UPDATE counters SET value = max(value, (SELECT coalesce(max(segment_id), 0) FROM segments))
+        WHERE name = 'segment'""",
+    # What an account keeps (kept exact by the triggers below), what it may keep (0: no bound), and
+    # whether it has been warned since it was last below the mark.
+    "ALTER TABLE accounts ADD COLUMN messages BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN size_octets BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN quota_messages BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN quota_octets BIGINT NOT NULL DEFAULT 0",
+    "ALTER TABLE accounts ADD COLUMN warned INTEGER NOT NULL DEFAULT 0",
+    """UPDATE accounts SET
+        messages = (SELECT coalesce(sum(b.messages), 0) FROM mailboxes AS b
+            WHERE b.account_id = accounts.account_id),
+        size_octets = (SELECT coalesce(sum(b.size_octets), 0) FROM mailboxes AS b
+            WHERE b.account_id = accounts.account_id)""",
+    """CREATE TRIGGER mailbox_counted AFTER UPDATE OF messages, size_octets ON mailboxes
+        WHEN new.messages <> old.messages OR new.size_octets <> old.size_octets
+        BEGIN
+            UPDATE accounts SET messages = messages + new.messages - old.messages,
+                size_octets = size_octets + new.size_octets - old.size_octets
+            WHERE account_id = new.account_id;
+        END""",
+    """CREATE TRIGGER mailbox_removed AFTER DELETE ON mailboxes WHEN old.messages <> 0
+        BEGIN
+            UPDATE accounts SET messages = messages - old.messages,
+                size_octets = size_octets - old.size_octets
+            WHERE account_id = old.account_id;
+        END""",
+    # Removed UIDs as stretches.
+    "ALTER TABLE expunged RENAME TO expunged_2",
+    """CREATE TABLE expunged (
+        mailbox_id BIGINT NOT NULL,
+        modseq BIGINT NOT NULL,
+        first_uid BIGINT NOT NULL,
+        last_uid BIGINT NOT NULL,
+        PRIMARY KEY (mailbox_id, modseq, first_uid)
+    ) WITHOUT ROWID""",
+    """INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)
+        SELECT mailbox_id, modseq, uid, uid FROM expunged_2""",
+    "DROP TABLE expunged_2",
+    # Opening a mailbox and SEARCH UNSEEN look at what is unseen only, which is little.
+    "CREATE INDEX messages_unseen ON messages (mailbox_id, uid) WHERE (flags & 1) = 0",
+    # Deleted messages until their time is over; each row counts as a reference to its blob.
+    """CREATE TABLE vault (
+        vault_id INTEGER NOT NULL PRIMARY KEY,
+        account_id TEXT NOT NULL,
+        mailbox_name TEXT NOT NULL,
+        uid BIGINT NOT NULL,
+        flags INTEGER NOT NULL,
+        keywords TEXT NOT NULL,
+        internal_date BIGINT NOT NULL,
+        size_octets BIGINT NOT NULL,
+        blob_id BIGINT NOT NULL,
+        deleted_at BIGINT NOT NULL
+    )""",
+    "CREATE INDEX vault_by_account ON vault (account_id, deleted_at)",
+    "CREATE INDEX vault_by_age ON vault (deleted_at)",
+    # What POP3 calls messages that came from another server; all others are called by their UID.
+    """CREATE TABLE uidls (
+        mailbox_id BIGINT NOT NULL,
+        uid BIGINT NOT NULL,
+        uidl TEXT NOT NULL,
+        PRIMARY KEY (mailbox_id, uid)
+    ) WITHOUT ROWID""",
+    # What came from elsewhere, so that it comes once.
+    """CREATE TABLE imports (
+        account_id TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        folder TEXT NOT NULL,
+        message_key TEXT NOT NULL,
+        PRIMARY KEY (account_id, origin, folder, message_key)
+    ) WITHOUT ROWID""",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3)
 """Step i (from 0) brings the store to version i + 1."""

@@ -73,7 +73,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     (
         "mailbox {}: message {} is there although it was expunged",
         "SELECT m.mailbox_id, m.uid FROM messages AS m"
-        " JOIN expunged AS e ON e.mailbox_id = m.mailbox_id AND e.uid = m.uid",
+        " JOIN expunged AS e ON e.mailbox_id = m.mailbox_id"
+        " AND m.uid BETWEEN e.first_uid AND e.last_uid",
     ),
     (
         "message {} lies in mailbox {}, which does not exist",
@@ -94,7 +95,8 @@ _RULES: tuple[tuple[str, str], ...] = (
         "octets {} count {} references; there are {}",
         "SELECT b.blob_id, b.refs, coalesce(r.refs, 0) FROM blobs AS b LEFT JOIN"
         " (SELECT blob_id, count(*) AS refs FROM (SELECT blob_id FROM messages UNION ALL"
-        " SELECT blob_id FROM queue) AS pointers GROUP BY blob_id) AS r ON r.blob_id = b.blob_id"
+        " SELECT blob_id FROM queue UNION ALL SELECT blob_id FROM vault) AS pointers"
+        " GROUP BY blob_id) AS r ON r.blob_id = b.blob_id"
         " WHERE b.refs <> coalesce(r.refs, 0) OR b.refs = 0",
     ),
     (
@@ -118,6 +120,19 @@ _RULES: tuple[tuple[str, str], ...] = (
         "queued recipient {} of {} belongs to no message",
         "SELECT number, queue_id FROM queue_recipients"
         " WHERE queue_id NOT IN (SELECT queue_id FROM queue)",
+    ),
+    (
+        "account {} counts {} messages of {} octets; its mailboxes hold {} of {}",
+        "SELECT a.account_id, a.messages, a.size_octets, coalesce(sum(b.messages), 0),"
+        " coalesce(sum(b.size_octets), 0) FROM accounts AS a"
+        " LEFT JOIN mailboxes AS b ON b.account_id = a.account_id"
+        " GROUP BY a.account_id, a.messages, a.size_octets"
+        " HAVING a.messages <> coalesce(sum(b.messages), 0)"
+        " OR a.size_octets <> coalesce(sum(b.size_octets), 0)",
+    ),
+    (
+        "deleted message {} points to octets {}, which do not exist",
+        "SELECT vault_id, blob_id FROM vault WHERE blob_id NOT IN (SELECT blob_id FROM blobs)",
     ),
     (
         "account {} has no INBOX",

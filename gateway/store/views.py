@@ -116,7 +116,8 @@ def read_changes(connection: sqlite3.Connection, mailbox_id: MailboxId, since: i
         }
         changed |= _new_messages(connection, mailbox_id, since)
         vanished = connection.execute(
-            "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ? ORDER BY uid",
+            "SELECT first_uid, last_uid FROM expunged WHERE mailbox_id = ? AND modseq > ?"
+            " ORDER BY first_uid",
             (mailbox_id, since),
         ).fetchall()
     return Changes(
@@ -125,7 +126,7 @@ def read_changes(connection: sqlite3.Connection, mailbox_id: MailboxId, since: i
             ChangedFlags(Uid(uid), flags.join(mask, keywords), ModSeq(modseq))
             for uid, (mask, keywords, modseq) in sorted(changed.items())
         ),
-        tuple(Uid(uid) for (uid,) in vanished),
+        tuple(Uid(uid) for first, last in vanished for uid in range(first, last + 1)),
     )
 
 

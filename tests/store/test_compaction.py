@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,10 @@ from gateway.core.queue import Recorded
 from gateway.store import engine
 from gateway.store.blobs import StoredOctets
 from gateway.store.compaction import Pace
+from gateway.store.files import OsFiles
 from gateway.store.layout import Layout
+from gateway.store.migrations import migrate
+from gateway.store.schema import STEPS
 from gateway.store.verify import _is_gone_or_moved, verify
 from tests.store.compacting import (
     FAST,
@@ -226,13 +229,12 @@ def test_large_messages_are_no_business_of_it(tmp_path: Path) -> None:
 
 
 def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    with House(tmp_path, roll_octets=ROLL, compaction=OFF) as house:
+    layout = Layout(tmp_path)
+    layout.prepare(OsFiles())
+    with contextlib.closing(engine.open_writer(layout.index)) as connection:
+        migrate(connection, STEPS[:1])
+    with House(tmp_path, roll_octets=ROLL, compaction=FAST) as house:
         octets = fill(house, 20)
         keep_every(house, 4)
-    with sqlite3.connect(tmp_path / "store/index.sqlite") as connection:
-        connection.execute("DROP INDEX blobs_by_place")
-        connection.execute("UPDATE schema_version SET version = 1")
-    connection.close()
-    with House(tmp_path, roll_octets=ROLL, compaction=FAST) as house:
         settle(house)
         check(house, octets[3::4])

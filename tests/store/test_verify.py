@@ -37,7 +37,7 @@ def kept(tmp_path: Path) -> Path:
             "UPDATE messages SET modseq = 3, created_modseq = 4 - uid WHERE mailbox_id = 1",
             "older by MODSEQ",
         ),
-        ("INSERT INTO expunged SELECT mailbox_id, 1, uid FROM messages", "was expunged"),
+        ("INSERT INTO expunged SELECT mailbox_id, 1, uid, uid FROM messages", "was expunged"),
         ("DELETE FROM mailboxes WHERE messages = 1", "does not exist"),
         ("DELETE FROM blobs", "do not exist"),
         ("UPDATE blobs SET refs = 9 WHERE file_name = ''", "count 9 references; there are 2"),

@@ -32,8 +32,11 @@ from gateway.core.messages import (
 )
 from gateway.core.ports.body import IncomingBody
 from gateway.core.queue import QueueDepth, QueueItem, Recorded
+from gateway.core.quota import Quota, Usage
 from gateway.core.search import SearchKey
+from gateway.core.transfer import Imported, ImportedMessage, ImportSource
 from gateway.core.uidset import Ranges
+from gateway.core.vault import DeletedMessage
 
 Span = tuple[BlobId, int, int]
 """Octets of a message: which message, the first octet, and how many."""
@@ -224,4 +227,64 @@ class QueueStore(Protocol):
 
     def open_body(self) -> IncomingBody:
         """For reports."""
+        ...
+
+
+class QuotaStore(Protocol):
+    """How much an account may keep. The store enforces it in every transaction that adds."""
+
+    async def set_quota(self, account_id: AccountId, quota: Quota) -> None:
+        """Keep the bounds, making the account on demand; free when nothing has changed."""
+        ...
+
+    async def usage(self, account_id: AccountId) -> Usage:
+        """What is kept now; nothing for an account that is not there yet."""
+        ...
+
+
+class VaultStore(Protocol):
+    """Deleted messages until their time is over."""
+
+    async def deleted(
+        self, account_id: AccountId, *, mailbox: str | None = None, since: int = 0
+    ) -> Sequence[DeletedMessage]:
+        """What can be had back, the latest deleted first."""
+        ...
+
+    async def undelete(
+        self, account_id: AccountId, vault_ids: Sequence[int], *, into: str | None = None
+    ) -> int:
+        """Put messages back with flags and dates, under new UIDs; returns how many there were.
+
+        Each goes where it lay, which is made again if it is gone, or ``into`` one mailbox. What
+        somebody asked to have back is never refused for quota.
+        """
+        ...
+
+
+class ImportStore(Protocol):
+    """Mailboxes that move in. Each message and its key are kept in one transaction."""
+
+    async def import_messages(
+        self,
+        account_id: AccountId,
+        name: str,
+        source: ImportSource,
+        messages: Sequence[ImportedMessage],
+        *,
+        uid_validity: int = 0,
+    ) -> Imported:
+        """Add what is not there yet, making mailbox and parents on demand; all or none.
+
+        Args:
+            uid_validity: taken over, with the UIDs, while the mailbox holds nothing but what this
+                source brought, and the UIDs ascend; otherwise UIDs are new ones. 0: none known.
+
+        Raises:
+            MailboxNameRefused, MailboxLimit
+        """
+        ...
+
+    async def imported_keys(self, account_id: AccountId, source: ImportSource) -> frozenset[str]:
+        """The keys that need not be read from the source again."""
         ...
