@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.ids import AccountId
+from gateway.core.quota import Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Account:
         addresses: all addresses, lower case, the primary one first.
         display_name: for people; may hold any printable text.
         enabled: False when the directory says that the account is disabled or expired.
+        allowance: how much the directory lets this person keep.
     """
 
     account_id: AccountId
@@ -29,3 +31,4 @@ class Account:
     addresses: tuple[str, ...]
     display_name: str = ""
     enabled: bool = True
+    allowance: Allowance = Allowance()

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gateway.core.ids import AccountId
+
 
 class GatewayError(Exception):
     """Root of all expected errors.
@@ -75,6 +77,12 @@ class StoreUnavailable(GatewayError):
     default_text = "the mail store cannot do this at the moment, try again later"
 
 
+class StoreInUse(StoreUnavailable):
+    """Another process holds the store's lock."""
+
+    default_text = "the mail store is in use by another gateway"
+
+
 class StoreFull(StoreUnavailable):
     """No space (or no inodes) left on the store's disk; 452 4.3.1, never 5xx (SECURITY D6)."""
 
@@ -123,9 +131,17 @@ class MailboxLimit(GatewayError):
 
 
 class OverQuota(GatewayError):
-    """The account may not keep more (RFC 9208 OVERQUOTA; 452 4.2.2 or 552 5.2.2 in SMTP)."""
+    """The account may not keep more (RFC 9208 OVERQUOTA; 452 4.2.2 or 552 5.2.2 in SMTP).
+
+    Args:
+        account_ids: whose bounds would be passed.
+    """
 
     default_text = "the mailbox is full"
+
+    def __init__(self, account_ids: Sequence[AccountId] = ()) -> None:
+        self.account_ids = tuple(account_ids)
+        super().__init__(accounts=", ".join(account_ids))
 
 
 class MessageGone(GatewayError):

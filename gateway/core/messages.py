@@ -46,6 +46,8 @@ class NewMessage:
         remote: recipients for the queue.
         eight_bit: BODY=8BITMIME was declared (RFC 6152).
         received_at: Unix time.
+        may_exceed_quota: taken even if an account's bounds are passed by it: its recipients were
+            promised already, or nobody would be told otherwise (reports).
     """
 
     ingest_id: str
@@ -57,6 +59,7 @@ class NewMessage:
     remote: tuple[QueuedRecipient, ...]
     received_at: int
     eight_bit: bool = False
+    may_exceed_quota: bool = False
 
 
 @dataclass(frozen=True, slots=True)

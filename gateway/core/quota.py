@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+WARN_PERCENT = 90
+"""Who keeps so much of a bound is warned, once."""
+
+CALM_PERCENT = 80
+"""Below this of both bounds the next warning is due again; the store's schema says it too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -18,6 +24,26 @@ class Quota:
     @property
     def is_bounded(self) -> bool:
         return bool(self.octets or self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the directory says about one person; what it does not say is the settings' default.
+
+    Args:
+        octets, messages: None: nothing said; 0: no bound.
+        unreadable: the value that was no quota, fit for a line of the log; empty if there was none.
+    """
+
+    octets: int | None = None
+    messages: int | None = None
+    unreadable: str = ""
+
+    def or_else(self, default: Quota) -> Quota:
+        return Quota(
+            default.octets if self.octets is None else self.octets,
+            default.messages if self.messages is None else self.messages,
+        )
 
 
 @dataclass(frozen=True, slots=True)

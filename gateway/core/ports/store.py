@@ -51,7 +51,10 @@ class Intake(Protocol):
     def open_body(self) -> IncomingBody: ...
 
     async def accept(self, message: NewMessage) -> Accepted:
-        """Store all local copies and queue rows in one transaction; accounts are made on demand."""
+        """Store all local copies and queue rows in one transaction; accounts are made on demand.
+
+        Raises: OverQuota (nothing is stored for anybody then).
+        """
         ...
 
 
@@ -137,7 +140,7 @@ class MailboxStore(Protocol):
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
     ) -> AppendResult:
-        """All or none. Raises: NoSuchMailbox, MailboxLimit (keywords)."""
+        """All or none. Raises: NoSuchMailbox, MailboxLimit (keywords), OverQuota."""
         ...
 
     async def store_flags(
@@ -158,7 +161,7 @@ class MailboxStore(Protocol):
     ) -> CopyResult:
         """Copy (or move) with flags and internal dates; all or none.
 
-        Raises: NoSuchMailbox (of the target).
+        Moving needs no room. Raises: NoSuchMailbox (of the target), OverQuota.
         """
         ...
 
@@ -239,6 +242,11 @@ class QuotaStore(Protocol):
 
     async def usage(self, account_id: AccountId) -> Usage:
         """What is kept now; nothing for an account that is not there yet."""
+        ...
+
+    def watch_filling(self, callback: Callable[[AccountId, Usage], None]) -> Callable[[], None]:
+        """Call back on the reactor after each commit of this process that took an account to
+        WARN_PERCENT of a bound, not again before it was below CALM_PERCENT; returns a stop."""
         ...
 
 
