@@ -26,15 +26,12 @@ from gateway.auth.realm import MailRealm
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.checks import split_host_port
-from gateway.core.settings.model import DirectorySettings, ListenSettings, Settings
+from gateway.core.settings.model import ListenSettings, Settings
 from gateway.delivery.mx import MxLookup
 from gateway.delivery.next_hop import NextHop, parse_next_hop
 from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
 from gateway.delivery.tls import ClientTls
-from gateway.directory.from_settings import schema_from
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_settings import LdapSettings
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.from_settings import directory_from
 from gateway.edge.connection import Door
 from gateway.edge.http.health import health_site
 from gateway.edge.imap.door import ImapFactory
@@ -72,7 +69,9 @@ def build(settings: Settings, reactor: Any) -> Parts:
         StoreUnavailable, SchemaTooNew: the store cannot be opened.
     """
     smart_host, tls = _outbound_trust(settings)
-    directory = _directory(settings.directory, reactor)
+    directory = directory_from(
+        settings.directory, call_from_thread=reactor.callFromThread, timers=reactor
+    )
     store = Store.open(
         Path(settings.state_dir),
         call_from_thread=reactor.callFromThread,
@@ -130,30 +129,6 @@ def _domains(settings: Settings) -> dict[str, Domain]:
         domains[name] = domain
         domains.update(dict.fromkeys(section.aliases, domain))
     return domains
-
-
-def _directory(settings: DirectorySettings, reactor: Any) -> Directory:
-    schema = schema_from(settings, {})
-    if settings.kind == "ldif":
-        return LdifDirectory(
-            Path(settings.path), call_from_thread=reactor.callFromThread, schema=schema
-        )
-    return LdapDirectory(
-        LdapSettings(
-            uris=settings.uri,
-            base_dn=settings.base_dn,
-            bind_dn=settings.bind_dn,
-            bind_password=settings.bind_password.get_secret_value(),
-            ca_file=Path(settings.ca_file) if settings.ca_file else None,
-            # Said of ldap:// URIs only; ldaps:// ones have TLS before anything can be said.
-            start_tls=settings.start_tls and any(u.startswith("ldap:") for u in settings.uri),
-            allow_clear_text=settings.allow_clear_text,
-            schema=schema,
-            operation_timeout_s=settings.timeout_s,
-        ),
-        call_from_thread=reactor.callFromThread,
-        timers=reactor,
-    )
 
 
 def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:

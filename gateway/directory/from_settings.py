@@ -1,18 +1,26 @@
-"""The directory's schema as the settings have it: the preset's row with single fields replaced.
+"""The directory as the settings have it, for the gateway and for the administrator's command.
 
-Never reads files and never talks to a server, so that a configuration can be checked with it.
+Owns which kind is made, and its schema: the preset's row with single fields replaced.
+``schema_from`` never reads files and never talks to a server, so that a configuration can be
+checked with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gateway.core.errors import SettingsError, SettingsProblem
+from gateway.core.ports.clock import CallFromThread, Timers
+from gateway.core.ports.directory import Directory
 from gateway.core.settings.explain import show
 from gateway.core.settings.model import DirectorySettings
 from gateway.directory.filters import FilterSyntax, parse
+from gateway.directory.ldap import LdapDirectory
+from gateway.directory.ldap_settings import LdapSettings
+from gateway.directory.ldif import LdifDirectory
 from gateway.directory.schema import PRESETS, Schema
 
 _EXPECTED = {
@@ -21,6 +29,35 @@ _EXPECTED = {
     "id_attribute": 'the name of an attribute such as "entryUUID"',
     "person_filter": 'a filter as in RFC 4515 such as "(objectClass=person)"',
 }
+
+
+def directory_from(
+    settings: DirectorySettings, *, call_from_thread: CallFromThread, timers: Timers
+) -> Directory:
+    """The directory itself. Reads an LDIF file, which blocks; connects to no server yet.
+
+    Raises:
+        SettingsError: the file cannot be used, or the settings contradict themselves.
+    """
+    schema = schema_from(settings, {})
+    if settings.kind == "ldif":
+        return LdifDirectory(Path(settings.path), call_from_thread=call_from_thread, schema=schema)
+    return LdapDirectory(
+        LdapSettings(
+            uris=settings.uri,
+            base_dn=settings.base_dn,
+            bind_dn=settings.bind_dn,
+            bind_password=settings.bind_password.get_secret_value(),
+            ca_file=Path(settings.ca_file) if settings.ca_file else None,
+            # Said of ldap:// URIs only; ldaps:// ones have TLS before anything can be said.
+            start_tls=settings.start_tls and any(u.startswith("ldap:") for u in settings.uri),
+            allow_clear_text=settings.allow_clear_text,
+            schema=schema,
+            operation_timeout_s=settings.timeout_s,
+        ),
+        call_from_thread=call_from_thread,
+        timers=timers,
+    )
 
 
 def schema_from(settings: DirectorySettings, origins: Mapping[str, str]) -> Schema:

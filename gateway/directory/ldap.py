@@ -26,12 +26,13 @@ from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.directory.entries import account_from, has_address
+from gateway.directory.filters import Filter
 from gateway.directory.ldap_connection import LdapFailed
 from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
 from gateway.directory.ldap_settings import LdapSettings, checked_tls_context
 from gateway.directory.ldap_worker import Ambiguous, LdapWorker
-from gateway.directory.logins import check_offer
+from gateway.directory.logins import check_offer, wanted_person
 from gateway.directory.threads import WorkerThreads
 
 T = TypeVar("T")
@@ -84,10 +85,17 @@ class LdapDirectory:
         self._closed = False
 
     async def find_by_address(self, address: Address) -> Account | None:
-        account = await self._run("finding an address", partial(self._find, address))
+        wanted = self._settings.schema.by_address(address)
+        account = await self._run("finding an address", partial(self._find, wanted))
         if account is None or not has_address(account, address):
             return None
         return account
+
+    async def find(self, login_or_address: str) -> Account | None:
+        wanted = wanted_person(login_or_address, self._settings.schema)
+        if wanted is None:
+            return None
+        return await self._run("finding a person", partial(self._find, wanted))
 
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)
@@ -159,10 +167,9 @@ class LdapDirectory:
 
     # -- in the threads
 
-    def _find(self, address: Address, guard: Guard) -> Account | None:
-        schema = self._settings.schema
-        entry = self._worker.search_one(schema.by_address(address), guard)
-        return account_from(entry, schema) if entry is not None else None
+    def _find(self, wanted: Filter, guard: Guard) -> Account | None:
+        entry = self._worker.search_one(wanted, guard)
+        return account_from(entry, self._settings.schema) if entry is not None else None
 
     def _log_in(self, login: str, password: bytes, guard: Guard) -> Outcome:
         schema = self._settings.schema

@@ -28,7 +28,7 @@ from gateway.core.log_text import escaped, shown
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.directory.entries import has_address
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
-from gateway.directory.logins import check_offer
+from gateway.directory.logins import check_offer, wanted_person
 from gateway.directory.schema import OPENLDAP, Schema
 from gateway.directory.threads import WorkerThreads
 
@@ -111,6 +111,14 @@ class LdifDirectory:
             self._answers.clear()
         self._answers[address] = account
         return account
+
+    async def find(self, login_or_address: str) -> Account | None:
+        wanted = wanted_person(login_or_address, self._schema)
+        if wanted is None:
+            return None
+        people = await self._current()
+        person = self._only(people.find(wanted))
+        return person.account if person is not None else None
 
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)

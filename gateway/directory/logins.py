@@ -8,6 +8,9 @@ Never normalises: what passes is used as typed, and people are known by values f
 from __future__ import annotations
 
 from gateway.core.errors import WrongCredentials
+from gateway.directory.filters import Filter
+from gateway.directory.schema import Schema
+from gateway.wire.address import AddressSyntax, parse_mailbox
 
 MAX_LOGIN_CHARACTERS = 256
 MAX_PASSWORD_OCTETS = 1024  # four times what Active Directory takes; bounds the hashing
@@ -32,6 +35,17 @@ def login_is_possible(login: str) -> bool:
         and login.isprintable()
         and login == login.strip()
     )
+
+
+def wanted_person(login_or_address: str, schema: Schema) -> Filter | None:
+    """Who is called so; None for text that can be neither a login nor an address."""
+    if not login_is_possible(login_or_address):
+        return None
+    try:
+        address = parse_mailbox(login_or_address)
+    except AddressSyntax:
+        return schema.by_login_or_address(login_or_address, None)
+    return schema.by_login_or_address(login_or_address, address if address.domain else None)
 
 
 def password_is_possible(password: bytes) -> bool:

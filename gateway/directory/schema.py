@@ -69,21 +69,25 @@ class Schema:
 
     def by_login(self, login: str) -> Filter:
         """Who has this login."""
-        return And((self.person, Or(tuple(Equal(name, login) for name in self.login_attributes))))
+        return And((self.person, Or(self._logged_in_as(login))))
 
     def by_address(self, address: Address) -> Filter:
         """Who has this mail address, primary or other."""
+        return And((self.person, Or(self._reached_at(address))))
+
+    def by_login_or_address(self, login: str, address: Address | None) -> Filter:
+        """Who has this login or, unless it is None, this address; more than one may."""
+        reached = self._reached_at(address) if address is not None else ()
+        return And((self.person, Or((*self._logged_in_as(login), *reached))))
+
+    def _logged_in_as(self, login: str) -> tuple[Filter, ...]:
+        return tuple(Equal(name, login) for name in self.login_attributes)
+
+    def _reached_at(self, address: Address) -> tuple[Filter, ...]:
         text = str(address)
-        return And(
-            (
-                self.person,
-                Or(
-                    (
-                        *(Equal(name, text) for name in self.address_attributes),
-                        *(Equal(name, f"smtp:{text}") for name in self.prefixed_address_attributes),
-                    )
-                ),
-            )
+        return (
+            *(Equal(name, text) for name in self.address_attributes),
+            *(Equal(name, f"smtp:{text}") for name in self.prefixed_address_attributes),
         )
 
 

@@ -6,12 +6,13 @@ hold. The lock is an flock, so that a crash leaves none behind (SECURITY P5, D8)
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import StoreInUse, StoreUnavailable
 from gateway.store.files import Files, unlink_quietly
 
 DIRECTORY_MODE = 0o700
@@ -86,7 +87,7 @@ class Layout:
         """Hold the store; returns the descriptor, whose closing releases it.
 
         Raises:
-            StoreUnavailable: another process holds it.
+            StoreInUse: another process holds it.
         """
         try:
             fd = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -97,12 +98,13 @@ class Layout:
         except OSError as error:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise StoreUnavailable(
+            raise StoreInUse(
                 f"{self.state_dir} is in use by another gateway (process {holder}); "
                 "stop that one first or use another state_dir"
             ) from error
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+        with contextlib.suppress(OSError):  # on a full disk nobody reads who holds it
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         return fd
 
     def remove_leftovers(self, files: Files, *, large: frozenset[str], segments: set[int]) -> None:

@@ -132,6 +132,35 @@ def test_entries_that_are_no_people_are_not_found(place: Place) -> None:
     place.refused("printer@example.test", "printer-secret")
 
 
+def test_finds_a_person_as_an_administrator_names_one(place: Place) -> None:
+    def named(text: str) -> Account | None:
+        return place.pump.wait(place.directory.find(text))
+
+    alice = place.find("alice")
+    assert alice is not None
+    for text in ("alice", "ALICE", "alice@example.test", "A.Liddell@example.test"):
+        assert named(text) == alice
+    dave = named("dave")
+    assert dave is not None
+    assert not dave.enabled
+    for text in (
+        "",
+        " ",
+        "nobody",
+        "nobody@example.test",
+        "printer",
+        "*",
+        "a*",
+        "al\nice",
+        "alice@",
+    ):
+        assert named(text) is None
+    for text in ("eve)(uid=*", "eve@example.test"):
+        assert named(text) == place.find("eve")
+    with pytest.raises(DirectoryUnavailable):
+        named("twin@example.test")
+
+
 def test_logs_in_with_every_login_attribute(place: Place) -> None:
     for login in ("alice", "alice@example.test"):
         assert place.log_in(login, "wonderland").primary_address == "alice@example.test"
@@ -222,6 +251,7 @@ def test_nothing_is_answered_after_close(place: Place) -> None:
     attempts: tuple[Callable[[], object], ...] = (
         lambda: place.log_in("alice", "wonderland"),
         lambda: place.find("alice"),
+        lambda: place.pump.wait(place.directory.find("alice")),
         lambda: place.pump.wait(place.directory.probe()),
     )
     for attempt in attempts:

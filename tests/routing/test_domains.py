@@ -28,6 +28,9 @@ class People:
             raise DirectoryUnavailable()
         return self.accounts.get(address.key)
 
+    async def find(self, login_or_address: str) -> Account | None:
+        raise NotImplementedError
+
     async def authenticate(self, login: str, password: bytes) -> Account:
         raise NotImplementedError
 

@@ -46,6 +46,9 @@ class People:
     async def find_by_address(self, address: Address) -> Account | None:
         raise NotImplementedError
 
+    async def find(self, login_or_address: str) -> Account | None:
+        raise NotImplementedError
+
     async def authenticate(self, login: str, password: bytes) -> Account:
         self.asked.append(login)
         if self.held is not None:

@@ -25,6 +25,16 @@ class Directory(Protocol):
         """
         ...
 
+    async def find(self, login_or_address: str) -> Account | None:
+        """The one person who is called so, by login or by address, as an administrator types it.
+
+        None when nobody is, and for text that can be neither. Disabled people are returned.
+
+        Raises:
+            DirectoryUnavailable: also when it is one person's login and another's address.
+        """
+        ...
+
     async def authenticate(self, login: str, password: bytes) -> Account:
         """The person whose login (uid, address…) and password these are.
 

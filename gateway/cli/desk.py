@@ -1,0 +1,284 @@
+"""Where a command works on the store, beside a running gateway or without one.
+
+Owns the order of things: open or join the store, make the directory, run the command's work in one
+thread while the main thread plays the reactor's part, close everything. ``work`` is plain blocking
+code (files, sockets, progress bars) and reaches the store by ``Desk.call`` alone.
+
+Ctrl-C ends the work at its next call, or cuts the call short that it waits for; what was committed
+stays. The second one kills. A work thread that hangs in a call of its own for LEAVE_S is left
+behind and ends with the process; the lock and the store's threads never are.
+
+Limits: one desk at a time, in the main thread, as signals arrive there.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from gateway.core.account import Account
+from gateway.core.errors import GatewayError
+from gateway.core.ids import AccountId
+from gateway.core.log_text import shown
+from gateway.core.ports.directory import Directory
+from gateway.core.settings.model import Settings
+from gateway.directory.from_settings import directory_from
+from gateway.store.layout import Layout
+from gateway.store.store import Store
+
+T = TypeVar("T")
+
+BY_ID = "id:"
+LEAVE_S = 2.0
+
+
+class PersonUnknown(GatewayError):
+    """Nobody is called what the administrator typed."""
+
+    temporary = False
+
+
+class NoStore(GatewayError):
+    """There is no store to work on, or this user may not; the text says what to do."""
+
+    temporary = False
+
+
+class Loop:
+    """The reactor's part: runs what threads hand over, and timers, on one thread."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._turned_at = time.monotonic()
+        self.timers = Clock()
+
+    def call_from_thread(self, function: Callable[[], object], /) -> None:
+        """Also from a signal handler: putting is reentrant."""
+        self._calls.put(function)
+
+    def run_until(self, is_done: Callable[[], bool], limit_s: float = float("inf")) -> None:
+        """Serve until the condition holds, which something handed over makes true."""
+        end = time.monotonic() + limit_s
+        while not is_done():
+            self._turn()
+            now = time.monotonic()
+            if now >= end:
+                return
+            timers: list[Any] = list(
+                self.timers.getDelayedCalls()
+            )  # mypy does not see zope's methods
+            wait_s = min(
+                [end - now, *(timer.getTime() - self.timers.seconds() for timer in timers)]
+            )
+            try:
+                function = self._calls.get(timeout=None if wait_s == float("inf") else wait_s)
+            except queue.Empty:
+                continue
+            self._turn()  # before the function starts timers of its own
+            function()
+
+    def run(self, coroutine: Coroutine[Deferred[Any], Any, T]) -> T:
+        """The coroutine's result or its exception."""
+        outcome: list[T | Failure] = []
+        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
+        self.run_until(lambda: bool(outcome))
+        result = outcome[0]
+        if isinstance(result, Failure):
+            result.raiseException()
+        return result
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        before, self._turned_at = self._turned_at, now
+        self.timers.advance(now - before)
+
+
+class Desk:
+    """What a command's work gets; its methods are for the work's thread.
+
+    Args:
+        store: this command's own view of it; who else works on it makes no difference.
+    """
+
+    def __init__(self, store: Store, settings: Settings, loop: Loop) -> None:
+        self.store = store
+        self.settings = settings
+        self.interrupted = False
+        self._loop = loop
+        self._made: Directory | None = None
+        self._pending: set[Deferred[Any]] = set()
+
+    @property
+    def directory(self) -> Directory:
+        """Made when it is first asked for. Raises: SettingsError."""
+        if self._made is None:
+            self._made = directory_from(
+                self.settings.directory,
+                call_from_thread=self._loop.call_from_thread,
+                timers=self._loop.timers,
+            )
+        return self._made
+
+    def call(self, flow: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine of the store or the directory; its result or its exception.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed.
+        """
+        answer: Future[T] = Future()
+        self._loop.call_from_thread(lambda: self._start(flow, answer))
+        return answer.result()
+
+    def account(self, person: str) -> Account:
+        """Whom the administrator means: a login, an address or, with ``id:`` before it, an id.
+
+        Of somebody known by id only, nothing but the id is known.
+
+        Raises:
+            PersonUnknown
+            DirectoryUnavailable: no answer, or more than one person.
+        """
+        if person.startswith(BY_ID):
+            account_id = AccountId(person.removeprefix(BY_ID))
+            if not self.call(self.store.list_mailboxes(account_id)):
+                raise PersonUnknown(f"the store has no mailboxes of {shown(person)}")
+            return Account(account_id, "", "", ())
+        found = self.call(self.directory.find(person))
+        if found is None:
+            raise PersonUnknown(
+                f"nobody in the directory has the login or address {shown(person)}; people who are"
+                f" gone from it are named by their immutable id, as {BY_ID}..."
+            )
+        return found
+
+    # -- the main thread
+
+    def interrupt(self) -> None:
+        """End the work at its next call, or in the one it waits for."""
+        self.interrupted = True
+        for deferred in tuple(self._pending):
+            deferred.cancel()
+
+    async def close(self) -> None:
+        """What was handed to the store is still committed."""
+        # Whatever a thread left behind asks for from now on, it is told to end.
+        self.interrupted = True
+        try:
+            await self.store.close()
+        finally:
+            if self._made is not None:
+                await self._made.close()
+
+    def _start(self, flow: Coroutine[Any, Any, T], answer: Future[T]) -> None:
+        if self.interrupted:
+            flow.close()
+            answer.set_exception(KeyboardInterrupt())
+            return
+        deferred = Deferred.fromCoroutine(flow)
+        self._pending.add(deferred)
+
+        def end(outcome: T | Failure) -> None:
+            self._pending.discard(deferred)
+            if not isinstance(outcome, Failure):
+                answer.set_result(outcome)
+            elif self.interrupted and outcome.check(CancelledError):
+                answer.set_exception(KeyboardInterrupt())
+            else:
+                answer.set_exception(outcome.value)
+
+        deferred.addBoth(end)
+
+
+def at_desk(
+    settings: Settings,
+    work: Callable[[Desk], T],
+    *,
+    needs_directory: bool = True,
+    may_create: bool = True,
+) -> T:
+    """Run ``work`` at a desk and return what it returns, or raise what it raises.
+
+    Args:
+        needs_directory: what is wrong with it is said before the work begins.
+        may_create: make the store if there is none; otherwise that is an error, as for commands
+            that have nothing to do without one and may have been given the wrong configuration.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+        NoStore, StoreUnavailable, SchemaTooNew, SettingsError
+    """
+    state_dir = Path(settings.state_dir)
+    _check(state_dir, may_create)
+    loop = Loop()
+    desk = Desk(_open(settings, state_dir, loop), settings, loop)
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work(desk))
+        except BaseException as error:
+            outcome.set_exception(error)
+        loop.call_from_thread(lambda: None)
+
+    def on_interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever asks twice does not want to wait
+        loop.call_from_thread(desk.interrupt)
+
+    handler = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        if needs_directory:
+            assert desk.directory
+        threading.Thread(target=run, name="command", daemon=True).start()
+        loop.run_until(lambda: outcome.done() or desk.interrupted)
+        loop.run_until(outcome.done, LEAVE_S)
+    finally:
+        try:
+            loop.run(desk.close())
+        finally:
+            signal.signal(signal.SIGINT, handler)
+    if not outcome.done():
+        raise KeyboardInterrupt
+    return outcome.result()
+
+
+def _check(state_dir: Path, may_create: bool) -> None:
+    """Refuse what would fail later with less to say. Raises: NoStore."""
+    try:
+        owner = Layout(state_dir).index.stat().st_uid
+    except FileNotFoundError:
+        if may_create:
+            return
+        raise NoStore(
+            f"there is no mail store in {state_dir}; start the gateway once, or name its"
+            " configuration by --config"
+        ) from None
+    except PermissionError as error:
+        raise NoStore(
+            f"{error.filename}: this user may not look into it; run the command as the user that"
+            " runs the gateway"
+        ) from None
+    if owner != os.geteuid():
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = f"#{owner}"
+        raise NoStore(
+            f"the mail store in {state_dir} belongs to user {name}; run the command as that user,"
+            f" such as by `sudo -u {name} gateway ...`"
+        )
+
+
+def _open(settings: Settings, state_dir: Path, loop: Loop) -> Store:
+    return Store.open(state_dir, call_from_thread=loop.call_from_thread, wall_clock=time.time)
