@@ -26,10 +26,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.core.errors import StoreFull, StoreUnavailable
+from gateway.core.errors import GatewayError, StoreFull, StoreUnavailable
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.quota import Usage
 from gateway.store import engine
 from gateway.store.bodies import Payload
 from gateway.store.compaction import Compactor
@@ -52,6 +53,8 @@ class Aftermath(Protocol):
     """What happens on the reactor after a commit; kept by ``feed``."""
 
     def committed(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None: ...
+
+    def filling(self, accounts: Sequence[tuple[AccountId, Usage]]) -> None: ...
 
 
 class Committer:
@@ -193,6 +196,8 @@ class Committer:
         events = tuple(tx.events.values())
         if any(operation.deferred for operation in batch) or events:
             self._call_from_thread(partial(self._hand_over, batch, events, tx.queue_grew))
+        if tx.filling:
+            self._call_from_thread(partial(self._aftermath.filling, tuple(tx.filling)))
         for name in tx.dead_files:
             unlink_quietly(self._files, self._layout.large / name)
         for segment_id in tx.dead_segments:
@@ -316,7 +321,10 @@ class Committer:
             else:
                 tx.keep()
                 for member, result in zip(members, results, strict=True):
-                    member.result = result
+                    if isinstance(result, GatewayError):
+                        member.error = result
+                    else:
+                        member.result = result
 
     def _run_alone(
         self, operation: Operation[Any], run: Callable[[Transaction], Any] | None

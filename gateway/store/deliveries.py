@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.address import Address
+from gateway.core.errors import OverQuota
 from gateway.core.ids import AccountId, MailboxId, QueueId
 from gateway.core.messages import Accepted, QueuedRecipient
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
+from gateway.store.quota import Bounds
 from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
 
 INGEST_DAYS = 7  # longer than anything repeats a write whose outcome it does not know
@@ -48,6 +50,7 @@ class Delivery:
     remote: tuple[QueuedRecipient, ...]
     received_at: int
     eight_bit: bool
+    may_exceed_quota: bool
     payload: Payload
 
 
@@ -79,22 +82,24 @@ def count_records(tx: Transaction, payloads: Iterable[Payload]) -> None:
 class Deliveries:
     """The group of operations that accept mail."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, bounds: Bounds) -> None:
         self._accounts = accounts
+        self._bounds = bounds
 
     def run_together(
         self, tx: Transaction, items: Sequence[Delivery], careful: bool
-    ) -> list[Accepted]:
-        """Not ``careful``: an ingest id that is known already fails on its key."""
+    ) -> list[Accepted | OverQuota]:
+        """Not ``careful``: an ingest id that is known already fails on its key.
+
+        Raises: OverQuota, when ``careful``.
+        """
         if careful:
             (item,) = items
-            known = tx.fetch_one(
-                "SELECT queue_id FROM ingests WHERE ingest_id = ?", (item.ingest_id,)
-            )
-            if known is not None:
-                _leave_out(tx, item.payload)
-                return [Accepted(item.ingest_id, QueueId(known[0]))]
-        results: list[Accepted] = []
+            accepted = _known(tx, item)
+            if accepted is not None:
+                return [accepted]
+        room = self._bounds.room(tx, [item.local for item in items])
+        results: list[Accepted | OverQuota] = []
         blobs: list[Row] = []
         ingests: list[Row] = []
         queue: list[Row] = []
@@ -103,8 +108,16 @@ class Deliveries:
         added: dict[MailboxId, tuple[int, int]] = {}
         kept: list[Payload] = []
         for item in items:
-            blob_id = tx.next_id("blob")
             octets = item.payload.size_octets
+            if room is not None:
+                if not item.may_exceed_quota and (lack := room.lacks(item.local, octets)):
+                    if careful:
+                        raise lack
+                    # A full mailbox costs the others of the batch nothing (Stalwart #1099, D10).
+                    results.append(_known(tx, item) or lack)
+                    continue
+                room.take(item.local, octets)
+            blob_id = tx.next_id("blob")
             for account_id in item.local:
                 inbox_id = self._accounts.inbox_of(tx, account_id)
                 count, size = added.get(inbox_id, (0, 0))
@@ -133,6 +146,8 @@ class Deliveries:
             tx.insert(_QUEUE_COLUMNS, queue)
             tx.insert(_RECIPIENT_COLUMNS, recipients)
             tx.queue_grew = True
+        if room is not None:
+            room.settle(tx)
         return results
 
     def _insert_copies(
@@ -152,6 +167,15 @@ class Deliveries:
             )  # fmt: skip
             tx.touch(account_id, inbox_id, modseq)
         tx.insert(MESSAGE_COLUMNS, rows)
+
+
+def _known(tx: Transaction, item: Delivery) -> Accepted | None:
+    """What became of an ingest id seen before; its octets are not needed again then."""
+    row = tx.fetch_one("SELECT queue_id FROM ingests WHERE ingest_id = ?", (item.ingest_id,))
+    if row is None:
+        return None
+    _leave_out(tx, item.payload)
+    return Accepted(item.ingest_id, QueueId(row[0]))
 
 
 def _advance(

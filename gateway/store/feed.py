@@ -1,4 +1,4 @@
-"""The change feed inside the process: who watches which mailbox, and who watches the queue.
+"""The change feed inside the process: who watches which mailbox, the queue, or filling accounts.
 
 Lives on the reactor's thread. Called after commits only; an event is a hint to look again from a
 MODSEQ, so one too many does no harm.
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
-from gateway.core.ids import MailboxId
+from gateway.core.ids import AccountId, MailboxId
 from gateway.core.mailboxes import MailboxEvent
+from gateway.core.quota import Usage
 
 
 class Feed:
@@ -22,6 +23,7 @@ class Feed:
     def __init__(self) -> None:
         self._mailboxes: dict[MailboxId, dict[object, Callable[[MailboxEvent], None]]] = {}
         self._queue: dict[object, Callable[[], None]] = {}
+        self._filling: dict[object, Callable[[AccountId, Usage], None]] = {}
 
     def watch(
         self, mailbox_id: MailboxId, callback: Callable[[MailboxEvent], None]
@@ -45,6 +47,24 @@ class Feed:
             self._queue.pop(key, None)
 
         return stop
+
+    def watch_filling(self, callback: Callable[[AccountId, Usage], None]) -> Callable[[], None]:
+        key = object()
+        self._filling[key] = callback
+
+        def stop() -> None:
+            self._filling.pop(key, None)
+
+        return stop
+
+    def filling(self, accounts: Sequence[tuple[AccountId, Usage]]) -> None:
+        """These accounts of our own commit have nearly used up what they may keep."""
+        for account_id, usage in accounts:
+            for callback in tuple(self._filling.values()):
+                try:
+                    callback(account_id, usage)
+                except Exception:
+                    self.log.failure("a watcher of quotas failed at {id}", id=account_id)
 
     def committed(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
         """Tell everybody concerned by a commit."""

@@ -53,5 +53,6 @@ class MailIntake:
             message.remote,
             message.received_at,
             message.eight_bit,
+            message.may_exceed_quota,
             await made,
         )

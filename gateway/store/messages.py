@@ -22,6 +22,7 @@ from gateway.store.deliveries import BLOB_COLUMNS, MESSAGE_COLUMNS, blob_row, co
 from gateway.store.flags import DELETED, SEEN
 from gateway.store.mailboxes import BY_NAME
 from gateway.store.payloads import Payloads
+from gateway.store.quota import Bounds
 from gateway.store.selection import EVERY, narrow
 from gateway.store.transaction import Row, Transaction
 
@@ -37,9 +38,10 @@ _COPIED = (
 class Messages:
     """The changing half of the port MailboxStore."""
 
-    def __init__(self, committer: Committer, payloads: Payloads) -> None:
+    def __init__(self, committer: Committer, payloads: Payloads, bounds: Bounds) -> None:
         self._committer = committer
         self._payloads = payloads
+        self._bounds = bounds
 
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
@@ -49,10 +51,13 @@ class Messages:
             for message in messages:
                 payload = await self._payloads.make(message.body)
                 payloads.append(payload)  # one by one: on an error those made already are removed
-            deferred = self._committer.write(
-                lambda tx: append_all(tx, account_id, names.canonical(name), messages, payloads),
-                payloads=payloads,
-            )
+
+            def run(tx: Transaction) -> AppendResult:
+                appended = append_all(tx, account_id, names.canonical(name), messages, payloads)
+                self._bounds.check(tx, account_id)
+                return appended
+
+            deferred = self._committer.write(run, payloads=payloads)
         except BaseException:
             self._payloads.abandon(payloads)
             raise
@@ -68,10 +73,14 @@ class Messages:
     async def copy(
         self, source: MailboxId, uids: Ranges, account_id: AccountId, name: str, *, move: bool
     ) -> CopyResult:
-        return await self._committer.write(
-            lambda tx: copy_all(tx, source, uids, account_id, names.canonical(name), move),
-            uses_reserve=move,  # to Trash, as many clients delete
-        )
+        def run(tx: Transaction) -> CopyResult:
+            copied = copy_all(tx, source, uids, account_id, names.canonical(name), move)
+            if copied.uids and not move:
+                self._bounds.check(tx, account_id)
+            return copied
+
+        # Moving is how many clients delete, to Trash: it needs no room, of whatever kind.
+        return await self._committer.write(run, uses_reserve=move)
 
     async def expunge(
         self, mailbox_id: MailboxId, uids: Ranges | None, *, only_deleted: bool

@@ -21,8 +21,9 @@ class Group(Protocol):
     """Operations that can run together."""
 
     def run_together(self, tx: Transaction, items: Sequence[Any], careful: bool) -> list[Any]:
-        """Results in the order of the items. Not ``careful``: may raise for any oddity; all items
-        are undone then, and each is run again alone and carefully."""
+        """Results in the order of the items. Not ``careful``: a result may be the GatewayError of
+        an item that left nothing behind; or it may raise for any oddity, and all items are undone
+        then, and each is run again alone and carefully."""
         ...
 
 

@@ -163,6 +163,15 @@ VERSION_3 = (
                 size_octets = size_octets - old.size_octets
             WHERE account_id = old.account_id;
         END""",
+    # 80: core.quota.CALM_PERCENT.
+    """CREATE TRIGGER account_calm
+        AFTER UPDATE OF messages, size_octets, quota_messages, quota_octets ON accounts
+        WHEN new.warned <> 0
+            AND (new.quota_octets = 0 OR new.size_octets * 100 < new.quota_octets * 80)
+            AND (new.quota_messages = 0 OR new.messages * 100 < new.quota_messages * 80)
+        BEGIN
+            UPDATE accounts SET warned = 0 WHERE account_id = new.account_id;
+        END""",
     # Removed UIDs as stretches.
     "ALTER TABLE expunged RENAME TO expunged_2",
     """CREATE TABLE expunged (
@@ -207,6 +216,13 @@ VERSION_3 = (
         message_key TEXT NOT NULL,
         PRIMARY KEY (account_id, origin, folder, message_key)
     ) WITHOUT ROWID""",
+    # Mailboxes that have held nothing but what one folder elsewhere brought, under its UIDs.
+    """CREATE TABLE kept_uids (
+        mailbox_id INTEGER NOT NULL PRIMARY KEY,
+        origin TEXT NOT NULL,
+        folder TEXT NOT NULL,
+        uid_next BIGINT NOT NULL
+    )""",
 )
 
 STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3)

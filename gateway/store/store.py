@@ -63,6 +63,7 @@ from gateway.store.messages import Messages
 from gateway.store.opening import open_index, recover
 from gateway.store.payloads import Nothing, Payloads
 from gateway.store.queue_tables import QueueTables
+from gateway.store.quota import Bounds, Quotas
 from gateway.store.readers import Closable, Pool
 from gateway.store.reserve import Reserve
 from gateway.store.search import Search
@@ -102,7 +103,8 @@ class Store:
         self._maildrops: set[AccountId] = set()
         self._closing: Deferred[None] | None = None
         accounts = Accounts()
-        deliveries = Deliveries(accounts)
+        bounds = Bounds(accounts)
+        deliveries = Deliveries(accounts, bounds)
         self._readers = Pool(
             "store-reader",
             [StoredOctets(engine.open_reader(layout.index), layout) for _ in range(reader_threads)],
@@ -129,8 +131,9 @@ class Store:
         self._payloads = payloads
         self._intake = MailIntake(deliveries, payloads, self._committer)
         self._mailboxes = Mailboxes(accounts, self._committer, self._readers)
-        self._messages = Messages(self._committer, payloads)
+        self._messages = Messages(self._committer, payloads, bounds)
         self._views = Views(self._committer, self._readers)
+        self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
         self._queue = QueueTables(

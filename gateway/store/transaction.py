@@ -1,8 +1,8 @@
 """One write transaction, as the operations inside it see it.
 
 Owns the connection that writes, savepoints, ids, and the record of what a commit must be followed
-by (events for the feed, files to remove, segments to look at). Used by the committer's thread
-alone. Operations never begin or commit; they may raise, and are then undone alone.
+by (events for the feed, files to remove, segments to look at, people to warn). Used by the
+committer's thread alone. Operations never begin or commit; they may raise, and are undone alone.
 
 Rows are inserted many to a statement, because each statement hands the interpreter lock to other
 threads several times, and getting it back from a busy reactor is what writing would wait for.
@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.core.ids import AccountId, MailboxId, ModSeq
 from gateway.core.mailboxes import MailboxEvent
+from gateway.core.quota import Usage
 
 Row = tuple[Any, ...]
 
@@ -36,6 +37,7 @@ class Transaction:
         self._ids: dict[str, tuple[int, int]] = {}
         self._insert_sql: dict[tuple[str, int], str] = {}
         self._has_savepoint = self._has_work = False
+        self._filling_before = 0
         self.reset()
 
     def reset(self, now: int = 0) -> None:
@@ -48,6 +50,7 @@ class Transaction:
         self.dead_files: list[str] = []
         self.dead_segments: list[int] = []
         self.shrunk_segments: list[int] = []
+        self.filling: list[tuple[AccountId, Usage]] = []
 
     # -- for operations
 
@@ -129,6 +132,7 @@ class Transaction:
     def set_savepoint(self) -> None:
         # Nothing was kept before the first operation: beginning again undoes it as well.
         self._has_savepoint = self._has_work
+        self._filling_before = len(self.filling)
         if self._has_savepoint:
             self._cursor.execute("SAVEPOINT operation")
 
@@ -145,6 +149,7 @@ class Transaction:
         else:
             self._cursor.execute("ROLLBACK")
             self._cursor.execute("BEGIN IMMEDIATE")
+        del self.filling[self._filling_before :]
         self._forget()
 
     def sweep(self, open_segment: int) -> None:
