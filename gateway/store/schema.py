@@ -11,7 +11,10 @@ Invariants (``verify`` checks them):
 - the counters of an account are the sums of its mailboxes'.
 - ``blobs.refs`` is the number of rows of ``messages``, ``queue`` and ``vault`` that point to the
   blob.
-- ``expunged`` keeps every removed UID with its MODSEQ, neighbours as one stretch.
+- ``expunged`` keeps every removed UID; neighbours are one stretch, which has the highest MODSEQ of
+  theirs, so there are never more stretches than messages that part them, and UIDs never given.
+- ``mailboxes.old_messages`` is the number of messages below ``recent_from``.
+- ``queued_messages`` and ``queued_recipients`` among the ``counters`` are the rows of the queue.
 - a row of ``queue`` is due at ``due_at``: the earliest attempt, or the end of its lease.
 """
 
@@ -172,20 +175,48 @@ VERSION_3 = (
         BEGIN
             UPDATE accounts SET warned = 0 WHERE account_id = new.account_id;
         END""",
-    # Removed UIDs as stretches.
+    # Removed UIDs as stretches: all that are neighbours are one, with the highest MODSEQ of them.
     "ALTER TABLE expunged RENAME TO expunged_2",
     """CREATE TABLE expunged (
         mailbox_id BIGINT NOT NULL,
         modseq BIGINT NOT NULL,
         first_uid BIGINT NOT NULL,
         last_uid BIGINT NOT NULL,
-        PRIMARY KEY (mailbox_id, modseq, first_uid)
+        PRIMARY KEY (mailbox_id, first_uid)
     ) WITHOUT ROWID""",
     """INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)
-        SELECT mailbox_id, modseq, uid, uid FROM expunged_2""",
+        SELECT mailbox_id, max(modseq), min(uid), max(uid) FROM
+            (SELECT mailbox_id, modseq, uid,
+                uid - row_number() OVER (PARTITION BY mailbox_id ORDER BY uid) AS stretch
+                FROM expunged_2) AS numbered
+        GROUP BY mailbox_id, stretch""",
     "DROP TABLE expunged_2",
+    "CREATE INDEX expunged_by_modseq ON expunged (mailbox_id, modseq)",
+    # How many messages lie below recent_from, so that STATUS can tell the others without counting.
+    "ALTER TABLE mailboxes ADD COLUMN old_messages BIGINT NOT NULL DEFAULT 0",
+    """UPDATE mailboxes SET old_messages = (SELECT count(*) FROM messages AS m
+        WHERE m.mailbox_id = mailboxes.mailbox_id AND m.uid < mailboxes.recent_from)""",
     # Opening a mailbox and SEARCH UNSEEN look at what is unseen only, which is little.
     "CREATE INDEX messages_unseen ON messages (mailbox_id, uid) WHERE (flags & 1) = 0",
+    # EXPUNGE looks at what is marked only.
+    "CREATE INDEX messages_deleted ON messages (mailbox_id, uid) WHERE (flags & 8) <> 0",
+    "CREATE INDEX segments_dead ON segments (segment_id) WHERE live_blobs = 0",
+    # How much waits in the queue, so that nobody needs to count it.
+    """INSERT INTO counters (name, value) VALUES
+        ('queued_messages', (SELECT count(*) FROM queue)),
+        ('queued_recipients', (SELECT count(*) FROM queue_recipients))""",
+    """CREATE TRIGGER queue_message_added AFTER INSERT ON queue BEGIN
+            UPDATE counters SET value = value + 1 WHERE name = 'queued_messages';
+        END""",
+    """CREATE TRIGGER queue_message_removed AFTER DELETE ON queue BEGIN
+            UPDATE counters SET value = value - 1 WHERE name = 'queued_messages';
+        END""",
+    """CREATE TRIGGER queue_recipient_added AFTER INSERT ON queue_recipients BEGIN
+            UPDATE counters SET value = value + 1 WHERE name = 'queued_recipients';
+        END""",
+    """CREATE TRIGGER queue_recipient_removed AFTER DELETE ON queue_recipients BEGIN
+            UPDATE counters SET value = value - 1 WHERE name = 'queued_recipients';
+        END""",
     # Deleted messages until their time is over; each row counts as a reference to its blob.
     """CREATE TABLE vault (
         vault_id INTEGER NOT NULL PRIMARY KEY,
