@@ -34,8 +34,12 @@ system: $(VENV)/.test-installed  ## the tests with real servers and clients
 	tests/install-servers
 	$(BIN)/python -m pytest tests/system
 
-crash: $(VENV)/.test-installed  ## kill -9 in the middle of 2,000 submissions, again and again
+crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill it, cut its power
+	tests/install-servers
+	$(BIN)/python -m tests.crash.every_call
+	$(BIN)/python -m tests.crash.failing_calls
 	$(BIN)/python -m tests.crash.kill_loop
+	$(BIN)/python -m tests.crash.power_cut
 
 bench: $(VENV)/.test-installed  ## mail received per second beside Postfix
 	tests/install-servers

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.errors import StoreInUse, StoreUnavailable
-from gateway.store.files import Files, unlink_quietly
+from gateway.store.files import Files
 
 DIRECTORY_MODE = 0o700
 
@@ -51,8 +51,31 @@ class Layout:
         return self.root / "incoming"
 
     @property
+    def quarantine(self) -> Path:
+        """What a start found and did not know."""
+        return self.root / "quarantine"
+
+    @property
     def reserve(self) -> Path:
         return self.root / "reserve"
+
+    @property
+    def guests(self) -> Path:
+        """Locked by each process that uses the store (``presence``)."""
+        return self.state_dir / "store.guests"
+
+    @property
+    def turn_next(self) -> Path:
+        return self.root / "turn.next"
+
+    @property
+    def turn_write(self) -> Path:
+        return self.root / "turn.write"
+
+    @property
+    def maildrops(self) -> Path:
+        """Locked by POP3 sessions, an octet for each account."""
+        return self.root / "maildrops"
 
     def segment(self, segment_id: int) -> Path:
         return self.segments / f"{segment_id:010d}.seg"
@@ -63,7 +86,8 @@ class Layout:
         Raises:
             StoreUnavailable: wrong owner, or the disk refuses; the text says what to do.
         """
-        for path in (self.state_dir, self.root, self.segments, self.large, self.incoming):
+        made = (self.segments, self.large, self.incoming, self.quarantine)
+        for path in (self.state_dir, self.root, *made):
             try:
                 # Each new name is made durable: the mail below a lost one would be lost as well.
                 for parent in reversed([p for p in path.parents if not p.exists()]):
@@ -106,14 +130,3 @@ class Layout:
             os.ftruncate(fd, 0)
             os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         return fd
-
-    def remove_leftovers(self, files: Files, *, large: frozenset[str], segments: set[int]) -> None:
-        """Remove what a crash left: half-arrived messages, and files no index row points to."""
-        for path in self.incoming.iterdir():
-            unlink_quietly(files, path)
-        for path in self.large.iterdir():
-            if path.name not in large:
-                unlink_quietly(files, path)
-        for path in self.segments.glob("*.seg"):
-            if not path.stem.isdigit() or int(path.stem) not in segments:
-                unlink_quietly(files, path)

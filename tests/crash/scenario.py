@@ -1,0 +1,137 @@
+"""One store going through everything it can do, step by step, with a picture after each step.
+
+``python -m tests.crash.scenario DIR [STEP…]`` is what the recordings and the injected faults run.
+After each step that was acknowledged one line goes to standard output: the picture of the store as
+JSON. A step that was refused prints its error besides, and the next one follows.
+At the end the process kills itself, so that nothing is put in order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.core.errors import GatewayError
+from gateway.core.queue import Recorded
+from tests.crash.picture import picture
+from tests.store.compacting import FAST, fill, keep_every, settle
+from tests.store.house import ALICE, BOB, CAROL, DAVE, LARGE, MESSAGE, NOW, House
+
+Step = Callable[[House], object]
+ROLL_OCTETS = 20_000
+
+
+def _accept(house: House) -> None:
+    house.deliver("one", ALICE)
+
+
+def _accept_for_all(house: House) -> None:
+    house.deliver("all", ALICE, BOB, remote=[CAROL, DAVE])
+
+
+def _accept_large(house: House) -> None:
+    house.deliver("large", ALICE, octets=LARGE)
+
+
+def _append(house: House) -> None:
+    house.append("INBOX", MESSAGE, MESSAGE + b"Two.\r\n", flags=["\\Seen", "Important"])
+
+
+def _flag(house: House) -> None:
+    every = ((1, 3),)
+    house.wait(house.store.store_flags(house.box(), every, "add", frozenset({"\\Flagged"})))
+
+
+def _copy(house: House) -> None:
+    house.wait(house.store.copy(house.box(), ((1, 2),), ALICE, "Archive", move=False))
+
+
+def _move(house: House) -> None:
+    house.wait(house.store.copy(house.box(), ((2, 2), (4, 4)), ALICE, "Trash", move=True))
+
+
+def _expunge(house: House) -> None:
+    house.wait(house.store.expunge(house.box(), ((1, 1), (3, 3)), only_deleted=False))
+
+
+def _create(house: House) -> None:
+    house.wait(house.store.create_mailbox(ALICE, "Projects/2026"))
+
+
+def _rename(house: House) -> None:
+    house.wait(house.store.rename_mailbox(ALICE, "Archive", "Projects/2025"))
+
+
+def _rename_inbox(house: House) -> None:
+    house.wait(house.store.rename_mailbox(ALICE, "INBOX", "Old mail"))
+
+
+def _delete_mailbox(house: House) -> None:
+    house.wait(house.store.delete_mailbox(ALICE, "Projects/2025"))
+
+
+def _record(house: House) -> None:
+    results = [Recorded(1, 1, None, "250 ok"), Recorded(2, 1, NOW + 60, "451 later")]
+    for item in house.wait(house.store.lease_due(NOW, "runner", 900, 10)):
+        house.wait(house.store.record(item.queue_id, results, None))
+
+
+def _report(house: House) -> None:
+    for item in house.wait(house.store.lease_due(NOW + 60, "runner", 900, 10)):
+        report = house.message("report", BOB, sender=None)
+        house.wait(house.store.record(item.queue_id, [Recorded(2, 2, None, "550 no")], report))
+
+
+def _fill(house: House) -> None:
+    fill(house, 1)
+
+
+def _compact(house: House) -> None:
+    keep_every(house, 4)
+    settle(house)
+
+
+STEPS: dict[str, Step] = {
+    "accept": _accept,
+    "accept for all": _accept_for_all,
+    "accept large": _accept_large,
+    "append": _append,
+    "flag": _flag,
+    "copy": _copy,
+    "move": _move,
+    "expunge": _expunge,
+    "create": _create,
+    "rename": _rename,
+    "delete mailbox": _delete_mailbox,
+    "record": _record,
+    "report": _report,
+    "rename inbox": _rename_inbox,
+    **{f"fill {number}": _fill for number in range(24)},
+    "compact": _compact,
+}
+
+
+def run(state_dir: Path, names: list[str]) -> None:
+    """Go through the steps, writing a line for each."""
+    with House(state_dir, roll_octets=ROLL_OCTETS, compaction=FAST) as house:
+        _say({"step": "open", "picture": picture(state_dir)})
+        for name in names:
+            try:
+                STEPS[name](house)
+            except GatewayError as error:
+                _say({"step": name, "error": type(error).__name__, "picture": picture(state_dir)})
+            else:
+                _say({"step": name, "picture": picture(state_dir)})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _say(line: object) -> None:
+    os.write(1, json.dumps(line).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), sys.argv[2:] or list(STEPS))

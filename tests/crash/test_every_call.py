@@ -1,0 +1,40 @@
+"""The store stopped after any call it makes, and failing at any call, in a bounded form; the full
+form is ``make crash``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.crash.every_call import Recording, recorded, stop_everywhere
+from tests.crash.failing_calls import fail_each
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return recorded()
+
+
+def test_D1_D3_D9_a_stop_after_any_call_loses_nothing(recording: Recording, tmp_path: Path) -> None:
+    tally = stop_everywhere(recording, tmp_path, every=9)
+    assert tally.kills >= 80
+    assert tally.messages > 1000
+
+
+def test_the_check_sees_what_a_disk_loses_that_lies_about_syncs(
+    recording: Recording, tmp_path: Path
+) -> None:
+    lying = replace(
+        recording,
+        events=[one for one in recording.events if (one.kind, one.path[-4:]) != ("sync", "-wal")],
+    )
+    with pytest.raises(AssertionError):
+        stop_everywhere(lying, tmp_path, every=9)
+
+
+def test_D3_D6_a_call_that_fails_is_a_temporary_error_and_changes_nothing() -> None:
+    failed, refused = fail_each(every=150)
+    assert failed >= 10
+    assert refused >= 5
