@@ -23,6 +23,7 @@ from gateway.store.accounts import Accounts, insert_mailbox
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
 from gateway.store.readers import Pool
+from gateway.store.retention import Retention
 from gateway.store.transaction import Transaction
 
 COLUMNS = (
@@ -57,9 +58,14 @@ class Mailboxes:
     """The mailbox half of the port MailboxStore."""
 
     def __init__(
-        self, accounts: Accounts, committer: Committer, readers: Pool[StoredOctets]
+        self,
+        accounts: Accounts,
+        committer: Committer,
+        readers: Pool[StoredOctets],
+        retention: Retention,
     ) -> None:
         self._accounts = accounts
+        self._retention = retention
         self._committer = committer
         self._readers = readers
 
@@ -117,13 +123,7 @@ class Mailboxes:
             self._accounts.inbox_of(tx, account_id)
             if _row(tx, account_id, name) is not None:
                 raise MailboxExists()
-            _make_parents(tx, account_id, name)
-            insert_mailbox(tx, account_id, name, special_use)
-            (count,) = tx.fetch_all(
-                "SELECT count(*) FROM mailboxes WHERE account_id = ?", (account_id,)
-            )[0]
-            if count > names.MAX_MAILBOXES:
-                raise MailboxLimit()
+            make_mailbox(tx, account_id, name, special_use)
             return mailbox_of(_row(tx, account_id, name))
 
         return await self._committer.write(run)
@@ -140,7 +140,7 @@ class Mailboxes:
                 if _children(tx, account_id, name):
                     raise MailboxNameRefused("this name has mailboxes below it")
                 raise NoSuchMailbox()
-            _remove(tx, row)
+            _remove(tx, row, self._retention)
 
         await self._committer.write(run, uses_reserve=True)
 
@@ -195,6 +195,15 @@ class Mailboxes:
         await self._committer.write(run, uses_reserve=True)
 
 
+def make_mailbox(tx: Transaction, account_id: AccountId, name: str, special_use: str = "") -> None:
+    """A mailbox whose name is free, with missing parents. Raises: MailboxLimit."""
+    _make_parents(tx, account_id, name)
+    insert_mailbox(tx, account_id, name, special_use)
+    (count,) = tx.fetch_all("SELECT count(*) FROM mailboxes WHERE account_id = ?", (account_id,))[0]
+    if count > names.MAX_MAILBOXES:
+        raise MailboxLimit()
+
+
 def _row(tx: Transaction, account_id: AccountId, name: str) -> Any:
     return tx.fetch_one(BY_NAME, (account_id, name))
 
@@ -212,17 +221,11 @@ def _make_parents(tx: Transaction, account_id: AccountId, name: str) -> None:
             insert_mailbox(tx, account_id, parent)
 
 
-def _remove(tx: Transaction, row: Sequence[Any]) -> None:
+def _remove(tx: Transaction, row: Sequence[Any], retention: Retention) -> None:
     mailbox_id = row[0]
-    tx.execute(
-        "UPDATE blobs SET refs = refs - gone.copies FROM"
-        " (SELECT blob_id, count(*) AS copies FROM messages WHERE mailbox_id = ?"
-        " GROUP BY blob_id) AS gone WHERE blobs.blob_id = gone.blob_id",
-        (mailbox_id,),
-    )
-    for table in ("messages", "expunged", "keywords", "mailboxes"):
+    retention.retire(tx, AccountId(row[1]), row[2], "mailbox_id = ?", (mailbox_id,))
+    for table in ("messages", "expunged", "keywords", "kept_uids", "uidls", "mailboxes"):
         tx.execute(f"DELETE FROM {table} WHERE mailbox_id = ?", (mailbox_id,))  # noqa: S608 - own names only
-    tx.blobs_freed = True
     tx.touch(AccountId(row[1]), MailboxId(mailbox_id), row[5])
 
 

@@ -56,6 +56,7 @@ from gateway.store.compaction import Compactor, Pace
 from gateway.store.deliveries import Deliveries, prune_ingests
 from gateway.store.feed import Feed
 from gateway.store.files import Files, OsFiles
+from gateway.store.imports import Imports
 from gateway.store.intake import MailIntake
 from gateway.store.layout import Layout
 from gateway.store.mailboxes import Mailboxes
@@ -66,9 +67,11 @@ from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
 from gateway.store.readers import Closable, Pool
 from gateway.store.reserve import Reserve
+from gateway.store.retention import Retention
 from gateway.store.search import Search
 from gateway.store.segments import ROLL_OCTETS, SegmentWriter
 from gateway.store.summaries import Summaries, Summarise
+from gateway.store.vault import Vault
 from gateway.store.views import Views
 from gateway.wire.mime.summary import summarise as summarise_message
 
@@ -95,6 +98,7 @@ class Store:
         summarise: Summarise,
         roll_octets: int,
         compaction: Pace,
+        keep_deleted_s: int,
         monotonic: Callable[[], float],
     ) -> None:
         self._lock_fd = lock_fd
@@ -113,6 +117,7 @@ class Store:
         sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
         self._sealers = Pool("store-sealer", sealing, call_from_thread)
         reserve.hold()
+        retention = Retention(keep_deleted_s, reserve)
         segments = SegmentWriter(files, layout, next_segment, roll_octets)
         self._committer = Committer(
             connection=writer,
@@ -130,10 +135,12 @@ class Store:
         payloads = Payloads(Bodies(files, layout), self._sealers)
         self._payloads = payloads
         self._intake = MailIntake(deliveries, payloads, self._committer)
-        self._mailboxes = Mailboxes(accounts, self._committer, self._readers)
-        self._messages = Messages(self._committer, payloads, bounds)
+        self._mailboxes = Mailboxes(accounts, self._committer, self._readers, retention)
+        self._messages = Messages(self._committer, payloads, bounds, retention)
+        self.vault = Vault(accounts, self._committer, self._readers, retention, wall_clock)
         self._views = Views(self._committer, self._readers)
         self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
+        self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
         self._queue = QueueTables(
@@ -154,6 +161,7 @@ class Store:
         summarise: Summarise = summarise_message,
         roll_octets: int = ROLL_OCTETS,
         compaction: Pace = COMPACTION,
+        keep_deleted_s: int = 0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Store:
         """Open or make the store below ``state_dir``. Blocks.
@@ -184,6 +192,7 @@ class Store:
                     summarise=summarise,
                     roll_octets=roll_octets,
                     compaction=compaction,
+                    keep_deleted_s=keep_deleted_s,
                     monotonic=monotonic,
                 )
             except BaseException:

@@ -281,12 +281,17 @@ class ImportStore(Protocol):
         messages: Sequence[ImportedMessage],
         *,
         uid_validity: int = 0,
+        uid_next: int = 0,
     ) -> Imported:
         """Add what is not there yet, making mailbox and parents on demand; all or none.
 
         Args:
-            uid_validity: taken over, with the UIDs, while the mailbox holds nothing but what this
-                source brought, and the UIDs ascend; otherwise UIDs are new ones. 0: none known.
+            messages: those with a UID first, ascending.
+            uid_validity: taken over, with the UIDs, while the mailbox has held nothing but what
+                this source brought; otherwise UIDs are new ones, and the mailbox does not go on
+                under a UIDVALIDITY that it took over before. 0: none known.
+            uid_next: taken over with them; higher than all UIDs of the source, so it comes with
+                the last of its messages, or alone. 0: none known.
 
         Raises:
             MailboxNameRefused, MailboxLimit
