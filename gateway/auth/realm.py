@@ -6,7 +6,7 @@ Never checks a password; the account comes from ``checkers``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from twisted.cred.portal import IRealm
@@ -18,15 +18,21 @@ from gateway.auth.credentials import IMailAccount, IMaildrop, ISubmission
 from gateway.core.account import Account
 from gateway.core.ports.store import MailboxStore
 
+Learn = Callable[[Account], Coroutine[Deferred[Any], Any, None]]
 Avatar = tuple[Any, Submitter | Maildrop | MailAccount, Callable[[], None]]
 
 
 @implementer(IRealm)
 class MailRealm:
-    """Avatars for submission, POP3 and IMAP."""
+    """Avatars for submission, POP3 and IMAP.
 
-    def __init__(self, store: MailboxStore) -> None:
+    Args:
+        learn: hears of everybody who is about to use their mailboxes.
+    """
+
+    def __init__(self, store: MailboxStore, learn: Learn | None = None) -> None:
         self._store = store
+        self._learn = learn
 
     def requestAvatar(self, avatarId: Account, mind: object, *interfaces: Any) -> Deferred[Avatar]:
         return Deferred.fromCoroutine(self._avatar(avatarId, interfaces))
@@ -36,12 +42,17 @@ class MailRealm:
             if interface is ISubmission:
                 return interface, Submitter(account), _log_out
             if interface is IMaildrop:
-                await self._store.ensure_account(account.account_id)
+                await self._prepare(account)
                 return interface, Maildrop(account, self._store), _log_out
             if interface is IMailAccount:
-                await self._store.ensure_account(account.account_id)
+                await self._prepare(account)
                 return interface, MailAccount(account, self._store), _log_out
         raise NotImplementedError(f"no avatar for {interfaces!r}")
+
+    async def _prepare(self, account: Account) -> None:
+        if self._learn is not None:
+            await self._learn(account)
+        await self._store.ensure_account(account.account_id)
 
 
 def _log_out() -> None:

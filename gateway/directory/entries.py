@@ -19,6 +19,8 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
+from gateway.core.quota import Allowance
+from gateway.directory.allowances import allowance_from
 from gateway.directory.filters import matches
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
@@ -75,7 +77,16 @@ def account_from(entry: Entry, schema: Schema) -> Account:
         addresses=addresses,
         display_name=_display_name(entry, schema),
         enabled=not disabled,
+        allowance=_allowance(entry, schema),
     )
+
+
+def _allowance(entry: Entry, schema: Schema) -> Allowance:
+    for name in schema.quota_attributes:
+        values = entry.attributes.get(name.lower(), ())
+        if values:
+            return allowance_from(values)
+    return Allowance()
 
 
 def unusable(entry: Entry, reason: str) -> DirectoryUnavailable:

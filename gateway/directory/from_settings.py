@@ -26,6 +26,7 @@ from gateway.directory.schema import PRESETS, Schema
 _EXPECTED = {
     "login_attributes": 'names of attributes such as ["uid"]',
     "address_attributes": 'names of attributes such as ["mail"]',
+    "quota_attributes": 'names of attributes such as ["mailQuota"]',
     "id_attribute": 'the name of an attribute such as "entryUUID"',
     "person_filter": 'a filter as in RFC 4515 such as "(objectClass=person)"',
 }

@@ -35,6 +35,7 @@ class Schema:
         prefixed_address_attributes: addresses behind ``smtp:`` (``SMTP:`` marks the primary one);
             values with other prefixes are no mail addresses.
         display_attributes: the person's name, the first one that an entry has.
+        quota_attributes: how much the person may keep, the first one that an entry has.
     """
 
     person: Filter
@@ -44,6 +45,7 @@ class Schema:
     address_attributes: tuple[str, ...]
     prefixed_address_attributes: tuple[str, ...]
     display_attributes: tuple[str, ...]
+    quota_attributes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self._names():
@@ -101,6 +103,7 @@ OPENLDAP = Schema(
     address_attributes=("mail", "mailAlternateAddress", "mailLocalAddress"),
     prefixed_address_attributes=("proxyAddresses",),
     display_attributes=("displayName", "cn"),
+    quota_attributes=("mailQuota",),  # of qmail-ldap's schema, which others have taken over
 )
 """OpenLDAP with inetOrgPerson (RFC 2798); attributes that the server does not know match nobody."""
 

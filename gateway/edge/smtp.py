@@ -21,7 +21,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.core.address import path
-from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
+from gateway.core.errors import GatewayError, OverQuota, RelayDenied, UnknownRecipient
 from gateway.core.log_text import escaped
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.clock import WallClock
@@ -33,6 +33,7 @@ from gateway.edge.smtp_errors import reply_for
 from gateway.edge.smtp_session import SESSION_ANSWERS, SmtpSession
 from gateway.edge.smtp_trace import protocol_name, received
 from gateway.edge.smtp_transaction import Transaction
+from gateway.policy.quota import QuotaPolicy
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Data, Mail, Rcpt, Verb
 from gateway.wire.smtp_limits import SmtpLimits
@@ -50,6 +51,7 @@ class SmtpServices:
     wall_clock: WallClock
     new_id: Callable[[], str]
     limits: SmtpLimits = field(default_factory=SmtpLimits)
+    quota: QuotaPolicy | None = None
 
 
 class SmtpFactory(Factory):
@@ -94,7 +96,7 @@ class SmtpConnection(SmtpSession):
             self._start(self._begin_if_own(command))
 
     def _begin(self, command: Mail) -> None:
-        self._transaction = Transaction(command.sender, command.eight_bit)
+        self._transaction = Transaction(command.sender, command.eight_bit, command.size_octets)
         self._core.succeeded(Verb.MAIL)
         self.send(replies.SENDER_OK.octets)
 
@@ -129,8 +131,10 @@ class SmtpConnection(SmtpSession):
             route = await self._services.router.route(
                 command.recipient, may_relay=self._login.account is not None
             )
+            if self._services.quota is not None and isinstance(route, LocalMailbox):
+                await self._services.quota.admit(route.account, transaction.announced_octets)
         except GatewayError as error:
-            reply = reply_for(error)
+            reply = self._refusal_of_recipient(error)
             self._core.recipient_refused()
             self.log.info(
                 "{id} {peer} refused {recipient} from {sender}: {code} {error}",
@@ -146,6 +150,37 @@ class SmtpConnection(SmtpSession):
         transaction.add(command.recipient, route)
         self._core.succeeded(Verb.RCPT)
         self.send(replies.RECIPIENT_OK.octets)
+
+    def _refusal_of_recipient(self, error: GatewayError) -> Reply:
+        quota = self._services.quota
+        if isinstance(error, OverQuota) and quota is not None and quota.rejects:
+            return replies.MAILBOX_FULL_FOR_GOOD
+        return reply_for(error)
+
+    def _refusal_of_message(self, error: GatewayError, transaction: Transaction) -> Reply:
+        """For good only if everybody addressed is over their quota: a 5xx would turn the message
+        away from people who have room. A 4xx lets the sender try again, and ask for each at RCPT.
+        """
+        if isinstance(error, OverQuota) and not transaction.is_for_none_but(error.account_ids):
+            return reply_for(error)
+        return self._refusal_of_recipient(error)
+
+    async def _over_quota(self, transaction: Transaction, octets: int) -> Reply | None:
+        """The refusal of a message that somebody addressed has no room for; None: go on."""
+        if self._services.quota is None:
+            return None
+        try:
+            await self._services.quota.admit_message(transaction.local, octets)
+        except OverQuota as error:
+            self.log.info(
+                "{id} {peer} message from {sender} refused: {error}",
+                id=self.connection_id,
+                peer=self.peer_ip,
+                sender=escaped(path(transaction.sender)),
+                error=escaped(error),
+            )
+            return self._refusal_of_message(error, transaction)
+        return None
 
     def _data(self, _: Data) -> None:
         if self._faces_strangers and self._core.buffered:
@@ -173,6 +208,8 @@ class SmtpConnection(SmtpSession):
         """The dot came: hand the message to the store and answer."""
         transaction, body = self._transaction, self._body
         assert transaction is not None and body is not None
+        if refusal is None:
+            refusal = await self._over_quota(transaction, body.size_octets)
         if refusal is not None:
             self._reset()
             await self._refuse(refusal)
@@ -181,6 +218,7 @@ class SmtpConnection(SmtpSession):
         self._transaction = self._body = None
         ingest_id, now = self._services.new_id(), self._services.wall_clock()
         size_octets = body.size_octets
+        quota = self._services.quota
         message = transaction.message(
             ingest_id=ingest_id,
             trace_header=received(
@@ -196,6 +234,7 @@ class SmtpConnection(SmtpSession):
             ),
             body=body,
             received_at=int(now),
+            may_exceed_quota=quota is not None and quota.promises,
         )
         try:
             kept = await self._services.intake.accept(message)
@@ -211,7 +250,7 @@ class SmtpConnection(SmtpSession):
                 ingest=ingest_id,
                 error=escaped(error),
             )
-            await self._refuse(reply_for(error))
+            await self._refuse(self._refusal_of_message(error, transaction))
             return
         self._errors = self._idle_commands = 0
         self.send(replies.accepted(ingest_id).octets)

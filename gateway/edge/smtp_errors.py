@@ -11,6 +11,7 @@ from gateway.core.errors import (
     DirectoryUnavailable,
     GatewayError,
     MessageTooBig,
+    OverQuota,
     RelayDenied,
     StoreFull,
     UnknownRecipient,
@@ -19,6 +20,7 @@ from gateway.core.errors import (
 from gateway.wire.smtp_replies import (
     LOGIN_CANCELLED,
     LOGIN_MALFORMED,
+    MAILBOX_FULL,
     TOO_BIG,
     UNKNOWN_MECHANISM,
     WRONG_CREDENTIALS,
@@ -37,6 +39,8 @@ def reply_for(error: GatewayError) -> Reply:
             return Reply(451, "4.4.3", error.safe_text)
         case StoreFull():
             return Reply(452, "4.3.1", error.safe_text)
+        case OverQuota():
+            return MAILBOX_FULL
         case MessageTooBig():
             return TOO_BIG
     if error.temporary:

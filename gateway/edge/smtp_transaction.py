@@ -5,6 +5,7 @@ Owns the envelope's state and who gets one copy. Never answers and never asks a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gateway.core.address import Address
@@ -21,6 +22,8 @@ class Transaction:
 
     sender: Address | None
     eight_bit: bool = False
+    announced_octets: int = 0
+    """SIZE= of MAIL; 0: not announced."""
     accepted: int = 0
     """RCPTs answered with 250, repeats included: what the limit counts."""
     _first: Address | None = None
@@ -40,6 +43,14 @@ class Transaction:
             self._remote.setdefault(recipient, QueuedRecipient(recipient, route.next_hop))
 
     @property
+    def local(self) -> tuple[AccountId, ...]:
+        """The people here, each once."""
+        return tuple(self._local)
+
+    def is_for_none_but(self, accounts: Collection[AccountId]) -> bool:
+        return not self._remote and all(account_id in accounts for account_id in self._local)
+
+    @property
     def only_recipient(self) -> Address | None:
         """The recipient if exactly one was named."""
         return self._first if self.accepted == 1 else None
@@ -51,7 +62,13 @@ class Transaction:
         return f"<{self._first}>{more}"
 
     def message(
-        self, *, ingest_id: str, trace_header: bytes, body: IncomingBody, received_at: int
+        self,
+        *,
+        ingest_id: str,
+        trace_header: bytes,
+        body: IncomingBody,
+        received_at: int,
+        may_exceed_quota: bool,
     ) -> NewMessage:
         """What the store is asked to take."""
         return NewMessage(
@@ -60,8 +77,9 @@ class Transaction:
             local_header=return_path(self.sender),
             trace_header=trace_header,
             body=body,
-            local=tuple(self._local),
+            local=self.local,
             remote=tuple(self._remote.values()),
             received_at=received_at,
             eight_bit=self.eight_bit,
+            may_exceed_quota=may_exceed_quota,
         )

@@ -56,6 +56,7 @@ class Report:
             local=local,
             remote=remote,
             received_at=self.made_at,
+            may_exceed_quota=True,  # a full mailbox must not keep the failure a secret
         )
 
 

@@ -110,6 +110,8 @@ LOGIN_MALFORMED = Reply(501, "5.5.2", "Authentication data is not valid base64")
 
 TOO_BIG = Reply(552, "5.3.4", "The message is larger than allowed here")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others afterwards")
+MAILBOX_FULL = Reply(452, "4.2.2", "The recipient's mailbox is full, try again later")
+MAILBOX_FULL_FOR_GOOD = Reply(552, "5.2.2", "The recipient's mailbox is full")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without mail, closing")
 TOO_MANY_LOGINS = Reply(421, "4.7.0", "Too many failed logins, closing")

@@ -72,6 +72,9 @@ class DirectorySettings(Section):
     address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes that hold mail addresses; empty: the preset's"
     )
+    quota_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="attributes that say how much a person may keep; empty: the preset's"
+    )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
     person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
 
@@ -117,6 +120,12 @@ class OutboundSettings(Section):
     )
 
 
+class DeletedMailSettings(Section):
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        14, description="what people delete for ever can be had back for so long; 0: not at all"
+    )
+
+
 class LimitSettings(Section):
     message_octets: Annotated[int, Field(ge=65_536)] = Field(
         52_428_800, description="largest message taken (RFC 1870)"
@@ -127,6 +136,22 @@ class LimitSettings(Section):
     connections: Annotated[int, Field(ge=1)] = Field(10_000, description="open at once")
     connections_per_address: Annotated[int, Field(ge=1)] = Field(
         100, description="from one IPv4 address or IPv6 /64; an office behind NAT is one address"
+    )
+
+
+class QuotaSettings(Section):
+    octets: Annotated[int, Field(ge=0, le=2**60)] = Field(
+        0, description="each person may keep so much, unless the directory says it; 0: no bound"
+    )
+    messages: Annotated[int, Field(ge=0, le=2**60)] = Field(
+        0, description="each person may keep so many, unless the directory says it; 0: no bound"
+    )
+    check: Literal["rcpt", "data"] = Field(
+        "rcpt",
+        description="rcpt: who has room at RCPT gets the message; data: looked at again after DATA",
+    )
+    answer: Literal["defer", "reject"] = Field(
+        "defer", description="to mail for a full mailbox: 452, try again later, or 552, never"
     )
 
 
@@ -159,8 +184,8 @@ class Settings(Section):
     state_dir: Annotated[str, AfterValidator(checks.given)] = Field(
         "/var/lib/gateway", description="everything the gateway keeps; back it up"
     )
-    workers: Literal["auto", 1] = Field(
-        "auto", description='processes; this version serves with one, also for "auto"'
+    workers: Annotated[Literal["auto"] | int, BeforeValidator(checks.workers)] = Field(
+        "auto", description='processes that serve, up to 64; "auto": one a processor'
     )
     postmaster: Annotated[str, AfterValidator(checks.mail_address)] = Field(
         "", description="address that gets mail for postmaster where nobody has that address"
@@ -178,3 +203,7 @@ class Settings(Section):
     tls: TlsSettings = Field(TlsSettings(), description="our certificate")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")
+    deleted_mail: DeletedMailSettings = Field(
+        DeletedMailSettings(), description="deleted mail that `gateway mailbox undelete` brings back"
+    )
+    quota: QuotaSettings = Field(QuotaSettings(), description="how much people may keep")

@@ -7,7 +7,7 @@ go from the reader to the session's ``Upload``; what is not finished leaves noth
 
 from __future__ import annotations
 
-from gateway.core.errors import NoSuchMailbox
+from gateway.core.errors import NoSuchMailbox, OverQuota
 from gateway.core.messages import AppendMessage
 from gateway.edge.imap.errors import Reply, no, ok
 from gateway.edge.imap.session import Session
@@ -27,6 +27,10 @@ async def examine_append(session: Session, started: AppendStarted) -> Reply | No
         await session.store.find_mailbox(session.account_id, started.command.mailbox)
     except NoSuchMailbox:
         return try_create()
+    if session.services.quota is not None:
+        usage = await session.services.quota.usage(session.account_id)
+        if not usage.has_room_for(started.size_octets):
+            raise OverQuota((session.account_id,))
     return None
 
 

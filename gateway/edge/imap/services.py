@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from twisted.cred.portal import Portal
 
 from gateway.core.ports.clock import WallClock
-from gateway.core.ports.store import Intake
+from gateway.core.ports.store import Intake, QuotaStore
 from gateway.edge.login import FAILED_LOGIN_S
 from gateway.wire.imap.events import AFTER_LOGIN, BEFORE_LOGIN, ReaderLimits
 
@@ -68,9 +68,12 @@ class ImapServices:
         intake: opens bodies for APPEND; the same store as the avatars'.
         wall_clock: internal dates of appended messages that have none.
         limits: bounds of each connection.
+        quota: says before the first octet that a message is too much; None: the store says it
+            after the last.
     """
 
     portal: Portal
     intake: Intake
     wall_clock: WallClock
     limits: ImapLimits = field(default_factory=ImapLimits)
+    quota: QuotaStore | None = None

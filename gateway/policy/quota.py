@@ -1,0 +1,139 @@
+"""How much each person may keep, and whether there is room for a message at the door.
+
+Owns the bounds that are in force (the directory's word, else the settings' default), telling the
+store of them whenever a person is resolved, and the verdict at RCPT and after DATA. The store alone
+is exact: what is asked here may be USAGE_S old. Never replies.
+
+People without bounds cost nothing: the store is asked about nobody else. A store in trouble refuses
+nobody here; it will say so itself when the message comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.errors import OverQuota, StoreUnavailable
+from gateway.core.ids import AccountId
+from gateway.core.ports.clock import Timers
+from gateway.core.ports.store import QuotaStore
+from gateway.core.quota import Quota, Usage
+
+USAGE_S = 1.0
+"""A mailbox that gets much mail at once is looked up once in so long."""
+MOST_USAGES = 1_000
+MOST_COMPLAINTS = 10_000
+
+
+class QuotaPolicy:
+    """The guard of full mailboxes.
+
+    Args:
+        default: bounds of people about whom the directory says nothing.
+        check: ``rcpt``: who had room at RCPT gets the message whatever its size; ``data``: looked
+            at again when all of it is there, and then exactly.
+        rejects: a full mailbox is a permanent refusal, not "later".
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        store: QuotaStore,
+        timers: Timers,
+        *,
+        default: Quota = Quota(),
+        check: Literal["rcpt", "data"] = "rcpt",
+        rejects: bool = False,
+    ) -> None:
+        self._store = store
+        self._timers = timers
+        self._default = default
+        self._promises = check == "rcpt"
+        self.rejects = rejects
+        self._addresses: dict[AccountId, str] = {}
+        self._usages: dict[AccountId, tuple[Usage, float]] = {}
+        self._complaints: set[tuple[AccountId, str]] = set()
+
+    @property
+    def promises(self) -> bool:
+        """Whether a recipient accepted at RCPT gets the message even if it overshoots."""
+        return self._promises
+
+    def address_of(self, account_id: AccountId) -> str:
+        """Of somebody with bounds, if they were resolved here; otherwise empty."""
+        return self._addresses.get(account_id, "")
+
+    async def learn(self, account: Account) -> None:
+        """A person was resolved: the store hears what they may keep, if it has changed."""
+        allowance = account.allowance
+        if allowance.unreadable:
+            self._complain(account)
+        quota = allowance.or_else(self._default)
+        if quota.is_bounded:
+            self._addresses[account.account_id] = account.primary_address
+        elif self._addresses.pop(account.account_id, None) is not None:
+            self._usages.pop(account.account_id, None)
+        try:
+            await self._store.set_quota(account.account_id, quota)
+        except StoreUnavailable as error:
+            self.log.warn(
+                "the quota of {id} could not be kept: {error}", id=account.account_id, error=error
+            )
+
+    async def admit(self, account: Account, announced_octets: int) -> None:
+        """Whether this recipient has room for a message, whose size may be unknown (0).
+
+        Raises: OverQuota.
+        """
+        await self.learn(account)
+        await self._look((account.account_id,), max(announced_octets, 1))
+
+    async def admit_message(self, accounts: Sequence[AccountId], octets: int) -> None:
+        """Whether all recipients have room for a message that is there, unless promised already.
+
+        Raises: OverQuota.
+        """
+        if not self._promises:
+            await self._look(accounts, octets)
+
+    async def _look(self, accounts: Sequence[AccountId], octets: int) -> None:
+        over: list[AccountId] = []
+        for account_id in accounts:
+            if account_id in self._addresses:
+                usage = await self._usage(account_id)
+                if usage is not None and not usage.has_room_for(octets):
+                    over.append(account_id)
+        if over:
+            raise OverQuota(over)
+
+    async def _usage(self, account_id: AccountId) -> Usage | None:
+        now = self._timers.seconds()
+        known = self._usages.get(account_id)
+        if known is not None and now < known[1]:
+            return known[0]
+        try:
+            usage = await self._store.usage(account_id)
+        except StoreUnavailable:
+            return None
+        if len(self._usages) >= MOST_USAGES:
+            self._usages.clear()
+        self._usages[account_id] = (usage, now + USAGE_S)
+        return usage
+
+    def _complain(self, account: Account) -> None:
+        complaint = (account.account_id, account.allowance.unreadable)
+        if complaint in self._complaints:
+            return
+        if len(self._complaints) >= MOST_COMPLAINTS:
+            self._complaints.clear()
+        self._complaints.add(complaint)
+        self.log.warn(
+            "the directory says {value} of how much {login} may keep, which is no quota such as"
+            " 5368709120, 5G or 5000000000S,9000C; the default holds",
+            value=account.allowance.unreadable,
+            login=account.login,
+        )

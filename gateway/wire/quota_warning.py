@@ -1,0 +1,89 @@
+"""Rendering of the message that tells a person that their mailbox is nearly full.
+
+Owns the words and the form: plain text, 7-bit, no octet that came from outside but the address.
+Never decides when it is due nor where it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+
+from gateway.core.quota import CALM_PERCENT, Usage
+
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWarning:
+    """All that the warning says.
+
+    Args:
+        warning_id: unique; becomes the Message-ID.
+        to: the person's address; empty if it is not known.
+        at: Unix time.
+    """
+
+    warning_id: str
+    hostname: str
+    to: str
+    usage: Usage
+    at: int
+
+
+def render(warning: QuotaWarning) -> bytes:
+    """The whole message, CRLF line ends."""
+    # RFC 5322 section 3.4: an empty group where no address may be shown.
+    plain = _PLAIN_ADDRESS.fullmatch(warning.to)
+    to = f"<{warning.to}>" if plain else "undisclosed-recipients:;"
+    lines = [
+        f"From: Mail System <MAILER-DAEMON@{warning.hostname}>",
+        f"To: {to}",
+        f"Subject: Your mailbox is nearly full ({warning.usage.percent} percent)",
+        f"Date: {formatdate(warning.at)}",
+        f"Message-ID: <{warning.warning_id}@{warning.hostname}>",
+        # RFC 3834 section 5.1: made without somebody's mail before it; keeps machines silent.
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=us-ascii",
+        "",
+        *_words(warning.usage),
+        "",
+    ]
+    return "\r\n".join(lines).encode("ascii")
+
+
+def _words(usage: Usage) -> list[str]:
+    quota = usage.quota
+    lines = ["Your mailbox is nearly full.", ""]
+    if quota.octets:
+        lines.append(f"  kept: {size(usage.octets)} of the {size(quota.octets)} that you may keep")
+    if quota.messages:
+        lines.append(f"  kept: {usage.messages:,} of the {quota.messages:,} messages that you may")
+    lines += [
+        "",
+        "Once it is full, new mail for you waits with its sender or goes back, and",
+        "your mail program cannot keep drafts and copies of what you send.",
+        "Reading, moving and deleting go on working.",
+        "",
+        "What you can do:",
+        "- delete messages that you no longer need, those with large attachments first,",
+        "  and then empty the trash, as what lies there counts as well;",
+        "- or ask your administrator for more room.",
+        "",
+        f"You will not be told again before less than {CALM_PERCENT} percent was in use.",
+    ]
+    return lines
+
+
+def size(octets: int) -> str:
+    """As people say it, in units of 1,024: ``640 KB``, ``4.6 GB``."""
+    if octets < 1024:
+        return f"{octets} octets"
+    value, units = float(octets), iter("KMGTPE")
+    unit = ""
+    while value >= 1024:
+        value /= 1024
+        unit = next(units)
+    return f"{value:.0f} {unit}B" if value >= 100 else f"{value:.1f} {unit}B"
