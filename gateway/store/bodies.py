@@ -45,11 +45,12 @@ class Body:
     """One arriving message. Reactor thread only, except for ``seal``."""
 
     __slots__ = ("_buffer", "_checksums", "_error", "_fd", "_files", "_layout", "_name", "_owned",
-                 "_path", "_size")  # fmt: skip
+                 "_path", "_process", "_size")  # fmt: skip
 
-    def __init__(self, files: Files, layout: Layout) -> None:
+    def __init__(self, files: Files, layout: Layout, process: str) -> None:
         self._files = files
         self._layout = layout
+        self._process = process
         self._buffer = bytearray()
         self._size = 0
         self._fd = -1
@@ -131,7 +132,7 @@ class Body:
 
     def _spill(self) -> None:
         if not self._name:
-            self._name = uuid.uuid4().hex
+            self._name = f"{self._process}.{uuid.uuid4().hex}"
             path = self._layout.incoming / self._name
             self._fd = self._files.create(path)
             self._path = path
@@ -162,13 +163,18 @@ class Body:
 
 @dataclass(slots=True)
 class Bodies:
-    """Makes bodies, and turns taken ones into payloads."""
+    """Makes bodies, and turns taken ones into payloads.
+
+    Args:
+        process: begins the names of the files (``presence``).
+    """
 
     files: Files
     layout: Layout
+    process: str
 
     def open(self) -> Body:
-        return Body(self.files, self.layout)
+        return Body(self.files, self.layout, self.process)
 
     def abandon(self, payloads: list[Payload]) -> None:
         """Remove files of large bodies whose acceptance was refused before any commit."""

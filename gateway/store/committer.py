@@ -2,9 +2,11 @@
 
 Operations that arrive while a commit runs form the next batch; no timer makes one wait. A batch is
 (1) its message octets to the segment with one write and one fdatasync, (2) one transaction in the
-index, (3) only then the results, in one hand-over to the reactor (SECURITY D1). Each operation has
-a savepoint, so one that fails fails alone; operations of one group (deliveries) first try to run
-together with few statements, and alone only if that fails.
+index, (3) only then the results, in one hand-over to the reactor (SECURITY D1). How the operations
+run inside the transaction is in ``execution``.
+
+Other processes write to the same store: the octets are written beside theirs, and only the
+transaction takes a turn (``turn``). While a turn has not come for too long, everything is refused.
 
 Limits: MAX_WAITING operations, BATCH_OPERATIONS and BATCH_OCTETS per batch. On a full disk what
 adds is refused with StoreFull and what ``uses_reserve`` (deletes, flags, the queue's results) still
@@ -26,20 +28,22 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.core.errors import GatewayError, StoreFull, StoreUnavailable
+from gateway.core.errors import StoreFull, StoreUnavailable
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.core.quota import Usage
 from gateway.store import engine
 from gateway.store.bodies import Payload
-from gateway.store.compaction import Compactor
-from gateway.store.files import Files, remove_dead, unlink_quietly
+from gateway.store.compaction import LOOK_S, Compactor
+from gateway.store.execution import execute
+from gateway.store.files import Files, unlink_quietly
 from gateway.store.layout import Layout
-from gateway.store.operations import Group, Operation
+from gateway.store.operations import Operation
 from gateway.store.reserve import Reserve
-from gateway.store.segments import SegmentWriter
+from gateway.store.segments import SegmentWriter, remove_if_dead
 from gateway.store.transaction import Transaction
+from gateway.store.turn import Turn
 
 T = TypeVar("T")
 
@@ -47,6 +51,7 @@ MAX_WAITING = 10_000
 BATCH_OPERATIONS = 512
 BATCH_OCTETS = 16 * 1024 * 1024
 HOUSEKEEPING_S = 3600
+JOIN_S = 1.0
 
 
 class Aftermath(Protocol):
@@ -70,38 +75,59 @@ class Committer:
         files: Files,
         layout: Layout,
         reserve: Reserve,
+        turn: Turn,
         compactor: Compactor,
         aftermath: Aftermath,
         inboxes: dict[AccountId, MailboxId],
-        housekeeping: Callable[[Transaction], None],
+        housekeeping: Sequence[Callable[[Transaction], object]],
+        relief: Callable[[sqlite3.Connection, int], Callable[[Transaction], None] | None],
+        cares: bool,
         call_from_thread: CallFromThread,
         wall_clock: WallClock,
     ) -> None:
+        """
+        Args:
+            housekeeping: steps of an hour's; True when there is more, for the next transaction.
+            relief: on a full disk, what to run (if anything) so that less of it is needed.
+        """
         self._tx = Transaction(connection)
         self._segments = segments
         self._files = files
         self._layout = layout
         self._reserve = reserve
+        self._turn = turn
         self._compactor = compactor
         self._aftermath = aftermath
         self._inboxes = inboxes
         self._housekeeping = housekeeping
+        self._relief = relief
+        self._is_full = False
         self._call_from_thread = call_from_thread
         self._wall_clock = wall_clock
         self._next_housekeeping = 0.0
         self._waiting: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self._batch: list[Operation[Any]] = []
+        self._cares = cares
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="store-committer", daemon=True)
 
     # -- any thread
 
     def start(self) -> None:
+        self._turn.watch(self._refuse_all)
         self._thread.start()
+
+    def take_care(self) -> None:
+        """From now on compact and keep house, which one process alone does."""
+        self._cares = True
+        self._waiting.put(Operation(lambda _: None, uses_reserve=True))  # so that it is noticed
 
     def submit(self, operation: Operation[Any]) -> None:
         """Queue an operation. Raises: StoreUnavailable (closed, or too many are waiting)."""
         if self._closed:
             raise StoreUnavailable("the mail store is closed")
+        if self._turn.given_up:
+            raise StoreUnavailable(turn="has not come")
         if self._waiting.qsize() >= MAX_WAITING:
             raise StoreUnavailable(waiting=MAX_WAITING)
         self._waiting.put(operation)
@@ -125,7 +151,9 @@ class Committer:
             self._waiting.put(None)
 
     def join(self) -> None:
-        self._thread.join()
+        """Not for a thread whose turn does not come: the end of the process is its end."""
+        while self._thread.is_alive() and not self._turn.given_up:
+            self._thread.join(JOIN_S)
 
     # -- the committer's thread
 
@@ -150,49 +178,81 @@ class Committer:
                 for payload in operation.payloads:
                     octets += len(payload.octets)
             self._serve(batch)
+            if self._is_full:
+                self._relieve()
             if last:
                 break
-            if self._compactor.is_overdue():
+            if self._cares and self._compactor.is_overdue():
                 self._compactor.step(self._serve_alone)
-        self._refuse_rest()
+        self._refuse(self._take_waiting(), StoreUnavailable("the mail store is closed"))
         self._compactor.close()
         self._segments.close()
+        self._remove_segments()
         self._tx.connection.close()
 
     def _next(self) -> Operation[Any] | None:
         """The first operation of a batch, None at the end; what can wait is done while waiting."""
+        compactor = self._compactor
         while True:
+            if not self._cares:
+                return self._waiting.get()
+            pause_s = compactor.wait_s()
             try:
-                return self._waiting.get(timeout=self._compactor.wait_s())
+                return self._waiting.get(timeout=LOOK_S if pause_s is None else pause_s)
             except queue.Empty:
-                self._compactor.step(self._serve_alone)
+                if pause_s is not None:
+                    compactor.step(self._serve_alone)
+                elif self._wall_clock() >= self._next_housekeeping:
+                    self._serve_alone(Operation(lambda _: None, uses_reserve=True))
+            compactor.look_at_foreign()
 
     def _serve_alone(self, operation: Operation[Any]) -> None:
         self._serve([operation])
 
-    def _refuse_rest(self) -> None:
-        """Operations put between the last look at ``_closed`` and the end."""
-        late: list[Operation[Any]] = []
+    def _take_waiting(self) -> list[Operation[Any]]:
+        """All operations that wait, from any thread."""
+        taken: list[Operation[Any]] = []
+        ends = False
         while True:
             try:
                 operation = self._waiting.get_nowait()
             except queue.Empty:
                 break
-            if operation is not None:
-                operation.error = StoreUnavailable("the mail store is closed")
-                late.append(operation)
-        if late:
-            self._call_from_thread(partial(self._hand_over, late, (), False))
+            if operation is None:
+                ends = True
+            else:
+                taken.append(operation)
+        if ends:
+            self._waiting.put(None)
+        return taken
+
+    def _refuse_all(self) -> None:
+        """The turn does not come: whoever waits is told so. Called in the turn's own thread.
+
+        The batch in hand is not run when it comes after all.
+        """
+        self.log.error("another process has had the turn to write for too long")
+        waiting = self._take_waiting()
+        self._remove_files(waiting)
+        self._refuse(self._batch + waiting, StoreUnavailable(turn="has not come"))
+
+    def _refuse(self, operations: list[Operation[Any]], error: StoreUnavailable) -> None:
+        for operation in operations:
+            operation.error = error
+        if operations:
+            self._call_from_thread(partial(self._hand_over, operations, (), False))
 
     def _serve(self, batch: list[Operation[Any]]) -> None:
         tx = self._tx
         tx.reset()
+        self._batch = batch
         try:
             self._commit(batch)
         except Exception as error:
             self.log.failure("a batch of the store failed")
             for operation in batch:
                 operation.error = operation.error or StoreUnavailable(reason=type(error).__name__)
+        self._batch = []
         events = tuple(tx.events.values())
         if any(operation.deferred for operation in batch) or events:
             self._call_from_thread(partial(self._hand_over, batch, events, tx.queue_grew))
@@ -200,9 +260,14 @@ class Committer:
             self._call_from_thread(partial(self._aftermath.filling, tuple(tx.filling)))
         for name in tx.dead_files:
             unlink_quietly(self._files, self._layout.large / name)
-        for segment_id in tx.dead_segments:
-            remove_dead(self._files, self._layout.segment(segment_id))
+        self._remove_segments()
         self._compactor.look_at(tx.shrunk_segments)
+
+    def _remove_segments(self) -> None:
+        """Those the last transaction emptied, and those others emptied while they grew here."""
+        for segment_id in (*self._tx.dead_segments, *self._segments.take_finished()):
+            remove_if_dead(self._files, self._layout, self._tx.connection, segment_id)
+        self._tx.dead_segments.clear()
 
     def _commit(self, batch: list[Operation[Any]]) -> None:
         ready = self._place(batch)
@@ -224,7 +289,18 @@ class Committer:
             except StoreUnavailable as error:
                 self._fail(saving, error)
 
+    def _relieve(self) -> None:
+        self._is_full = False
+        try:
+            run = self._relief(self._tx.connection, int(self._wall_clock()))
+        except sqlite3.Error:
+            self.log.failure("the store could not look for what a full disk can do without")
+            return
+        if run is not None:
+            self._serve_alone(Operation(run, uses_reserve=True))
+
     def _fail(self, operations: Sequence[Operation[Any]], error: StoreUnavailable) -> None:
+        self._is_full = self._is_full or isinstance(error, StoreFull)
         self.log.error("the store failed {count} operations: {error}", count=len(operations),
                        error=error)  # fmt: skip
         for operation in operations:
@@ -269,14 +345,16 @@ class Committer:
         now = self._wall_clock()
         committing = False
         try:
+            self._turn.take()
+        except StoreUnavailable:
+            self._remove_files(operations)
+            raise
+        try:
             tx.begin(int(now))
-            self._run_groups(operations)
-            for operation in operations:
-                if operation.group is None:
-                    self._run_alone(operation, operation.run)
-            if now >= self._next_housekeeping:
-                self._housekeeping(tx)
-                self._next_housekeeping = now + HOUSEKEEPING_S
+            execute(tx, operations)
+            if self._cares and now >= self._next_housekeeping:
+                has_more = [keep_house(tx) for keep_house in self._housekeeping]
+                self._next_housekeeping = now if True in has_more else now + HOUSEKEEPING_S
             if tx.blobs_freed:
                 tx.sweep(self._segments.current_id)
             committing = True
@@ -292,6 +370,8 @@ class Committer:
         except BaseException:
             self._give_up()
             raise
+        finally:
+            self._turn.give_back()
         self._inboxes.update(tx.new_inboxes)
         self._remove_files([operation for operation in operations if operation.error])
 
@@ -302,50 +382,6 @@ class Committer:
         except sqlite3.Error:
             self.log.failure("the store could not roll back")
 
-    def _run_groups(self, operations: Sequence[Operation[Any]]) -> None:
-        grouped: dict[Group, list[Operation[Any]]] = {}
-        for operation in operations:
-            if operation.group is not None:
-                grouped.setdefault(operation.group, []).append(operation)
-        tx = self._tx
-        for group, members in grouped.items():
-            tx.set_savepoint()
-            try:
-                results = group.run_together(tx, [member.item for member in members], False)
-            except Exception as error:
-                if isinstance(error, sqlite3.Error) and engine.is_fatal(error):
-                    raise
-                tx.undo()
-                for member in members:
-                    self._run_alone(member, partial(_carefully, group, member.item))
-            else:
-                tx.keep()
-                for member, result in zip(members, results, strict=True):
-                    if isinstance(result, GatewayError):
-                        member.error = result
-                    else:
-                        member.result = result
-
-    def _run_alone(
-        self, operation: Operation[Any], run: Callable[[Transaction], Any] | None
-    ) -> None:
-        assert run is not None
-        tx = self._tx
-        tx.set_savepoint()
-        try:
-            operation.result = run(tx)
-        except Exception as error:
-            if isinstance(error, sqlite3.Error):
-                if engine.is_fatal(error):
-                    raise
-                self.log.failure("an operation of the store failed")
-                operation.error = engine.store_error(error)
-            else:
-                operation.error = error
-            tx.undo()
-        else:
-            tx.keep()
-
     # -- the reactor
 
     def _hand_over(
@@ -353,14 +389,10 @@ class Committer:
     ) -> None:
         for operation in batch:
             deferred = operation.deferred
-            if deferred is None:
+            if deferred is None or deferred.called:  # refused while its turn did not come
                 continue
             if operation.error is None:
                 deferred.callback(operation.result)
             else:
                 deferred.errback(Failure(operation.error))
         self._aftermath.committed(events, queue_grew)
-
-
-def _carefully(group: Group, item: object, tx: Transaction) -> Any:
-    return group.run_together(tx, [item], True)[0]

@@ -8,10 +8,11 @@ are dead octets without it; so a step may fail or be the last anywhere, and the 
 the index all it needs. Going from the end gives space back with each step, which needs room for one
 step only.
 
-Runs in the committer's thread, between batches: there is no second writer, and nothing changes
-between the look and the move. Memory: one step's octets. Never drops a record it cannot read: its
-segment stays as it is until the next start. Readers that looked up the old place look again
-(``blobs``).
+Runs in the committer's thread, between batches, in one process only. Others write meanwhile: their
+growing segments are left alone, what they delete between the look and the move is left out, and
+once in LOOK_S all segments are looked at if others have committed. Memory: one step's octets. Never
+drops a record it cannot read: its segment stays as it is until the next start. Readers that looked
+up the old place look again (``blobs``).
 """
 
 from __future__ import annotations
@@ -26,16 +27,18 @@ from typing import NamedTuple
 from twisted.logger import Logger
 
 from gateway.core.errors import StoreDamaged, StoreFull, StoreUnavailable
+from gateway.store import engine
 from gateway.store.blobs import Location, SegmentFiles
 from gateway.store.files import Files
 from gateway.store.layout import Layout
 from gateway.store.operations import Operation
 from gateway.store.reserve import OPENING_OCTETS, Reserve
-from gateway.store.segments import HEADER, Placed, SegmentWriter
+from gateway.store.segments import HEADER, Placed, SegmentWriter, is_growing
 from gateway.store.transaction import Transaction
 
 STEP_RECORDS = 512  # as many as a batch of deliveries
 LOOKS_PER_STEP = 256
+LOOK_S = 60.0
 WORK_SHARE = 5  # a step is followed by a pause of four times its length, on a slow disk as well
 
 _LAST = (
@@ -47,6 +50,7 @@ _MOVE = (
     "UPDATE blobs SET segment_id = ?, segment_offset = ?"
     " WHERE blob_id = ? AND segment_id = ? AND segment_offset = ? AND refs > 0"
 )
+_IS_THERE = "SELECT 1 FROM blobs WHERE blob_id = ? AND segment_id = ? AND segment_offset = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +119,26 @@ class Compactor:
         self._has_failed = False
         self._next_at = 0.0
         # After a start any segment may be mostly dead; later only those that something left.
-        self._to_look_at = {
-            segment_id for (segment_id,) in connection.execute("SELECT segment_id FROM segments")
-        }
+        self._to_look_at = self._all_segments()
+        self._foreign_commits = -1
+        self._next_look_at = monotonic() + LOOK_S
 
     def look_at(self, segment_ids: Iterable[int]) -> None:
         """Something in these segments has died."""
         self._to_look_at.update(segment_ids)
+
+    def look_at_foreign(self) -> None:
+        """Now and then: other processes delete too, and do not say from which segments."""
+        if self._monotonic() < self._next_look_at:
+            return
+        self._next_look_at = self._monotonic() + LOOK_S
+        try:
+            commits = engine.foreign_commits(self._connection)
+            if commits != self._foreign_commits:
+                self._to_look_at |= self._all_segments()
+                self._foreign_commits = commits
+        except sqlite3.Error:
+            return  # the next look is soon
 
     def wait_s(self) -> float | None:
         """How long until a step may run if nothing else waits; None when there is nothing to do."""
@@ -161,6 +178,10 @@ class Compactor:
     def close(self) -> None:
         self._reading.close()
 
+    def _all_segments(self) -> set[int]:
+        rows = self._connection.execute("SELECT segment_id FROM segments")
+        return {segment_id for (segment_id,) in rows}
+
     def _has_work(self) -> bool:
         # The newest segment has its turn when it grows no more.
         growing = self._segments.current_id in self._to_look_at
@@ -171,7 +192,11 @@ class Compactor:
         looks = [one for one in self._to_look_at if one != growing][:LOOKS_PER_STEP]
         for segment_id in looks:
             size = self._size(segment_id)
-            chosen = segment_id not in self._left_alone and self._is_mostly_dead(segment_id, size)
+            chosen = (
+                segment_id not in self._left_alone
+                and self._is_mostly_dead(segment_id, size)
+                and not is_growing(self._layout, segment_id)
+            )
             self._to_look_at.discard(segment_id)
             if chosen:
                 return _Work(segment_id, size)
@@ -205,7 +230,7 @@ class Compactor:
         if not self._is_mostly_dead(work.segment_id, size):
             return False
         records = self._last_records(work.segment_id)
-        octets = [self._reading.read(at, 0, at.size_octets) for _, at in records]
+        records, octets = self._read(records)
         if not self._reserve.make_room(2 * sum(map(len, octets)) + OPENING_OCTETS):
             raise StoreFull(compaction="no room for one step")
         placed = self._segments.append(octets) if octets else []
@@ -251,6 +276,23 @@ class Compactor:
             records.append(record)
         return records[::-1]
 
+    def _read(self, records: Sequence[_Record]) -> tuple[list[_Record], list[bytes]]:
+        """Those that are still there, with their octets. Raises: StoreDamaged."""
+        there: list[_Record] = []
+        octets: list[bytes] = []
+        for record in records:
+            blob_id, at = record
+            try:
+                octets.append(self._reading.read(at, 0, at.size_octets))
+            except StoreDamaged:
+                # Another process may have deleted it, and its segment with it.
+                place = (blob_id, at.segment_id, at.segment_offset)
+                if self._connection.execute(_IS_THERE, place).fetchone() is not None:
+                    raise
+            else:
+                there.append(record)
+        return there, octets
+
     def _finish(self, work: _Work) -> None:
         self._work = None
         self._reading.close()
@@ -271,21 +313,18 @@ class Compactor:
 def _move(
     tx: Transaction, *, segment_id: int, records: Sequence[_Record], placed: Sequence[Placed]
 ) -> None:
-    """Point the index to the copies; all or none."""
+    """Point the index to the copies of what another process has not deleted meanwhile."""
+    kept: list[tuple[int, int]] = []
     for (blob_id, at), place in zip(records, placed, strict=True):
-        moved = tx.execute(
+        if tx.execute(
             _MOVE, (place.segment_id, place.offset, blob_id, segment_id, at.segment_offset)
-        )
-        if moved != 1:
-            raise StoreUnavailable(moved_meanwhile=blob_id)
-    sizes = [at.size_octets for _, at in records]
-    tx.count_in_segments(
-        (place.segment_id, size) for place, size in zip(placed, sizes, strict=True)
-    )
+        ):
+            kept.append((place.segment_id, at.size_octets))
+    tx.count_in_segments(kept)
     tx.execute(
         "UPDATE segments SET live_blobs = live_blobs - ?, live_octets = live_octets - ?"
         " WHERE segment_id = ?",
-        (len(sizes), sum(sizes), segment_id),
+        (len(kept), sum(size for _, size in kept), segment_id),
     )
     if tx.execute("DELETE FROM segments WHERE segment_id = ? AND live_blobs = 0", (segment_id,)):
         tx.dead_segments.append(segment_id)

@@ -2,26 +2,29 @@
 
 Owns every PRAGMA and every sqlite3 name that would differ for another engine. The store's
 statements name ``string_agg``; SQLite before 3.44 calls it ``group_concat``, so ``local_sql``
-translates here and nowhere else.
+translates here and nowhere else, and ``by_index`` says which index to use.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gateway.core.errors import StoreFull, StoreUnavailable
 
 STATEMENT_CACHE = 512
-BUSY_TIMEOUT_S = 10.0  # only a checkpoint or a migration of another connection can make us wait
+# Whoever writes takes turns (``turn``), so only the moments of opening and closing make us wait.
+BUSY_TIMEOUT_S = 10.0
 WRITER_CACHE_KIB = 32 * 1024
 READER_CACHE_KIB = 8 * 1024
 # Pages in the write-ahead log before the committer copies them into the index (16 MiB): rarer
 # than SQLite's 1,000, as deliveries to the same mailboxes dirty the same pages again and again.
 CHECKPOINT_PAGES = 4_000
 IDS_PER_STATEMENT = 250
+COPIED_PAGES = 2_000  # at once, when an index is copied
 # What one huge change has made the log grow to is given back to the disk after the next checkpoint.
 LOG_OCTETS = 64 * 1024 * 1024
 
@@ -29,6 +32,15 @@ LOG_OCTETS = 64 * 1024 * 1024
 def local_sql(statement: str) -> str:
     """A statement in this engine's words."""
     return statement.replace("string_agg(", "group_concat(")
+
+
+def by_index(name: str) -> str:
+    """Follows a table's name: it is read by this index, or the statement fails.
+
+    SQLite prefers a table's key to a partial index whenever both would do. Other engines know from
+    their statistics, and need no word here.
+    """
+    return f" INDEXED BY {name}"
 
 
 def rows_of(
@@ -86,6 +98,27 @@ def open_foreign(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def copy_index(source: sqlite3.Connection, target: Path, told: Callable[[int, int], None]) -> None:
+    """What the source's open read transaction sees, as one closed file; not synced yet.
+
+    Inside a transaction the copy never begins anew, however much is written meanwhile.
+
+    Args:
+        told: pages copied, and how many there are.
+    """
+    copy = sqlite3.connect(target, isolation_level=None)
+    try:
+        copy.execute("PRAGMA synchronous = OFF")
+
+        def tell(_: int, remaining: int, total: int) -> None:
+            told(total - remaining, total)
+
+        source.backup(copy, pages=COPIED_PAGES, progress=tell)
+        copy.execute("PRAGMA journal_mode = DELETE")  # the file is then all there is
+    finally:
+        copy.close()
+
+
 def integrity(connection: sqlite3.Connection) -> list[tuple[str]]:
     """What the engine's own check of its file finds; empty when all is well."""
     rows = connection.execute("PRAGMA integrity_check(100)").fetchall()
@@ -109,3 +142,18 @@ def is_fatal(error: sqlite3.Error) -> bool:
         return False
     name = getattr(error, "sqlite_errorname", "")
     return bool(name) and name not in _OF_ONE_STATEMENT
+
+
+@contextmanager
+def errors_of_the_house() -> Iterator[None]:
+    """Raises: StoreUnavailable for any error of the engine."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+
+
+def foreign_commits(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection, of any process, has committed."""
+    number: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return number

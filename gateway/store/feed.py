@@ -1,7 +1,8 @@
 """The change feed inside the process: who watches which mailbox, the queue, or filling accounts.
 
 Lives on the reactor's thread. Called after commits only; an event is a hint to look again from a
-MODSEQ, so one too many does no harm.
+MODSEQ, so one too many does no harm. Commits of this process are told to ``share`` too, which takes
+them to the other processes; what those commit comes in by ``heard``. Never carries it itself.
 """
 
 from __future__ import annotations
@@ -10,9 +11,13 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
-from gateway.core.ids import AccountId, MailboxId
+from gateway.core.ids import AccountId, MailboxId, ModSeq
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.quota import Usage
+
+Tell = Callable[[Sequence[MailboxEvent], bool], None]
+"""Takes events of one commit, and whether it added to the queue."""
+_ANY_MODSEQ = ModSeq(2**63 - 1)
 
 
 class Feed:
@@ -23,6 +28,7 @@ class Feed:
     def __init__(self) -> None:
         self._mailboxes: dict[MailboxId, dict[object, Callable[[MailboxEvent], None]]] = {}
         self._queue: dict[object, Callable[[], None]] = {}
+        self._tell: Tell | None = None
         self._filling: dict[object, Callable[[AccountId, Usage], None]] = {}
 
     def watch(
@@ -66,8 +72,28 @@ class Feed:
                 except Exception:
                     self.log.failure("a watcher of quotas failed at {id}", id=account_id)
 
+    def share(self, tell: Tell) -> None:
+        """Tell other processes of this one's commits."""
+        self._tell = tell
+
     def committed(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
-        """Tell everybody concerned by a commit."""
+        """Tell everybody concerned by a commit of this process."""
+        self.heard(events, queue_grew)
+        if self._tell is not None and (events or queue_grew):
+            try:
+                self._tell(events, queue_grew)
+            except Exception:
+                self.log.failure("other processes could not be told of a commit")
+
+    def doubt(self) -> None:
+        """Commits of other processes may have been missed: all watchers look again."""
+        # Whoever watches a mailbox compares MODSEQs only; none is below this one.
+        self.heard(
+            [MailboxEvent(AccountId(""), one, _ANY_MODSEQ) for one in tuple(self._mailboxes)], True
+        )
+
+    def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
+        """Tell everybody of this process who is concerned by a commit."""
         if self._mailboxes:
             for event in events:
                 for callback in tuple(self._mailboxes.get(event.mailbox_id, {}).values()):

@@ -1,25 +1,39 @@
 """What happens to the files and the index when a store is opened.
 
 Owns making a new index, bringing an old one up to date, and putting in order what a crash left.
-Runs before any thread does, under the store's lock.
+Runs before any thread does, under the store's lock. Commands that joined the store may be writing
+meanwhile: what a running process has made and not committed yet is left alone.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from pathlib import Path
+from typing import Protocol
 
 from gateway.core.errors import StoreUnavailable
 from gateway.store import engine
 from gateway.store.deliveries import prune_ingests
 from gateway.store.files import PRIVATE, Files, unlink_quietly
 from gateway.store.layout import Layout
-from gateway.store.migrations import migrate
+from gateway.store.migrations import migrate, version_of
+from gateway.store.presence import Roll
+from gateway.store.quarantine import Quarantine
 from gateway.store.queue_tables import free_leases
+from gateway.store.schema import STEPS
+from gateway.store.segments import is_known, remove_if_dead, try_lock
 from gateway.store.transaction import Transaction
+from gateway.store.turn import Turn
 
 
-def open_index(files: Files, layout: Layout) -> sqlite3.Connection:
+class Owners(Protocol):
+    """Tells whose process still runs; kept by ``presence.Roll``."""
+
+    def has_owner(self, path: Path) -> bool: ...
+
+
+def open_index(files: Files, layout: Layout, roll: Roll) -> sqlite3.Connection:
     """The writing connection, at this program's schema version.
 
     Raises:
@@ -30,6 +44,13 @@ def open_index(files: Files, layout: Layout) -> sqlite3.Connection:
         os.close(os.open(layout.index, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
         connection = engine.open_writer(layout.index)
         try:
+            found = version_of(connection)
+            if found < len(STEPS) and not roll.alone:
+                raise StoreUnavailable(
+                    f"the mail store in {layout.state_dir} must be brought from schema version "
+                    f"{found} to {len(STEPS)}, but a command is using it (process "
+                    f"{roll.processes() or 'unknown'}); wait until that has ended, then start again"
+                )
             migrate(connection)
         except BaseException:
             connection.close()
@@ -42,23 +63,84 @@ def open_index(files: Files, layout: Layout) -> sqlite3.Connection:
     return connection
 
 
-def recover(connection: sqlite3.Connection, files: Files, layout: Layout, now: int) -> int:
-    """Free leases, remove dead blobs and files nobody points to; returns the next segment's id."""
+def recover(
+    connection: sqlite3.Connection,
+    files: Files,
+    layout: Layout,
+    turn: Turn,
+    owners: Owners,
+    now: int,
+) -> None:
+    """Free leases, remove dead blobs, put aside files nobody points to."""
     tx = Transaction(connection)
-    tx.begin(now)
-    try:
+    with turn.transaction(tx, now):
         free_leases(tx)
         prune_ingests(tx)
         tx.sweep(0)
-        tx.commit()
-    except BaseException:
-        tx.roll_back()
-        raise
     for name in tx.dead_files:
         unlink_quietly(files, layout.large / name)
-    large = {name for (name,) in tx.fetch_all(
+    for segment_id in tx.dead_segments:
+        remove_if_dead(files, layout, connection, segment_id)
+    for path in tuple(layout.incoming.iterdir()):
+        if not owners.has_owner(path):
+            unlink_quietly(files, path)
+    quarantine = Quarantine(files, layout, now)
+    quarantine.clear()
+    put_aside(connection, layout, quarantine, owners)
+
+
+def put_aside(
+    connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine, owners: Owners
+) -> None:
+    """Quarantine segments and large files no index row points to."""
+    # In this order: what a process has made is in the index by the time it is found to be gone.
+    large = [path for path in tuple(layout.large.iterdir()) if not owners.has_owner(path)]
+    known = {name for (name,) in connection.execute(
         "SELECT file_name FROM blobs WHERE file_name <> ''"
     )}  # fmt: skip
-    segments = {number for (number,) in tx.fetch_all("SELECT segment_id FROM segments")}
-    layout.remove_leftovers(files, large=frozenset(large), segments=segments)
-    return 1 + max(segments, default=0)
+    for path in large:
+        if path.name not in known:
+            quarantine.take_in(path)
+    segments = {number for (number,) in connection.execute("SELECT segment_id FROM segments")}
+    for path in tuple(layout.segments.iterdir()):
+        segment_id = int(path.stem) if path.suffix == ".seg" and path.stem.isdecimal() else 0
+        if path != layout.segment(segment_id):
+            quarantine.take_in(path)
+        elif segment_id not in segments:
+            _put_segment_aside(connection, path, segment_id, quarantine)
+
+
+def _put_segment_aside(
+    connection: sqlite3.Connection, path: Path, segment_id: int, quarantine: Quarantine
+) -> None:
+    """Unless a process may still append to it; looked up again under its lock."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if try_lock(fd) and not is_known(connection, segment_id):
+            quarantine.take_in(path)
+    finally:
+        os.close(fd)
+
+
+def clear_predecessor(
+    connection: sqlite3.Connection, files: Files, layout: Layout, name: str, now: int
+) -> None:
+    """What a process of this name left that has died while others went on."""
+    prefix = f"{name}."
+    for path in tuple(layout.incoming.iterdir()):
+        if path.name.startswith(prefix):
+            unlink_quietly(files, path)
+    quarantine = Quarantine(files, layout, now)
+    for path in tuple(layout.large.iterdir()):
+        if path.name.startswith(prefix) and not _has_row(connection, path.name):
+            quarantine.take_in(path)
+
+
+def _has_row(connection: sqlite3.Connection, file_name: str) -> bool:
+    row = connection.execute(
+        "SELECT 1 FROM blobs WHERE file_name <> '' AND file_name = ?", (file_name,)
+    ).fetchone()
+    return row is not None

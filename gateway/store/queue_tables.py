@@ -87,6 +87,10 @@ class QueueTables:
             raise
         await deferred
 
+    async def free_leases(self) -> None:
+        """For the process that takes the queue over from one that has ended."""
+        await self._committer.write(free_leases, uses_reserve=True)
+
     async def depth(self) -> QueueDepth:
         def read(stored: StoredOctets) -> QueueDepth:
             messages, oldest = stored.connection.execute(
@@ -182,7 +186,7 @@ def keep_results(tx: Transaction, queue_id: QueueId, results: Sequence[Recorded]
 
 
 def free_leases(tx: Transaction) -> None:
-    """At start nobody can hold a lease: the store is locked by us alone.
+    """At start nobody holds a lease, as one process alone leases and is not there or is this one.
 
     Nor is anything due later than the longest wait: the clock was set back (SECURITY D7).
     """

@@ -2,31 +2,47 @@
 
 Even a deletion writes to the index's log first. When that fails for lack of space, the reserve is
 given up and the deletion repeated; until the disk has room for a new reserve, nothing is added.
-Used at the start, then by the committer's thread alone.
+Used at the start, then by the committer's thread alone. All processes share the one file: whichever
+runs out of space gives it up for all, and the others notice within LOOK_S, or when they run out
+themselves.
 """
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 
 from gateway.store.layout import Layout
 
 RESERVE_OCTETS = 4 * 1024 * 1024  # about what expunging 10,000 messages writes to the log
+LOOK_S = 1.0  # how often the file of others is looked for
 OPENING_OCTETS = 256 * 1024  # more than the engine's log, its index and putting in order take
 
 
 class Reserve:
     """Space kept back while ``held``."""
 
-    def __init__(self, layout: Layout, octets: int = RESERVE_OCTETS) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        octets: int = RESERVE_OCTETS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = layout.reserve
         self._octets = octets
+        self._monotonic = monotonic
+        self._next_look_at = 0.0
         self.held = False
 
     def hold(self) -> bool:
         """Make the reserve if it is missing and the disk has room for twice as much."""
-        if self.held:
+        if self.held and self._monotonic() < self._next_look_at:
             return True
+        self._next_look_at = self._monotonic() + LOOK_S
+        if self.held and self._path.exists():
+            return True
+        self.held = False
         try:
             present = self._path.stat().st_blocks * 512 if self._path.exists() else 0
             # One that the run before has left is as good, however full the disk is by now.
@@ -43,10 +59,15 @@ class Reserve:
         return True
 
     def give_up(self) -> bool:
-        """Free the space; False when there was none to free."""
-        self.held = False
+        """Free the space; False when there was none to free.
+
+        When another process has freed it since, there may be room now as well.
+        """
+        held, self.held = self.held, False
         try:
             self._path.unlink()
+        except FileNotFoundError:
+            return held
         except OSError:
             return False
         return True

@@ -1,27 +1,23 @@
 """The store: opens everything, and keeps the ports Intake, MailboxStore and QueueStore.
 
-Owns start and stop (lock, migrations, what a crash left, threads) and delegates every method to the
-file named for its noun. Use it from the reactor's thread; ``open`` blocks and may be called before
-the reactor runs.
+Puts the nouns together and delegates every method to the file named for its noun; what they stand
+on is in ``machinery``. Use it from the reactor's thread; ``open`` and ``join`` block and may be
+called before the reactor runs.
 
 Theory of operation: reads run in reader threads on connections of their own and never wait for
-writes; writes go through the one committer. An acknowledged write survives a power cut.
+writes; writes go through the one committer of the process, and the committers of all processes take
+turns. An acknowledged write survives a power cut.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 from twisted.internet.defer import Deferred
 
-from gateway.core.errors import MaildropInUse
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
 from gateway.core.mailboxes import (
     Changes,
@@ -47,98 +43,75 @@ from gateway.core.ports.store import Span, Unreadable
 from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
-from gateway.store import engine
 from gateway.store.accounts import Accounts
-from gateway.store.blobs import StoredOctets
-from gateway.store.bodies import Bodies
-from gateway.store.committer import Committer
-from gateway.store.compaction import Compactor, Pace
 from gateway.store.deliveries import Deliveries, prune_ingests
-from gateway.store.feed import Feed
-from gateway.store.files import Files, OsFiles
+from gateway.store.feed import Feed, Tell
+from gateway.store.holding import Holding
 from gateway.store.imports import Imports
 from gateway.store.intake import MailIntake
+from gateway.store.known_uids import RecentUids
 from gateway.store.layout import Layout
+from gateway.store.machinery import Machinery, Options
 from gateway.store.mailboxes import Mailboxes
+from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
-from gateway.store.opening import open_index, recover
-from gateway.store.payloads import Nothing, Payloads
 from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
-from gateway.store.readers import Closable, Pool
-from gateway.store.reserve import Reserve
 from gateway.store.retention import Retention
+from gateway.store.reserve import Reserve
 from gateway.store.search import Search
-from gateway.store.segments import ROLL_OCTETS, SegmentWriter
-from gateway.store.summaries import Summaries, Summarise
+from gateway.store.summaries import Summaries
 from gateway.store.vault import Vault
 from gateway.store.views import Views
 from gateway.wire.mime.summary import summarise as summarise_message
 
-READER_THREADS = 4
-SEALER_THREADS = 2  # large messages whose files are being synced at the same time
-COMPACTION = Pace()
-
 
 class Store:
-    """The embedded durable store."""
+    """The embedded durable store, as one process has it."""
 
     def __init__(
         self,
         layout: Layout,
-        lock_fd: int,
-        writer: sqlite3.Connection,
-        next_segment: int,
         *,
+        name: str,
+        care: bool,
+        runs_queue: bool,
         call_from_thread: CallFromThread,
         wall_clock: WallClock,
-        reader_threads: int,
-        files: Files,
-        reserve: Reserve,
-        summarise: Summarise,
-        roll_octets: int,
-        compaction: Pace,
-        keep_deleted_s: int,
-        monotonic: Callable[[], float],
+        options: Options,
     ) -> None:
-        self._lock_fd = lock_fd
         self._call_from_thread = call_from_thread
         self._feed = Feed()
-        self._maildrops: set[AccountId] = set()
+        self._maildrops = Maildrops(layout)
         self._closing: Deferred[None] | None = None
         accounts = Accounts()
         bounds = Bounds(accounts)
         deliveries = Deliveries(accounts, bounds)
-        self._readers = Pool(
-            "store-reader",
-            [StoredOctets(engine.open_reader(layout.index), layout) for _ in range(reader_threads)],
-            call_from_thread,
-        )
-        sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
-        self._sealers = Pool("store-sealer", sealing, call_from_thread)
-        reserve.hold()
-        retention = Retention(keep_deleted_s, reserve)
-        segments = SegmentWriter(files, layout, next_segment, roll_octets)
-        self._committer = Committer(
-            connection=writer,
-            segments=segments,
-            files=files,
-            layout=layout,
+        monotonic = options.get("monotonic", time.monotonic)
+        reserve = Reserve(layout, monotonic=monotonic)
+        retention = Retention(options.get("keep_deleted_s", 0), reserve)
+        self._machinery = Machinery(
+            layout,
+            name=name,
+            care=care,
+            runs_queue=runs_queue,
             reserve=reserve,
-            compactor=Compactor(writer, segments, files, layout, reserve, monotonic, compaction),
             aftermath=self._feed,
             inboxes=accounts.inboxes,
-            housekeeping=prune_ingests,
+            housekeeping=(prune_ingests, retention.expire),
+            relief=retention.relief,
             call_from_thread=call_from_thread,
             wall_clock=wall_clock,
+            options=options,
         )
-        payloads = Payloads(Bodies(files, layout), self._sealers)
-        self._payloads = payloads
+        self._committer, self._readers = self._machinery.committer, self._machinery.readers
+        self._payloads = payloads = self._machinery.payloads
+        summarise = options.get("summarise", summarise_message)
         self._intake = MailIntake(deliveries, payloads, self._committer)
         self._mailboxes = Mailboxes(accounts, self._committer, self._readers, retention)
         self._messages = Messages(self._committer, payloads, bounds, retention)
         self.vault = Vault(accounts, self._committer, self._readers, retention, wall_clock)
-        self._views = Views(self._committer, self._readers)
+        self._views = Views(self._committer, self._readers, RecentUids())
         self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self._summaries = Summaries(self._committer, self._readers, summarise)
@@ -146,8 +119,7 @@ class Store:
         self._queue = QueueTables(
             self._committer, self._readers, self._intake, deliveries, payloads
         )
-        for pool in (self._readers, self._sealers, self._committer):
-            pool.start()
+        self._machinery.start()
 
     @classmethod
     def open(
@@ -156,65 +128,92 @@ class Store:
         *,
         call_from_thread: CallFromThread,
         wall_clock: WallClock,
-        reader_threads: int = READER_THREADS,
-        files: Files | None = None,
-        summarise: Summarise = summarise_message,
-        roll_octets: int = ROLL_OCTETS,
-        compaction: Pace = COMPACTION,
-        keep_deleted_s: int = 0,
-        monotonic: Callable[[], float] = time.monotonic,
+        **options: Unpack[Options],
     ) -> Store:
-        """Open or make the store below ``state_dir``. Blocks.
+        """Open or make the store below ``state_dir``, hold it, and look after it. Blocks.
 
         Raises:
-            StoreUnavailable: in use by another process, wrong owner, or the disk refuses.
+            StoreUnavailable: in use by another gateway, wrong owner, or the disk refuses.
             SchemaTooNew: written by a newer gateway.
         """
-        files = files or OsFiles()
-        layout = Layout(state_dir)
-        layout.prepare(files)
-        lock_fd = layout.take_lock()
+        holding = Holding.take(state_dir, wall_clock=wall_clock, files=options.get("files"))
         try:
-            reserve = Reserve(layout)
-            reserve.make_room()
-            writer = open_index(files, layout)
-            try:
-                return cls(
-                    layout,
-                    lock_fd,
-                    writer,
-                    recover(writer, files, layout, int(wall_clock())),
-                    call_from_thread=call_from_thread,
-                    wall_clock=wall_clock,
-                    reader_threads=reader_threads,
-                    files=files,
-                    reserve=reserve,
-                    summarise=summarise,
-                    roll_octets=roll_octets,
-                    compaction=compaction,
-                    keep_deleted_s=keep_deleted_s,
-                    monotonic=monotonic,
-                )
-            except BaseException:
-                writer.close()
-                raise
-        except sqlite3.Error as error:
-            os.close(lock_fd)
-            raise engine.store_error(error) from error
+            store = cls.join(
+                state_dir,
+                name="gateway",
+                care=True,
+                call_from_thread=call_from_thread,
+                wall_clock=wall_clock,
+                **options,
+            )
         except BaseException:
-            os.close(lock_fd)
+            holding.close()
             raise
+        store._machinery.at_end(holding.close)
+        return store
+
+    @classmethod
+    def join(
+        cls,
+        state_dir: Path,
+        *,
+        name: str,
+        care: bool,
+        runs_queue: bool = False,
+        call_from_thread: CallFromThread,
+        wall_clock: WallClock,
+        **options: Unpack[Options],
+    ) -> Store:
+        """Use a store beside other processes, one of which holds it (``Holding``). Blocks.
+
+        Args:
+            name: letters, digits and hyphens; no other process has it. One that died is followed
+                by one of the same name, which clears up after it.
+            care: this process compacts and keeps house, as one alone may.
+            runs_queue: this process alone leases from the queue; leases it held before are freed.
+
+        Raises:
+            StoreUnavailable: there is no store, it is not in order, or the name is taken.
+            SchemaTooNew: written by a newer gateway.
+        """
+        return cls(
+            Layout(state_dir),
+            name=name,
+            care=care,
+            runs_queue=runs_queue,
+            call_from_thread=call_from_thread,
+            wall_clock=wall_clock,
+            options=options,
+        )
+
+    async def take_care(self) -> None:
+        """Compact, keep house and run the queue from now on, after the process that did has ended.
+
+        Raises: StoreUnavailable.
+        """
+        self._machinery.take_care()
+        await self._queue.free_leases()
+
+    def share(self, tell: Tell) -> None:
+        """After each commit of this process, give ``tell`` on the reactor what others must hear."""
+        self._feed.share(tell)
+
+    def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
+        """Another process has committed this: tell the watchers here."""
+        self._feed.heard(events, queue_grew)
+
+    def doubt(self) -> None:
+        """Commits of others may have gone unheard: all watchers look again."""
+        self._feed.doubt()
 
     async def close(self) -> None:
         """Commit what was handed in, stop the threads, release the lock. May be called twice."""
         if self._closing is None:
-            self._closing = Deferred()
-            # Here, where work is handed in as well, so that none slips in behind the end.
-            # Sealed bodies go on to the committer from here too, so they are refused: their
-            # senders get a temporary error and keep the message.
-            for pool in (self._sealers, self._readers, self._committer):
-                pool.close()
-            threading.Thread(target=self._stop, name="store-closer", daemon=True).start()
+            closing = self._closing = Deferred()
+            self._maildrops.close()
+            self._machinery.close(
+                lambda: self._call_from_thread(lambda: closing.callback(None)),
+            )
         waiting: Deferred[None] = Deferred()
 
         def pass_on(_: None) -> None:
@@ -222,16 +221,6 @@ class Store:
 
         self._closing.addCallback(pass_on)
         await waiting
-
-    def _stop(self) -> None:
-        # The committer's connection is closed last and folds the log into the index.
-        for pool in (self._sealers, self._readers, self._committer):
-            pool.join()
-        with contextlib.suppress(OSError):
-            os.close(self._lock_fd)
-        closing = self._closing
-        assert closing is not None
-        self._call_from_thread(lambda: closing.callback(None))
 
     # -- Intake
 
@@ -316,6 +305,9 @@ class Store:
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
         return await self._search.search(mailbox_id, key)
 
+    async def uidls(self, mailbox_id: MailboxId) -> Mapping[Uid, str]:
+        return await self._views.uidls(mailbox_id)
+
     # -- MailboxStore: feed and POP3
 
     def watch(
@@ -324,18 +316,7 @@ class Store:
         return self._feed.watch(mailbox_id, callback)
 
     def lock_maildrop(self, account_id: AccountId) -> Callable[[], None]:
-        # In memory: it is gone with the process, and hinders nothing else (SECURITY P5).
-        if account_id in self._maildrops:
-            raise MaildropInUse()
-        self._maildrops.add(account_id)
-        held = [True]
-
-        def release() -> None:
-            if held:
-                held.clear()
-                self._maildrops.discard(account_id)
-
-        return release
+        return self._maildrops.lock(account_id)
 
     # -- QueueStore
 

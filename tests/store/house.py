@@ -23,7 +23,8 @@ from gateway.core.ports.body import IncomingBody
 from gateway.store.compaction import Pace
 from gateway.store.files import Files
 from gateway.store.segments import ROLL_OCTETS
-from gateway.store.store import COMPACTION, Store
+from gateway.store.machinery import COMPACTION
+from gateway.store.store import Store
 from gateway.store.verify import Report, verify
 from tests.support.pump import Pump
 
@@ -51,6 +52,7 @@ class House:
         roll_octets: int = ROLL_OCTETS,
         reader_threads: int = 2,
         compaction: Pace = COMPACTION,
+        keep_deleted_s: int = 0,
     ) -> None:
         self.state_dir = state_dir
         self.pump = Pump()
@@ -63,6 +65,7 @@ class House:
             files=files,
             roll_octets=roll_octets,
             compaction=compaction,
+            keep_deleted_s=keep_deleted_s,
         )
         self.wait = self.pump.wait
 

@@ -12,9 +12,9 @@ import pytest
 
 from gateway.core.errors import StoreUnavailable
 from gateway.store.compaction import Compactor, Pace
+from gateway.store.engine import open_writer
 from gateway.store.files import OsFiles
 from gateway.store.layout import Layout
-from gateway.store.opening import open_index
 from gateway.store.operations import Operation
 from gateway.store.reserve import Reserve
 from gateway.store.segments import SegmentWriter
@@ -189,7 +189,7 @@ def test_closing_in_the_middle(wasteful: Path) -> None:
 
 def test_steps_leave_the_committer_to_others_most_of_the_time(wasteful: Path) -> None:
     layout, files, seconds = Layout(wasteful), OsFiles(), [0.0]
-    connection = open_index(files, layout)
+    connection = open_writer(layout.index)
     tx = Transaction(connection)
     served = []
 
@@ -203,7 +203,7 @@ def test_steps_leave_the_committer_to_others_most_of_the_time(wasteful: Path) ->
 
     compactor = Compactor(
         connection,
-        SegmentWriter(files, layout, 9),
+        SegmentWriter(files, layout, lambda: 9),
         files,
         layout,
         Reserve(layout),

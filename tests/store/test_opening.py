@@ -15,8 +15,10 @@ from gateway.core.errors import SchemaTooNew, StoreFull, StoreUnavailable
 from gateway.core.queue import Recorded
 from gateway.store.engine import open_writer
 from gateway.store.files import OsFiles
+from gateway.store.holding import Holding
 from gateway.store.layout import Layout
 from gateway.store.migrations import migrate, version_of
+from gateway.store.quarantine import KEEP_DAYS
 from gateway.store.queue_tables import LONGEST_WAIT_S
 from gateway.store.reserve import Reserve
 from gateway.store.schema import STEPS
@@ -108,18 +110,51 @@ def test_octets_past_the_last_indexed_record_are_dead(tmp_path: Path) -> None:
         house.verify()
 
 
-def test_files_nobody_points_to_are_removed(tmp_path: Path) -> None:
+def test_D8_files_nobody_points_to_are_kept_aside_for_a_while(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.deliver("1", ALICE)
         house.deliver("2", ALICE, octets=LARGE)
-    (tmp_path / "store/segments/0000000099.seg").write_bytes(b"never indexed")
-    (tmp_path / "store/large/0123").write_bytes(b"renamed, never committed")
-    (tmp_path / "store/incoming/4567").write_bytes(b"half of it")
+    root = tmp_path / "store"
+    unknown = {
+        "segments/0000000099.seg": b"never indexed",
+        "segments/1.seg": b"no name of ours",
+        "segments/letters.txt": b"foreign",
+        "large/0123": b"renamed, never committed",
+    }
+    for name, octets in unknown.items():
+        (root / name).write_bytes(octets)
+    (root / "segments/0000000098.seg").touch()
+    (root / "large/folder").mkdir()
+    (root / "large/folder/letter").write_bytes(b"also foreign")
+    (root / "incoming/4567").write_bytes(b"half of it")
+    (root / "quarantine/by hand").write_bytes(b"without a date")
     with House(tmp_path) as house:
         assert house.contents() == [delivered(), delivered(LARGE)]
-        assert len(list((tmp_path / "store/large").iterdir())) == 1
-        assert list((tmp_path / "store/incoming").iterdir()) == []
-        assert not (tmp_path / "store/segments/0000000099.seg").exists()
+        house.deliver("3", ALICE)
+        house.verify()
+    assert len(list((root / "large").iterdir())) == 1
+    assert len(list((root / "segments").iterdir())) == 2
+    assert list((root / "incoming").iterdir()) == []
+    found = "20231114-221320-"  # NOW
+    kept = {path.name: path for path in (root / "quarantine").iterdir()}
+    for name, octets in unknown.items():
+        assert kept.pop(found + name.replace("/", "-")).read_bytes() == octets
+    assert (kept.pop(found + "large-folder") / "letter").read_bytes() == b"also foreign"
+    assert set(kept) == {"by hand"}
+    later = NOW + KEEP_DAYS * 86_400
+    Holding.take(tmp_path, wall_clock=lambda: later).close()
+    assert len(list((root / "quarantine").iterdir())) == 6
+    Holding.take(tmp_path, wall_clock=lambda: later + 1).close()
+    assert [path.name for path in (root / "quarantine").iterdir()] == ["by hand"]
+
+
+def test_D8_two_unknown_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
+    House(tmp_path).__exit__(None, None, None)
+    for octets in (b"first", b"second"):
+        (tmp_path / "store/large/0123").write_bytes(octets)
+        Holding.take(tmp_path, wall_clock=lambda: NOW).close()
+    kept = {path.read_bytes() for path in (tmp_path / "store/quarantine").iterdir()}
+    assert kept == {b"first", b"second"}
 
 
 def test_leases_of_the_run_before_are_free_again(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""What a process has of a store besides its nouns: its place among others, connections, threads.
+
+Owns the order in which these are made and ended. Knows nothing of mail. ``Machinery`` blocks while
+it is made; the reactor's thread closes it, a thread of its own waits for the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TypedDict
+
+from gateway.core.errors import StoreUnavailable
+from gateway.core.ids import AccountId, MailboxId
+from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.store import engine
+from gateway.store.blobs import StoredOctets
+from gateway.store.bodies import Bodies
+from gateway.store.committer import Aftermath, Committer
+from gateway.store.compaction import Compactor, Pace
+from gateway.store.files import Files, OsFiles
+from gateway.store.layout import Layout
+from gateway.store.migrations import check_current
+from gateway.store.opening import clear_predecessor
+from gateway.store.payloads import Nothing, Payloads
+from gateway.store.presence import Presence
+from gateway.store.queue_tables import free_leases
+from gateway.store.readers import Closable, Pool
+from gateway.store.reserve import Reserve
+from gateway.store.segments import ROLL_OCTETS, SegmentWriter
+from gateway.store.summaries import Summarise
+from gateway.store.transaction import Transaction
+from gateway.store.turn import Turn
+
+READER_THREADS = 4
+SEALER_THREADS = 2  # large messages whose files are being synced at the same time
+COMPACTION = Pace()
+
+
+class Options(TypedDict, total=False):
+    """What may be said about how a store works in a process; each has a default."""
+
+    reader_threads: int
+    files: Files | None
+    summarise: Summarise
+    roll_octets: int
+    compaction: Pace
+    keep_deleted_s: int
+    monotonic: Callable[[], float]
+
+
+class Machinery:
+    """One process's connections and threads at a store that is held and in order."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        name: str,
+        care: bool,
+        runs_queue: bool,
+        reserve: Reserve,
+        aftermath: Aftermath,
+        inboxes: dict[AccountId, MailboxId],
+        housekeeping: Sequence[Callable[[Transaction], object]],
+        relief: Callable[[sqlite3.Connection, int], Callable[[Transaction], None] | None],
+        call_from_thread: CallFromThread,
+        wall_clock: WallClock,
+        options: Options,
+    ) -> None:
+        """
+        Raises:
+            StoreUnavailable: there is no store, it is not in order, or its disk refuses.
+            SchemaTooNew: written by a newer gateway.
+        """
+        files = options.get("files") or OsFiles()
+        monotonic = options.get("monotonic", time.monotonic)
+        if not layout.index.exists():
+            raise StoreUnavailable(
+                f"there is no mail store in {layout.state_dir}; it is made when the gateway starts"
+            )
+        with ExitStack() as stack, engine.errors_of_the_house():
+            self._presence = presence = Presence(layout, name)
+            stack.callback(presence.close)
+            if care:
+                presence.take_care()
+            turn = Turn(layout, monotonic=monotonic)
+            stack.callback(turn.close)
+            writer = engine.open_writer(layout.index)
+            stack.callback(writer.close)
+            check_current(writer)
+            clear_predecessor(writer, files, layout, name, int(wall_clock()))
+            if runs_queue:
+                tx = Transaction(writer)
+                with turn.transaction(tx, int(wall_clock())):
+                    free_leases(tx)
+            self.readers = Pool(
+                "store-reader",
+                [
+                    StoredOctets(engine.open_reader(layout.index), layout)
+                    for _ in range(options.get("reader_threads", READER_THREADS))
+                ],
+                call_from_thread,
+            )
+            sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
+            self._sealers = Pool("store-sealer", sealing, call_from_thread)
+            self.payloads = Payloads(Bodies(files, layout, name), self._sealers)
+            reserve.hold()
+            segments = SegmentWriter(
+                files,
+                layout,
+                lambda: turn.claim_segment(writer),
+                options.get("roll_octets", ROLL_OCTETS),
+            )
+            pace = options.get("compaction", COMPACTION)
+            self.committer = Committer(
+                connection=writer,
+                segments=segments,
+                files=files,
+                layout=layout,
+                reserve=reserve,
+                turn=turn,
+                compactor=Compactor(writer, segments, files, layout, reserve, monotonic, pace),
+                aftermath=aftermath,
+                inboxes=inboxes,
+                housekeeping=housekeeping,
+                relief=relief,
+                cares=care,
+                call_from_thread=call_from_thread,
+                wall_clock=wall_clock,
+            )
+            stack.pop_all()
+        self._ends: list[Callable[[], None]] = [turn.close, presence.close]
+        self._pools = (self._sealers, self.readers, self.committer)
+
+    def start(self) -> None:
+        for pool in self._pools:
+            pool.start()
+
+    def take_care(self) -> None:
+        """Follow the process that did so and has ended. Raises: StoreUnavailable."""
+        self._presence.take_care()
+        self.committer.take_care()
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Call it when nothing of the store is open any more."""
+        self._ends.append(function)
+
+    def close(self, ended: Callable[[], None]) -> None:
+        """Take nothing more, end what was handed in; ``ended`` is called in another thread."""
+        # Sealed bodies go on to the committer from the reactor's thread, as this is called, so
+        # that they are refused: their senders get a temporary error and keep the message.
+        for pool in self._pools:
+            pool.close()
+
+        def stop() -> None:
+            # The committer's connection is closed last; the last of all processes folds the log
+            # into the index.
+            for pool in self._pools:
+                pool.join()
+            for end in self._ends:
+                end()
+            ended()
+
+        threading.Thread(target=stop, name="store-closer", daemon=True).start()
