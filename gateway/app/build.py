@@ -25,6 +25,7 @@ from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
+from gateway.core.quota import Quota
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import ListenSettings, Settings
 from gateway.delivery.mx import MxLookup
@@ -37,9 +38,11 @@ from gateway.edge.http.health import health_site
 from gateway.edge.imap.door import ImapFactory
 from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.pop3 import Pop3Factory, Pop3Services
-from gateway.edge.sessions import Sessions
+from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp import SmtpFactory, SmtpServices
 from gateway.policy.connections import ConnectionLimits
+from gateway.policy.quota import QuotaPolicy
+from gateway.policy.quota_warnings import QuotaWarner
 from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
 from gateway.routing.domains import Domain, DomainRouter
@@ -58,11 +61,45 @@ class Parts:
     router: DomainRouter
     sessions: Sessions
     queue: QueueRunner
+    quota: QuotaPolicy
     new_id: Callable[[], str]
 
 
-def build(settings: Settings, reactor: Any) -> Parts:
+def open_alone(settings: Settings, reactor: Any) -> Store:
+    """The store, for one process that serves it alone. Raises: StoreUnavailable, SchemaTooNew."""
+    return Store.open(
+        Path(settings.state_dir),
+        call_from_thread=reactor.callFromThread,
+        wall_clock=time.time,
+        keep_deleted_s=settings.deleted_mail.keep_s,
+    )
+
+
+def join_store(name: str, settings: Settings, reactor: Any) -> Store:
+    """The store that another process holds, for one of several. Raises: StoreUnavailable."""
+    return Store.join(
+        Path(settings.state_dir),
+        name=name,
+        care=False,
+        call_from_thread=reactor.callFromThread,
+        wall_clock=time.time,
+    )
+
+
+def build(
+    settings: Settings,
+    reactor: Any,
+    *,
+    open_store: Callable[[Settings, Any], Store] = open_alone,
+    limits: Limits | None = None,
+    queue_owner: str = "runner",
+) -> Parts:
     """Everything but the doors.
+
+    Args:
+        open_store: called once the settings have proved usable, so that nothing is made in vain.
+        limits: of connections; None: the settings', for one process.
+        queue_owner: names our queue in leases.
 
     Raises:
         SettingsError: a file named in the settings cannot be used.
@@ -72,18 +109,18 @@ def build(settings: Settings, reactor: Any) -> Parts:
     directory = directory_from(
         settings.directory, call_from_thread=reactor.callFromThread, timers=reactor
     )
-    store = Store.open(
-        Path(settings.state_dir),
-        call_from_thread=reactor.callFromThread,
-        wall_clock=time.time,
-    )
+    store = open_store(settings, reactor)
+    new_id = id_source()
+    quota = _quota(settings, store, reactor, new_id)
     # Any: mypy does not see what zope's @implementer declares.
-    realm: Any = MailRealm(store)
+    realm: Any = MailRealm(store, quota.learn)
     checker: Any = DirectoryChecker(directory)
     portal = Portal(realm, [checker])
     router = DomainRouter(_domains(settings), directory, postmaster=settings.postmaster)
-    limits = settings.limits
-    sessions = Sessions(ConnectionLimits(limits.connections, limits.connections_per_address))
+    bounds = settings.limits
+    sessions = Sessions(
+        limits or ConnectionLimits(bounds.connections, bounds.connections_per_address)
+    )
     delivery = RemoteDelivery(
         settings.hostname,
         source=store,
@@ -108,8 +145,9 @@ def build(settings: Settings, reactor: Any) -> Parts:
         wall_clock=time.time,
         random=Random(),
         schedule=Schedule(settings.outbound.retry_after_s, settings.outbound.lifetime_s),
+        owner=queue_owner,
     )
-    return Parts(settings, store, directory, portal, router, sessions, queue, id_source())
+    return Parts(settings, store, directory, portal, router, sessions, queue, quota, new_id)
 
 
 def id_source() -> Callable[[], str]:
@@ -129,6 +167,24 @@ def _domains(settings: Settings) -> dict[str, Domain]:
         domains[name] = domain
         domains.update(dict.fromkeys(section.aliases, domain))
     return domains
+
+
+def _quota(
+    settings: Settings, store: Store, reactor: Any, new_id: Callable[[], str]
+) -> QuotaPolicy:
+    section = settings.quota
+    policy = QuotaPolicy(
+        store.quota,
+        reactor,
+        default=Quota(section.octets, section.messages),
+        check=section.check,
+        rejects=section.answer == "reject",
+    )
+    warner = QuotaWarner(
+        store.quota, store, policy, hostname=settings.hostname, new_id=new_id, wall_clock=time.time
+    )
+    warner.start()
+    return policy
 
 
 def _outbound_trust(settings: Settings) -> tuple[NextHop | None, ClientTls]:
@@ -193,7 +249,10 @@ def door_factory(
         factory = Pop3Factory(door, Pop3Services(parts.portal))
     elif listen.protocol == "imap":
         limits = ImapLimits(message_octets=message_octets)
-        factory = ImapFactory(door, ImapServices(parts.portal, parts.store, time.time, limits))
+        imap_services = ImapServices(
+            parts.portal, parts.store, time.time, limits, quota=parts.store.quota
+        )
+        factory = ImapFactory(door, imap_services)
     else:
         smtp_limits = SmtpLimits(
             size_octets=message_octets,
@@ -203,7 +262,13 @@ def door_factory(
             bare_newlines="normalise" if listen.protocol == "submission" else "reject",
         )
         services = SmtpServices(
-            parts.store, parts.router, parts.portal, time.time, parts.new_id, smtp_limits
+            parts.store,
+            parts.router,
+            parts.portal,
+            time.time,
+            parts.new_id,
+            smtp_limits,
+            parts.quota,
         )
         factory = SmtpFactory(door, services)
     return cast(IProtocolFactory, factory)

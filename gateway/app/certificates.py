@@ -38,9 +38,9 @@ class Validity:
         return None
 
 
-def validity(path: Path) -> Validity:
-    """The dates of the first certificate in a PEM file. Raises: OSError, ValueError."""
-    certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+def validity(pem: bytes) -> Validity:
+    """The dates of the first certificate of a PEM text. Raises: ValueError."""
+    certificate = x509.load_pem_x509_certificates(pem)[0]
     return Validity(certificate.not_valid_before_utc, certificate.not_valid_after_utc)
 
 

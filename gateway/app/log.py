@@ -3,15 +3,29 @@
 Owns the format and the last guard against injected lines: nothing unprintable passes (SECURITY A9).
 Replaces twistd's own text format where that would go to standard output, because with a line a
 message that one took a sixth of the server's time. Log files and syslog stay twistd's.
+
+Other processes of the gateway write the same lines into a pipe; the parent puts them into its log,
+whole lines only, with the process' name behind the place: ``edge.smtp[worker 2]``. A child never
+waits for the parent: lines that find the pipe full are dropped and counted.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from twisted.logger import ILogObserver, LogEvent, eventAsText, formatEvent
+from twisted.logger import (
+    ILogObserver,
+    LogEvent,
+    Logger,
+    LogLevel,
+    eventAsText,
+    formatEvent,
+    globalLogBeginner,
+)
 from zope.interface import implementer
 
 _OURS = "gateway."
@@ -31,11 +45,15 @@ class LineLog:
 
     Args:
         wall_clock: for events that carry no time.
+        process: the name of this process, if it is one of several.
     """
 
-    def __init__(self, output: Output, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, output: Output, wall_clock: Callable[[], float] = time.time, process: str = ""
+    ) -> None:
         self._output = output
         self._wall_clock = wall_clock
+        self._process = f"[{process}]" if process else ""
         self._second = -1
         self._stamp = ""
 
@@ -44,10 +62,20 @@ class LineLog:
         level = getattr(event.get("log_level"), "name", "info")
         where = str(event.get("log_namespace", "-")).removeprefix(_OURS)
         try:
-            self._output.write(f"{self._time(now)} {level} {where}: {_text(event)}\n")
-            self._output.flush()
+            self._write(f"{self._time(now)} {level} {where}{self._process}: {_text(event)}\n")
         except (OSError, ValueError):
             return  # a full disk or a closed pipe must not stop the mail (SECURITY D6)
+
+    def relay(self, lines: Sequence[str]) -> None:
+        """Write lines that another process has formatted."""
+        try:
+            self._write("".join(f"{printable(line)}\n" for line in lines))
+        except (OSError, ValueError):
+            return
+
+    def _write(self, text: str) -> None:
+        self._output.write(text)
+        self._output.flush()
 
     def _time(self, now: float) -> str:
         second = int(now)
@@ -76,6 +104,53 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+_LINE = re.compile(r"\S+Z (debug|info|warn|error|critical) (\S+?(?:\[[^]]*\])?): (.*)", re.DOTALL)
+
+
+def relay_to_twistd(lines: Sequence[str]) -> None:
+    """Put lines that another process has formatted into twistd's own log."""
+    for line in lines:
+        found = _LINE.match(line)
+        level, where, text = found.groups() if found is not None else ("info", "child", line)
+        log = Logger(f"{_OURS}{where}")
+        log.emit(LogLevel.levelWithName(level), "{text}", text=printable(text))
+
+
+class _Pipe:
+    """The child's end of its log: written whole or not at all, never waited for."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lost = 0
+        self._cut = False
+
+    def write(self, text: str) -> None:
+        """Raises: OSError (the parent is gone)."""
+        data = text.encode("utf-8", "backslashreplace")
+        if self._lost:
+            data = b"(%d lines of the log lost)\n" % self._lost + data
+        if self._cut:
+            data = b"\n" + data
+        try:
+            written = os.write(self._fd, data)
+        except BlockingIOError:
+            self._lost += 1
+            return
+        self._cut = written < len(data)
+        self._lost = 0
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def begin_child_log(process: str) -> None:
+    """In a child process: log to standard output, which leads into the parent's log."""
+    os.set_blocking(1, False)
+    # Any: mypy does not see what zope's @implementer declares.
+    log: Any = LineLog(_Pipe(1), process=process)
+    globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
 
 
 def goes_to_stdout(twistd_options: Any) -> bool:

@@ -1,9 +1,8 @@
 """What ``twistd gateway`` runs: sockets bound first, everything else after privileges are dropped.
 
-Owns the order of starting and stopping, SIGHUP, and the exit statuses of failures at start. The
-objects themselves come from ``build``.
-
-Limits: one process.
+Owns the order of starting and stopping, signals, the certificate's files, the control socket, and
+the exit statuses of failures at start. Mail is served by ``alone`` in this process, or by workers
+that ``supervisor`` runs.
 """
 
 from __future__ import annotations
@@ -14,34 +13,40 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, Logger
 
 from gateway.app import demo
-from gateway.app.build import Parts, build, door_factory
+from gateway.app.alone import Alone
 from gateway.app.certificates import Validity, ensure_self_signed, validity
-from gateway.app.log import LineLog, goes_to_stdout
+from gateway.app.children import Child
+from gateway.app.indexing import indexer
+from gateway.app.log import LineLog, goes_to_stdout, relay_to_twistd
 from gateway.app.options import CannotStart, Options, refuse
+from gateway.app.processors import worker_count
+from gateway.app.server import stopped
+from gateway.app.supervisor import Supervisor, WorkersFailed
 from gateway.core.errors import GatewayError, SettingsError
+from gateway.core.mailboxes import MailboxEvent
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.edge import listener
 from gateway.edge.http.control import ControlResource
+from gateway.edge.http.control_changes import changes_route
 from gateway.edge.http.control_socket import listen_control
-from gateway.edge.tls import CertificateFiles, ServerContexts
+from gateway.edge.tls import CertificateFiles, Pem, load_context
 
 __all__ = ["Options", "makeService"]
 
-DRAIN_LIMIT_S = 20.0
-"""How long running sessions and deliveries may take to finish at stop; docker kills after 30."""
-
 READY_LINE = "gateway ready\n"
+
+INDEXER_STOP_S = 5.0
 
 
 def makeService(options: Options) -> GatewayService:
@@ -57,6 +62,20 @@ def makeService(options: Options) -> GatewayService:
         log=LineLog(sys.__stdout__) if goes_to_stdout(twistd_options) and sys.__stdout__ else None,
         daemon=not twistd_options["nodaemon"],
     )
+
+
+class Serving(Protocol):
+    """Who serves mail: this process or workers. Kept by ``alone`` and ``supervisor``."""
+
+    def start(self) -> None: ...
+
+    def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None: ...
+
+    def use_certificate(self, pem: Pem) -> None: ...
+
+    async def status(self) -> Mapping[str, object]: ...
+
+    async def stop(self) -> None: ...
 
 
 class GatewayService(Service):
@@ -77,13 +96,14 @@ class GatewayService(Service):
         self._reactor = reactor
         self._demo_folder = demo_folder
         self._line_log = log
+        self._log_sink = log.relay if log is not None else relay_to_twistd
         self._daemon = daemon
         self._bound: list[socket.socket] = []
-        self._certificate = Path()
-        self._contexts: Any = None  # ServerContexts; mypy cannot see what zope declares of it
+        self._files: CertificateFiles | None = None
+        self._pem: Pem | None = None
         self._validity: Validity | None = None
-        self._parts: Parts | None = None
-        self._ports: list[listener.Listening] = []
+        self._serving: Serving | None = None
+        self._indexer: Child | None = None
         self._control: listener.Listening | None = None
         self._started_at = time.monotonic()
 
@@ -123,21 +143,19 @@ class GatewayService(Service):
         tls = self._settings.tls
         if tls.self_signed:
             names = (self._settings.hostname,)
-            files = ensure_self_signed(Path(self._settings.state_dir), names)
+            self._files = ensure_self_signed(Path(self._settings.state_dir), names)
         else:
-            files = CertificateFiles(Path(tls.certificate), Path(tls.key))
-        self._contexts = ServerContexts(files)
-        self._certificate = files.certificate
-        self._look_at_dates()
+            self._files = CertificateFiles(Path(tls.certificate), Path(tls.key))
+        pem = self._files.read()
+        load_context(pem)
+        self._pem = pem
+        self._look_at_dates(pem)
 
-    def _look_at_dates(self) -> None:
+    def _look_at_dates(self, pem: Pem) -> None:
         """Some clients say nothing of a certificate's dates but that they cannot connect."""
-        try:
-            self._validity = validity(self._certificate)
-        except (OSError, ValueError):
-            return  # exchanged since the context was made
+        self._validity = validity(pem.certificate)
         for warning in self._warnings():
-            self.log.warn("{file}: {warning}", file=self._certificate, warning=warning)
+            self.log.warn("{file}: {warning}", file=pem.files.certificate, warning=warning)
 
     def _warnings(self) -> list[str]:
         now = datetime.datetime.now(datetime.UTC)
@@ -151,33 +169,49 @@ class GatewayService(Service):
             Path(self._settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
             if self._settings.tls.self_signed:
                 self._load_certificate()
-            parts = self._parts = build(self._settings, self._reactor)
+            serving = self._serve()
+            serving.start()
+            self._serving = serving
             self._control = listen_control(
                 self._reactor,
                 control_socket(Path(self._settings.state_dir)),
-                ControlResource(self.status),
+                ControlResource(self.status, [changes_route(serving.heard)]),
             )
         except SettingsError as error:
             self._refuse("\n".join(map(str, error.problems)))
+        except WorkersFailed as error:
+            self._refuse(str(error), error.status)
         except GatewayError as error:
             self._refuse(str(error), 1)
         except OSError as error:
             where = error.filename or self._settings.state_dir
             hint = "state_dir has to be a folder that the gateway's user can write into"
             self._refuse(f"{where}: {error.strerror}; {hint}", 1)
-        for listen, bound in zip(self._settings.listen, self._bound, strict=True):
-            factory = door_factory(
-                parts,
-                listen,
-                self._reactor,
-                tls=self._contexts,
-                clear_text_login=self._demo_folder is not None,
-                ready=lambda: bool(self.running),
-            )
-            implicit = self._contexts if listen.tls == "implicit" else None
-            self._ports.append(listener.serve(self._reactor, bound, factory, implicit))
-        parts.queue.start()
+        self._indexer = indexer(self._settings, self._reactor, self._log_sink)
+        if self._indexer is not None:
+            self._indexer.start()
         self._reactor.callWhenRunning(self._running)
+
+    def _serve(self) -> Serving:
+        count = worker_count(self._settings.workers)
+        clear_text_login = self._demo_folder is not None
+        if count == 1:
+            return Alone(
+                self._settings,
+                self._reactor,
+                bound=self._bound,
+                pem=self._pem,
+                clear_text_login=clear_text_login,
+            )
+        return Supervisor(
+            self._settings,
+            self._reactor,
+            count,
+            bound=self._bound,
+            pem=self._pem,
+            clear_text_login=clear_text_login,
+            log_sink=self._log_sink,
+        )
 
     def _running(self) -> None:
         signal.signal(signal.SIGHUP, self._on_hangup)
@@ -205,23 +239,23 @@ class GatewayService(Service):
 
     def reload(self) -> None:
         """Take a new certificate; what is wrong with it is logged and the old one stays."""
-        if self._contexts is None:
+        if self._files is None or self._serving is None:
             return
         try:
-            self._contexts.reload()
+            pem = self._files.read()
+            load_context(pem)
+            self._serving.use_certificate(pem)
         except SettingsError as error:
             self.log.error("certificate not reloaded: {error}", error=str(error))
         else:
+            self._pem = pem
             self.log.info("certificate reloaded")
-            self._look_at_dates()
+            self._look_at_dates(pem)
 
     async def status(self) -> Mapping[str, object]:
         """What ``gateway status`` shows."""
-        assert self._parts is not None
-        depth = await self._parts.store.depth()
-        oldest_s = None
-        if depth.oldest_created_at is not None:
-            oldest_s = max(0, int(time.time()) - depth.oldest_created_at)
+        assert self._serving is not None
+        serving = await self._serving.status()
         return {
             "version": metadata.version("mail-gateway"),
             "pid": os.getpid(),
@@ -230,12 +264,7 @@ class GatewayService(Service):
                 {"protocol": each.protocol, "address": each.address, "tls": each.tls}
                 for each in self._settings.listen
             ],
-            "sessions": dict(self._parts.sessions.count_by_protocol()),
-            "queue": {
-                "messages": depth.messages,
-                "recipients": depth.recipients,
-                "oldest_s": oldest_s,
-            },
+            **serving,
             "warnings": self._warnings(),
         }
 
@@ -247,26 +276,11 @@ class GatewayService(Service):
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
-        for port in (*self._ports, self._control):
-            if port is not None:
-                await _stopped(port)
-        parts = self._parts
-        if parts is None:
-            return
-        try:
-            # Both at once, as each may take as long as whoever stops us will wait in all.
-            sending = Deferred.fromCoroutine(parts.queue.stop())
-            cut_off = await parts.sessions.drain(self._reactor, DRAIN_LIMIT_S)
-            if cut_off:
-                self.log.warn("{count} sessions did not finish in time", count=cut_off)
-            await sending
-        finally:
-            await parts.store.close()
-            await parts.directory.close()
+        if self._control is not None:
+            await stopped(self._control)
+        ends = [self._serving.stop()] if self._serving is not None else []
+        if self._indexer is not None:
+            ends.append(self._indexer.stop(INDEXER_STOP_S))
+        for end in [Deferred.fromCoroutine(each) for each in ends]:  # all begin at once
+            await end
         self.log.info("stopped")
-
-
-async def _stopped(port: listener.Listening) -> None:
-    stopping = port.stopListening()
-    if stopping is not None:
-        await stopping

@@ -10,7 +10,7 @@ Limits: one certificate for all names; keys without passphrase.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,27 +28,43 @@ from gateway.core.errors import SettingsError, SettingsProblem
 
 
 @dataclass(frozen=True, slots=True)
+class Pem:
+    """A certificate and its key as they were read, with the names of their files."""
+
+    files: CertificateFiles
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+    def read(self) -> Pem:
+        return self
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateFiles:
     """PEM files: the certificate followed by its chain, and the private key."""
 
     certificate: Path
     key: Path
 
+    def read(self) -> Pem:
+        """Their present content. Raises: SettingsError."""
+        return Pem(self, _read(self.certificate, "tls.certificate"), _read(self.key, "tls.key"))
 
-def load_context(files: CertificateFiles) -> SSL.Context:
+
+def load_context(source: CertificateFiles | Pem) -> SSL.Context:
     """A context with this certificate.
 
     Raises:
         SettingsError: a file is missing or unreadable, or key and certificate do not fit.
     """
-    certificate_pem = _read(files.certificate, "tls.certificate")
-    key_pem = _read(files.key, "tls.key")
+    pem = source.read()
+    files = pem.files
     try:
-        key = serialization.load_pem_private_key(key_pem, None)
+        key = serialization.load_pem_private_key(pem.key, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _problem("tls.key", files.key, "no usable key", "a PEM key, no passphrase") from None
     try:
-        own, *chain = x509.load_pem_x509_certificates(certificate_pem)
+        own, *chain = x509.load_pem_x509_certificates(pem.certificate)
     except ValueError:
         found = "no usable certificate"
         raise _problem(
@@ -95,13 +111,12 @@ def _problem(setting: str, path: Path, found: str, expected: str) -> SettingsErr
 class ServerContexts:
     """The context in force, for implicit TLS and STARTTLS alike."""
 
-    def __init__(self, files: CertificateFiles) -> None:
-        self._files = files
-        self._context = load_context(files)
+    def __init__(self, source: CertificateFiles | Pem) -> None:
+        self._context = load_context(source)
 
-    def reload(self) -> None:
-        """Take the files' present content for new connections. Raises: SettingsError."""
-        self._context = load_context(self._files)
+    def use(self, source: CertificateFiles | Pem) -> None:
+        """Take this certificate for new connections. Raises: SettingsError."""
+        self._context = load_context(source)
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         return SSL.Connection(self._context, None)

@@ -1,8 +1,9 @@
 """How many connections may be open: in all, and from one network address.
 
 Owns the counts and the verdict with its reason; the doors' registry asks once per connection. In
-memory only: a restart closes every connection anyway. An IPv6 address counts with its /64, as one
-customer holds at least that many (RFC 6177), and an IPv4-mapped one as the IPv4 address it is.
+memory only: a restart closes every connection anyway. For one process; ``shared_connections``
+counts over several. An IPv6 address counts with its /64, as one customer holds at least that many
+(RFC 6177), and an IPv4-mapped one as the IPv4 address it is.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import ipaddress
 from functools import lru_cache
 
 from gateway.core.hosts import parse_ip
+
+TOO_MANY = "too many connections"
+TOO_MANY_FROM_ADDRESS = "too many connections from your address"
 
 
 @lru_cache(maxsize=1024)  # as for parse_ip
@@ -43,11 +47,11 @@ class ConnectionLimits:
     def admit(self, ip: str) -> str:
         """Count a connection in; returns why it is refused (and then is not counted), or ''."""
         if self._open >= self.total:
-            return "too many connections"
+            return TOO_MANY
         key = counting_key(ip)
         count = self._by_key.get(key, 0)
         if count >= self.per_address:
-            return "too many connections from your address"
+            return TOO_MANY_FROM_ADDRESS
         self._open += 1
         self._by_key[key] = count + 1
         return ""

@@ -29,7 +29,8 @@ def test_dates_that_clients_refuse_or_soon_will_are_a_warning(
 
 def test_a_valid_certificate_is_no_warning(tmp_path: Path) -> None:
     assert Validity(NOW - DAY, NOW + 15 * DAY).warning(NOW) is None
-    dates = validity(ensure_self_signed(tmp_path, ("mail.example.com",)).certificate)
+    files = ensure_self_signed(tmp_path, ("mail.example.com",))
+    dates = validity(files.certificate.read_bytes())
     now = datetime.datetime.now(datetime.UTC)
     assert dates.warning(now) is None
     assert "expired" in str(dates.warning(now + (VALID_DAYS + 1) * DAY))

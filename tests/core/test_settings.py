@@ -99,7 +99,8 @@ def test_five_mistakes_give_five_lines() -> None:
         ('aliases = ["example.org"]', 'aliases = ["plant.example.com"]', "used elsewhere"),
         ('address = "0.0.0.0:25"', 'address = "localhost:25"', "an IP address and port"),
         ('address = "0.0.0.0:25"', 'address = "0.0.0.0:70000"', "an IP address and port"),
-        ('hostname = "mail', 'workers = 4\nhostname = "mail', 'workers: found 4; expected "auto"'),
+        ('hostname = "mail', 'workers = 65\nhostname = "mail', 'found 65; expected "auto" or a'),
+        ('hostname = "mail', 'workers = true\nhostname = "mail', 'found true; expected "auto"'),
     ],
 )
 def test_each_mistake_names_its_key(old: str, new: str, line: str) -> None:

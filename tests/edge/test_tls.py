@@ -124,7 +124,7 @@ def test_a_reload_is_for_new_connections(files: CertificateFiles, authority: Aut
     old = serial(shake_hands(before))
     write(files, *authority.issue("mail.example.test"))
     assert serial(shake_hands(connection_of(contexts))) == old, "nothing changes unasked"
-    contexts.reload()
+    contexts.use(files)
     assert serial(shake_hands(connection_of(contexts))) != old
     assert serial(shake_hands(before)) == old
 
@@ -134,5 +134,5 @@ def test_D11_a_failed_reload_keeps_the_old_certificate(files: CertificateFiles) 
     old = serial(shake_hands(connection_of(contexts)))
     files.certificate.write_bytes(b"half a certif")
     with pytest.raises(SettingsError):
-        contexts.reload()
+        contexts.use(files)
     assert serial(shake_hands(connection_of(contexts))) == old

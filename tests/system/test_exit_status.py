@@ -17,7 +17,7 @@ TWISTD = [str(BIN / "twistd"), "--nodaemon", "--pidfile=", "gateway"]
 
 FIVE_MISTAKES = """
 hostnme = "mail.example.com"
-workers = 7
+workers = 0
 [domains."example.com"]
 relay = 5
 [directory]

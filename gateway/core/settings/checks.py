@@ -14,6 +14,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
 _HOST = re.compile(r"[a-z0-9._:-]+")  # as urlsplit gives it: lower case, without brackets
 _RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
 
+MAX_WORKERS = 64
+
 _MAIL = ("smtp", "smtps")
 _TLS_REQUIRED = "tls=required"
 
@@ -108,6 +110,14 @@ def mail_address(value: str) -> str:
         raise ValueError('a mail address such as "alice@example.com"')
     if value:
         domain(host)
+    return value
+
+
+def workers(value: object) -> object:
+    """How many processes serve."""
+    number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_WORKERS
+    if not number and value != "auto":
+        raise ValueError(f'"auto" or a number from 1 to {MAX_WORKERS}')
     return value
 
 

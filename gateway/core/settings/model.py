@@ -125,6 +125,10 @@ class DeletedMailSettings(Section):
         14, description="what people delete for ever can be had back for so long; 0: not at all"
     )
 
+    @property
+    def keep_s(self) -> int:
+        return self.keep_days * 86_400
+
 
 class LimitSettings(Section):
     message_octets: Annotated[int, Field(ge=65_536)] = Field(
@@ -204,6 +208,6 @@ class Settings(Section):
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")
     deleted_mail: DeletedMailSettings = Field(
-        DeletedMailSettings(), description="deleted mail that `gateway mailbox undelete` brings back"
+        DeletedMailSettings(), description="what `gateway mailbox undelete` brings back"
     )
     quota: QuotaSettings = Field(QuotaSettings(), description="how much people may keep")

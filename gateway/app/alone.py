@@ -1,0 +1,85 @@
+"""The gateway in one process: the demo, and small machines.
+
+Owns the same things as ``supervisor``, without workers: whoever drives one can drive the other.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.app.build import build
+from gateway.app.server import MailServer, queue_status
+from gateway.core.mailboxes import MailboxEvent
+from gateway.core.settings.model import Settings
+from gateway.edge.tls import Pem
+
+
+class Alone:
+    """Serves in this process.
+
+    Args:
+        bound: the listening sockets, in the order of the settings.
+        pem: our certificate, if any listener uses TLS.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        *,
+        bound: Sequence[socket.socket],
+        pem: Pem | None,
+        clear_text_login: bool,
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._bound = bound
+        self._pem = pem
+        self._clear_text_login = clear_text_login
+        self._server: MailServer | None = None
+        self._started_at = time.monotonic()
+
+    def start(self) -> None:
+        """Open everything and accept. Blocks. Raises: SettingsError, GatewayError, OSError."""
+        parts = build(self._settings, self._reactor)
+        self._server = MailServer(
+            parts, self._reactor, pem=self._pem, clear_text_login=self._clear_text_login
+        )
+        self._server.open_doors(self._bound)
+        parts.queue.start()
+
+    def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
+        """A command changed the store beside us."""
+        if self._server is not None:
+            self._server.parts.store.heard(events, queue_grew)
+
+    def use_certificate(self, pem: Pem) -> None:
+        """For new connections. Raises: SettingsError."""
+        if self._server is not None:
+            self._server.use_certificate(pem)
+
+    async def status(self) -> Mapping[str, object]:
+        """Sessions, queue, and this process as the only worker."""
+        assert self._server is not None
+        parts = self._server.parts
+        sessions = dict(parts.sessions.count_by_protocol())
+        worker = {
+            "number": 1,
+            "pid": os.getpid(),
+            "uptime_s": int(time.monotonic() - self._started_at),
+            "restarts": 0,
+            "ready": True,
+            "runs_queue": True,
+            "sessions": sessions,
+        }
+        queue = queue_status(await parts.store.depth())
+        return {"sessions": sessions, "queue": queue, "workers": [worker]}
+
+    async def stop(self) -> None:
+        """End in order, within a bound."""
+        if self._server is not None:
+            await self._server.stop()

@@ -1,0 +1,96 @@
+"""The doors, the queue and the store of one process that serves: the whole gateway, or a worker.
+
+Owns what runs between the start and the end of serving, and the orderly end: accept nothing, finish
+what is in flight within DRAIN_LIMIT_S, then close the store (SECURITY D11). Never binds a socket,
+reads a certificate file or handles a signal: whoever runs the process does.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gateway.app.build import Parts, door_factory
+from gateway.core.queue import QueueDepth
+from gateway.edge import listener
+from gateway.edge.tls import Pem, ServerContexts
+
+DRAIN_LIMIT_S = 20.0
+"""How long running sessions and deliveries may take to finish at stop; docker kills after 30."""
+
+
+class MailServer:
+    """Serves mail with the parts given, on sockets given."""
+
+    log = Logger()
+
+    def __init__(
+        self, parts: Parts, reactor: Any, *, pem: Pem | None, clear_text_login: bool
+    ) -> None:
+        """Raises: SettingsError (the certificate)."""
+        self.parts = parts
+        self._reactor = reactor
+        # Any: mypy cannot see what zope declares of ServerContexts.
+        self._contexts: Any = ServerContexts(pem) if pem is not None else None
+        self._clear_text_login = clear_text_login
+        self._ports: list[listener.Listening] = []
+        self._stopping = False
+
+    def open_doors(self, bound: Sequence[socket.socket]) -> None:
+        """Accept connections on the settings' listeners, in their order.
+
+        The sockets are used up.
+        """
+        for listen, each in zip(self.parts.settings.listen, bound, strict=True):
+            factory = door_factory(
+                self.parts,
+                listen,
+                self._reactor,
+                tls=self._contexts,
+                clear_text_login=self._clear_text_login,
+                ready=lambda: not self._stopping,
+            )
+            implicit = self._contexts if listen.tls == "implicit" else None
+            self._ports.append(listener.serve(self._reactor, each, factory, implicit))
+
+    def use_certificate(self, pem: Pem) -> None:
+        """For new connections. Raises: SettingsError."""
+        if self._contexts is not None:
+            self._contexts.use(pem)
+
+    async def stop(self) -> None:
+        """End in order."""
+        self._stopping = True
+        for port in self._ports:
+            await stopped(port)
+        parts = self.parts
+        try:
+            # Both at once, as each may take as long as whoever stops us will wait in all.
+            sending = Deferred.fromCoroutine(parts.queue.stop())
+            cut_off = await parts.sessions.drain(self._reactor, DRAIN_LIMIT_S)
+            if cut_off:
+                self.log.warn("{count} sessions did not finish in time", count=cut_off)
+            await sending
+        finally:
+            await parts.store.close()
+            await parts.directory.close()
+
+
+async def stopped(port: listener.Listening) -> None:
+    """Returns when the port accepts no more."""
+    stopping = port.stopListening()
+    if stopping is not None:
+        await stopping
+
+
+def queue_status(depth: QueueDepth) -> Mapping[str, object]:
+    """The queue as ``gateway status`` shows it."""
+    oldest_s = None
+    if depth.oldest_created_at is not None:
+        oldest_s = max(0, int(time.time()) - depth.oldest_created_at)
+    return {"messages": depth.messages, "recipients": depth.recipients, "oldest_s": oldest_s}

@@ -1,0 +1,232 @@
+"""One of several processes that serve: ``python -m gateway.app.worker``, started by ``supervisor``.
+
+Owns the process: what it was given, its signals, its line to the parent, its exit status. It joins
+the store that the parent holds, accepts on the sockets that the parent has bound, and ends in order
+on SIGTERM or when the parent is gone. The one that is told to lead also runs the queue and cares
+for the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gateway.app.boot import parent_line, read_boot
+from gateway.app.build import build, join_store
+from gateway.app.connection_table import ConnectionTable
+from gateway.app.line import Line, adopt
+from gateway.app.log import begin_child_log
+from gateway.app.messages import (
+    Doubt,
+    Failed,
+    Hints,
+    Lead,
+    Message,
+    Ready,
+    Reload,
+    StatusAnswer,
+    StatusAsked,
+    encode,
+)
+from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
+from gateway.app.worker_boot import WorkerBoot
+from gateway.core.errors import GatewayError, SettingsError
+from gateway.edge.tls import Pem
+from gateway.policy.shared_connections import SharedConnectionLimits
+
+END_LIMIT_S = DRAIN_LIMIT_S + 5.0
+"""Draining, and closing the store. Then the process ends in whatever state it is."""
+
+
+TAKE_OVER_AGAIN_S = 5.0
+
+
+class Worker:
+    """Serves with the parts that the parent gave."""
+
+    log = Logger()
+
+    def __init__(self, boot: WorkerBoot, reactor: Any) -> None:
+        self._boot = boot
+        self._reactor = reactor
+        self._line = Line(self._on_message, lambda: self.stop("the parent is gone"))
+        self._ending = False
+        self._leading = False
+        self._server: MailServer | None = None
+
+    # -- starting
+
+    def start(self, line: socket.socket) -> None:
+        """Build everything and accept.
+
+        Raises:
+            SettingsError, GatewayError, OSError: what the administrator is to know.
+        """
+        boot, settings = self._boot, self._boot.settings
+        table = ConnectionTable(boot.connections)
+        limits = SharedConnectionLimits(
+            table.numbers,
+            boot.number - 1,
+            boot.connections_key,
+            settings.limits.connections,
+            settings.limits.connections_per_address,
+        )
+        name = f"worker-{boot.number}"
+        parts = build(
+            settings,
+            self._reactor,
+            open_store=partial(join_store, name),
+            limits=limits,
+            queue_owner=name,
+        )
+        server = MailServer(
+            parts, self._reactor, pem=boot.pem, clear_text_login=boot.clear_text_login
+        )
+        self._server = server
+        parts.store.share(self._line.hint)
+        sockets = [socket.socket(fileno=fd) for fd in boot.listeners]
+        server.open_doors(sockets)
+        adopt(self._reactor, line, self._line)
+        self._line.send(Ready())
+
+    # -- what the parent says
+
+    def _on_message(self, message: Message) -> None:
+        server = self._server
+        assert server is not None
+        match message:
+            case Hints(events, queue_grew):
+                server.parts.store.heard(events, queue_grew)
+            case Doubt():
+                server.parts.store.doubt()
+            case Lead():
+                self._begin_leading()
+            case Reload(certificate, key):
+                self._reload(server, certificate, key)
+            case StatusAsked(number, with_queue):
+                self._run(lambda: self._answer(number, with_queue), "status not answered")
+            case _:
+                self.log.warn("not for a worker: {kind}", kind=type(message).__name__)
+
+    def _run(self, work: Callable[[], Any], trouble: str) -> None:
+        running: Deferred[None] = Deferred.fromCoroutine(work())
+        running.addErrback(lambda failure: self.log.failure(trouble, failure))
+
+    def _begin_leading(self) -> None:
+        self._run(self._lead, "the queue cannot be taken over")
+
+    async def _lead(self) -> None:
+        if self._leading or self._ending or self._server is None:
+            return
+        self._leading = True
+        parts = self._server.parts
+        try:
+            await parts.store.take_care()
+        except GatewayError as error:
+            self.log.error("the queue cannot be taken over: {error}", error=str(error))
+            self._leading = False
+            self._reactor.callLater(TAKE_OVER_AGAIN_S, self._begin_leading)
+            return
+        if not self._ending:
+            parts.queue.start()
+            self.log.info("runs the queue")
+
+    def _reload(self, server: MailServer, certificate: str, key: str) -> None:
+        old = self._boot.pem
+        if old is None:
+            return
+        try:
+            server.use_certificate(
+                Pem(old.files, certificate.encode("latin-1"), key.encode("latin-1"))
+            )
+        except SettingsError as error:
+            self.log.error("certificate not reloaded: {error}", error=str(error))
+        else:
+            self.log.info("certificate reloaded")
+
+    async def _answer(self, number: int, with_queue: bool) -> None:
+        assert self._server is not None
+        parts = self._server.parts
+        status: dict[str, Any] = {"sessions": dict(parts.sessions.count_by_protocol())}
+        if with_queue:
+            with contextlib.suppress(GatewayError):  # the parent tells that it is not known
+                status["queue"] = queue_status(await parts.store.depth())
+        self._line.send(StatusAnswer(number, status))
+
+    # -- ending
+
+    def handle_signals(self) -> None:
+        """Once the reactor, which has handlers of its own, runs."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+
+    def _on_terminate(self, number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)  # whoever asks twice does not want to wait
+        self._reactor.callFromThread(self.stop, "SIGTERM")
+
+    def stop(self, why: str) -> None:
+        """End in order, within END_LIMIT_S."""
+        if self._ending:
+            return
+        self._ending = True
+        self.log.info("stopping: {why}", why=why)
+        # A thread, as nothing that hangs may keep the listening sockets and the store's lock.
+        last = threading.Timer(END_LIMIT_S, os._exit, (1,))
+        last.daemon = True
+        last.start()
+        ended: Deferred[None] = Deferred.fromCoroutine(self._end())
+        ended.addErrback(lambda failure: self.log.failure("not stopped in order", failure))
+        ended.addBoth(lambda _: self._reactor.stop())
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            await self._server.stop()
+        self.log.info("stopped")
+
+
+def main() -> int:
+    """Serve until told to end; returns the exit status."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's affair, which a terminal tells all
+        signal.signal(number, signal.SIG_IGN)
+    boot = WorkerBoot.from_json(read_boot())
+    line = parent_line()
+    begin_child_log(f"worker {boot.number}")
+    importlib.import_module(boot.reactor).install()
+    from twisted.internet import reactor
+
+    worker = Worker(boot, reactor)
+    try:
+        worker.start(line)
+    except SettingsError as error:
+        return _refuse(line, Failed(2, "\n".join(map(str, error.problems))))
+    except GatewayError as error:
+        return _refuse(line, Failed(1, str(error)))
+    except OSError as error:
+        where = error.filename or f"worker {boot.number}"
+        return _refuse(line, Failed(1, f"{where}: {error.strerror}"))
+    started: Any = reactor
+    started.callWhenRunning(worker.handle_signals)
+    started.run()
+    return 0
+
+
+def _refuse(line: socket.socket, failed: Failed) -> int:
+    with contextlib.suppress(OSError):
+        line.sendall(encode(failed))
+    return failed.status
+
+
+if __name__ == "__main__":
+    # Under its own name, which stands in the log.
+    status = importlib.import_module("gateway.app.worker").main()
+    # Everything is closed; taking the interpreter apart would only keep the parent waiting.
+    os._exit(status)
