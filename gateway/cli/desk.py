@@ -28,12 +28,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
+from gateway.cli.control_client import ControlClient
+from gateway.cli.hints import Hints
 from gateway.core.account import Account
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, StoreInUse
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings
+from gateway.core.settings.paths import control_socket
 from gateway.directory.from_settings import directory_from
 from gateway.store.layout import Layout
 from gateway.store.store import Store
@@ -42,6 +45,7 @@ T = TypeVar("T")
 
 BY_ID = "id:"
 LEAVE_S = 2.0
+HINT_TIMEOUT_S = 5.0
 
 
 class PersonUnknown(GatewayError):
@@ -219,10 +223,10 @@ def at_desk(
         KeyboardInterrupt: Ctrl-C was pressed.
         NoStore, StoreUnavailable, SchemaTooNew, SettingsError
     """
-    state_dir = Path(settings.state_dir)
-    _check(state_dir, may_create)
+    _check(Path(settings.state_dir), may_create)
     loop = Loop()
-    desk = Desk(_open(settings, state_dir, loop), settings, loop)
+    store, hints = _open(settings, loop)
+    desk = Desk(store, settings, loop)
     outcome: Future[T] = Future()
 
     def run() -> None:
@@ -246,6 +250,8 @@ def at_desk(
     finally:
         try:
             loop.run(desk.close())
+            if hints is not None:
+                hints.close()
         finally:
             signal.signal(signal.SIGINT, handler)
     if not outcome.done():
@@ -280,5 +286,30 @@ def _check(state_dir: Path, may_create: bool) -> None:
         )
 
 
-def _open(settings: Settings, state_dir: Path, loop: Loop) -> Store:
-    return Store.open(state_dir, call_from_thread=loop.call_from_thread, wall_clock=time.time)
+def _open(settings: Settings, loop: Loop) -> tuple[Store, Hints | None]:
+    """The store, and who tells the gateway that runs beside us, if one does."""
+    state_dir = Path(settings.state_dir)
+    keep_s = settings.deleted_mail.keep_s
+    try:
+        store = Store.open(
+            state_dir,
+            call_from_thread=loop.call_from_thread,
+            wall_clock=time.time,
+            keep_deleted_s=keep_s,
+        )
+    except StoreInUse:
+        pass
+    else:
+        return store, None
+    store = Store.join(
+        state_dir,
+        name=f"command-{os.getpid()}",
+        care=False,
+        call_from_thread=loop.call_from_thread,
+        wall_clock=time.time,
+        keep_deleted_s=keep_s,
+    )
+    client = ControlClient(control_socket(state_dir), HINT_TIMEOUT_S)
+    hints = Hints(lambda body: client.request("POST", "/v1/changes", body=body))
+    store.share(hints.tell)
+    return store, hints
