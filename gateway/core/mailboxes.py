@@ -6,11 +6,12 @@ as the hierarchy separator, NFC, INBOX in capitals.
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 
 from gateway.core.ids import AccountId, MailboxId, ModSeq, Uid
 from gateway.core.messages import Flags
+from gateway.core.uids import UidRuns
+from gateway.core.uidset import Ranges
 
 SEPARATOR = "/"
 
@@ -64,14 +65,14 @@ class Selection:
     """A mailbox as a session opens it.
 
     Args:
-        uids: ascending; index i is sequence number i+1.
+        uids: ascending; index i is sequence number i+1. Shared by the sessions of a process.
         recent_from: messages with this UID or a higher one are \\Recent for this session.
         first_unseen: sequence number of the first message without \\Seen, 0 if there is none.
         keywords: keywords in use in this mailbox.
     """
 
     mailbox: Mailbox
-    uids: array[int]
+    uids: UidRuns
     recent_from: Uid
     first_unseen: int
     keywords: tuple[str, ...]
@@ -91,12 +92,12 @@ class Changes:
     """All that happened in a mailbox after a MODSEQ, up to ``highest_modseq``.
 
     ``changed`` holds new and changed messages alike, ascending by UID; a session tells new ones by
-    their UID. ``vanished`` is ascending.
+    their UID. ``vanished`` may repeat UIDs that vanished before the MODSEQ (RFC 7162 section 3.2.6).
     """
 
     highest_modseq: ModSeq
     changed: tuple[ChangedFlags, ...]
-    vanished: tuple[Uid, ...]
+    vanished: Ranges
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,22 +3,25 @@
 Owns the exclusive lock, the snapshot and the marks. Message numbers are those of RFC 1939: 1-based
 and fixed for the session, whatever delivery or IMAP do meanwhile (SECURITY P5). Never sends.
 
-Memory: 21 octets a message (SECURITY P6). Nothing is removed but by ``commit``.
+Memory: 21 octets a message (SECURITY P6), and the names that messages from elsewhere brought
+along. Nothing is removed but by ``commit``.
 """
 
 from __future__ import annotations
 
+import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.errors import StoreDamaged
-from gateway.core.ids import AccountId, BlobId
+from gateway.core.ids import AccountId, BlobId, Uid
 from gateway.core.mailboxes import Mailbox
 from gateway.core.ports.store import MailboxStore
-from gateway.core.uidset import from_sorted
+from gateway.core.uidset import Ranges, from_sorted
 
 INBOX = "INBOX"
 BATCH_ROWS = 1000
+_OLD_NAME = re.compile(r"[!-~]{1,70}")  # RFC 1939 section 7
 
 
 class OpenMaildrop:
@@ -31,6 +34,7 @@ class OpenMaildrop:
         self._uids = array("I")
         self._sizes = array("Q")
         self._blobs = array("Q")
+        self._old_names: Mapping[Uid, str] = {}
         self._deleted = bytearray()
         self.count = 0
         """Messages not marked as deleted."""
@@ -51,15 +55,16 @@ class OpenMaildrop:
             maildrop = cls(store, selection.mailbox, release)
             uids = selection.uids
             for start in range(0, len(uids), BATCH_ROWS):
-                await maildrop._load(uids[start : start + BATCH_ROWS])
+                await maildrop._load(tuple(uids.ranges(start, start + BATCH_ROWS)))
+            maildrop._old_names = await store.uidls(selection.mailbox.mailbox_id)
         except BaseException:  # also when the client goes away meanwhile
             release()
             raise
         maildrop.reset()
         return maildrop
 
-    async def _load(self, uids: array[int]) -> None:
-        for row in await self._store.rows(self._mailbox.mailbox_id, from_sorted(uids)):
+    async def _load(self, uids: Ranges) -> None:
+        for row in await self._store.rows(self._mailbox.mailbox_id, uids):
             self._uids.append(row.uid)
             self._sizes.append(row.size_octets)
             self._blobs.append(row.blob_id)
@@ -75,8 +80,19 @@ class OpenMaildrop:
         return self._sizes[number - 1]
 
     def unique_id(self, number: int) -> str:
-        """RFC 1939 section 7, UIDL: never used again, the same in every session (SECURITY P4)."""
-        return f"{self._mailbox.uid_validity}.{self._uids[number - 1]}"
+        """RFC 1939 section 7, UIDL: never used again, the same in every session (SECURITY P4).
+
+        A message from another server keeps the name it had there, or clients would fetch it again.
+        """
+        uid = self._uids[number - 1]
+        old_name = self._old_names.get(Uid(uid), "")
+        if _OLD_NAME.fullmatch(old_name) and not self._is_ours(old_name):
+            return old_name
+        return f"{self._mailbox.uid_validity}.{uid}"
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether the name could be one that we give, to this message or another."""
+        return name.startswith(f"{self._mailbox.uid_validity}.")
 
     def numbers(self) -> Iterator[int]:
         """The numbers of all messages not marked as deleted, ascending."""

@@ -22,7 +22,7 @@ from typing import Any
 from gateway.core.ids import AccountId, MailboxId, Uid
 from gateway.core.transfer import Imported, ImportedMessage, ImportSource
 from gateway.store import flags as flagging
-from gateway.store import names
+from gateway.store import history, names
 from gateway.store.accounts import Accounts
 from gateway.store.blobs import StoredOctets
 from gateway.store.bodies import Payload
@@ -273,12 +273,15 @@ def _insert(
     # What was somewhere else before is not \Recent, unless something here is.
     recent_from = place.uid_next if place.recent_from >= before else place.recent_from
     place.modseq = modseq if new else place.modseq
+    skipped = tuple(history.between(uids, uids, place.uid_next, before))
+    history.remember(tx, place.mailbox_id, place.modseq, skipped)
     tx.execute(
         "UPDATE mailboxes SET uid_validity = ?, uid_next = ?, highest_modseq = ?, recent_from = ?,"
+        " old_messages = CASE WHEN uid_next = recent_from THEN messages + ? ELSE old_messages END,"
         " messages = messages + ?, unseen = unseen + ?, size_octets = size_octets + ?"
         " WHERE mailbox_id = ?",
-        (place.uid_validity, place.uid_next, place.modseq, recent_from, len(new), unseen, octets,
-         place.mailbox_id),
+        (place.uid_validity, place.uid_next, place.modseq, recent_from, len(new), len(new), unseen,
+         octets, place.mailbox_id),
     )  # fmt: skip
     if new:
         tx.touch(account_id, place.mailbox_id, modseq)

@@ -18,7 +18,7 @@ from gateway.core.errors import (
 )
 from gateway.core.ids import AccountId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import ListedMailbox, Mailbox, MailboxStatus
-from gateway.store import names
+from gateway.store import history, names
 from gateway.store.accounts import Accounts, insert_mailbox
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
@@ -28,7 +28,7 @@ from gateway.store.transaction import Transaction
 
 COLUMNS = (
     "SELECT mailbox_id, account_id, name, uid_validity, uid_next, highest_modseq, special_use,"
-    " recent_from, messages, unseen, size_octets FROM mailboxes"
+    " recent_from, messages, unseen, size_octets, old_messages FROM mailboxes"
 )
 BY_NAME = f"{COLUMNS} WHERE account_id = ? AND name = ?"
 
@@ -108,11 +108,7 @@ class Mailboxes:
     async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
         def read(stored: StoredOctets) -> MailboxStatus:
             row = find(stored.connection, account_id, name)
-            recent = stored.connection.execute(
-                "SELECT count(*) FROM messages WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
-                (row[0], row[7], row[4] - 1),
-            ).fetchone()[0]
-            return MailboxStatus(mailbox_of(row), row[8], recent, row[9], row[10])
+            return MailboxStatus(mailbox_of(row), row[8], row[8] - row[11], row[9], row[10])
 
         return await self._readers.run(read)
 
@@ -236,11 +232,13 @@ def _empty_into(tx: Transaction, inbox: Sequence[Any], account_id: AccountId, na
     """
     inbox_id, uid_next, modseq = inbox[0], inbox[4], inbox[5]
     new_id = insert_mailbox(tx, account_id, name)
+    # The new one lacks the same UIDs; in the old one nothing is left.
     tx.execute(
         "INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)"
-        " SELECT mailbox_id, ?, uid, uid FROM messages WHERE mailbox_id = ?",
-        (modseq + 1, inbox_id),
+        " SELECT ?, modseq, first_uid, last_uid FROM expunged WHERE mailbox_id = ?",
+        (new_id, inbox_id),
     )
+    history.all_gone(tx, inbox_id, modseq + 1, uid_next)
     tx.execute("UPDATE messages SET mailbox_id = ? WHERE mailbox_id = ?", (new_id, inbox_id))
     tx.execute(
         "INSERT INTO keywords (mailbox_id, folded, name)"
@@ -249,12 +247,12 @@ def _empty_into(tx: Transaction, inbox: Sequence[Any], account_id: AccountId, na
     )
     tx.execute(
         "UPDATE mailboxes SET uid_next = ?, highest_modseq = ?, recent_from = ?, messages = ?,"
-        " unseen = ?, size_octets = ? WHERE mailbox_id = ?",
-        (uid_next, modseq, *inbox[7:11], new_id),
+        " unseen = ?, size_octets = ?, old_messages = ? WHERE mailbox_id = ?",
+        (uid_next, modseq, *inbox[7:12], new_id),
     )
     tx.execute(
         "UPDATE mailboxes SET highest_modseq = ?, recent_from = uid_next, messages = 0,"
-        " unseen = 0, size_octets = 0 WHERE mailbox_id = ?",
+        " unseen = 0, size_octets = 0, old_messages = 0 WHERE mailbox_id = ?",
         (modseq + 1, inbox_id),
     )
     tx.touch(account_id, MailboxId(inbox_id), modseq + 1)

@@ -15,20 +15,23 @@ from gateway.core.ids import AccountId, MailboxId, ModSeq, Uid
 from gateway.core.messages import AppendMessage, AppendResult, CopyResult, Flags
 from gateway.core.uidset import Ranges, from_sorted
 from gateway.store import flags as flagging
-from gateway.store import names
+from gateway.store import history, names
 from gateway.store.bodies import Payload
 from gateway.store.committer import Committer
 from gateway.store.deliveries import BLOB_COLUMNS, MESSAGE_COLUMNS, blob_row, count_records
-from gateway.store.flags import DELETED, SEEN
+from gateway.store.engine import by_index
+from gateway.store.flags import SEEN
 from gateway.store.mailboxes import BY_NAME
 from gateway.store.payloads import Payloads
 from gateway.store.quota import Bounds
-from gateway.store.selection import EVERY, narrow
+from gateway.store.retention import Retention, let_go
+from gateway.store.selection import EVERY, close_together, narrow
 from gateway.store.transaction import Row, Transaction
 
 Mode = Literal["set", "add", "remove"]
 
 _IN_RANGE = "mailbox_id = ? AND uid BETWEEN ? AND ?"
+_IS_DELETED = "(flags & 8) <> 0"  # literally the condition of the index messages_deleted
 _COPIED = (
     "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608 - own names only
     f" FROM messages WHERE {_IN_RANGE} ORDER BY uid"
@@ -38,10 +41,13 @@ _COPIED = (
 class Messages:
     """The changing half of the port MailboxStore."""
 
-    def __init__(self, committer: Committer, payloads: Payloads, bounds: Bounds) -> None:
+    def __init__(
+        self, committer: Committer, payloads: Payloads, bounds: Bounds, retention: Retention
+    ) -> None:
         self._committer = committer
         self._payloads = payloads
         self._bounds = bounds
+        self._retention = retention
 
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
@@ -86,7 +92,8 @@ class Messages:
         self, mailbox_id: MailboxId, uids: Ranges | None, *, only_deleted: bool
     ) -> tuple[Uid, ...]:
         return await self._committer.write(
-            lambda tx: expunge_all(tx, mailbox_id, uids, only_deleted), uses_reserve=True
+            lambda tx: expunge_all(tx, mailbox_id, uids, only_deleted, self._retention),
+            uses_reserve=True,
         )
 
 
@@ -99,14 +106,26 @@ def _target(tx: Transaction, account_id: AccountId, name: str) -> tuple[MailboxI
 
 
 def _count(
-    tx: Transaction, mailbox_id: MailboxId, *, uids: int, messages: int, unseen: int, octets: int
+    tx: Transaction,
+    mailbox_id: MailboxId,
+    *,
+    uids: int,
+    messages: int,
+    unseen: int,
+    octets: int,
+    old: int = 0,
 ) -> tuple[int, int]:
-    """Move the mailbox's counters; returns UIDNEXT and the new MODSEQ."""
+    """Move the mailbox's counters; returns UIDNEXT and the new MODSEQ.
+
+    Args:
+        old: messages that are not \\Recent any more; new ones always are.
+    """
     row = tx.fetch_one(
         "UPDATE mailboxes SET uid_next = uid_next + ?, highest_modseq = highest_modseq + 1,"
-        " messages = messages + ?, unseen = unseen + ?, size_octets = size_octets + ?"
+        " messages = messages + ?, unseen = unseen + ?, size_octets = size_octets + ?,"
+        " old_messages = old_messages + ?"
         " WHERE mailbox_id = ? RETURNING account_id, uid_next, highest_modseq",
-        (uids, messages, unseen, octets, mailbox_id),
+        (uids, messages, unseen, octets, old, mailbox_id),
     )
     if row is None:
         raise NoSuchMailbox()
@@ -211,78 +230,102 @@ def copy_all(
     """Copies share the blob. Keywords over the target's limit are left out."""
     target, uid_validity = _target(tx, account_id, name)
     found: list[Any] = []
-    for low, high in narrow(tx.connection, source, uids):
+    stretches = narrow(tx.connection, source, uids)
+    for low, high in stretches:
         found += tx.fetch_all(_COPIED, (source, low, high))
     if not found:
         return CopyResult(target, uid_validity, (), ())
-    uid_next, modseq = _count(
-        tx,
-        target,
-        uids=len(found),
-        messages=len(found),
-        unseen=sum(not row[1] & SEEN for row in found),
-        octets=sum(row[4] for row in found),
-    )
-    spelled = {
-        text: flagging.text_of(flagging.register(tx, target, text.split(), strict=False))
-        for text in {row[2] for row in found}
-    }
-    first = uid_next - len(found)
-    tx.insert(
-        MESSAGE_COLUMNS,
-        [
-            (target, first + index, modseq, modseq, mask, spelled[text], date, octets, blob_id)
-            for index, (_, mask, text, date, octets, blob_id) in enumerate(found)
-        ],
-    )
+    first = add_rows(tx, target, [row[1:] for row in found])
     # The new rows are a stretch of their own, so their blobs are counted in one statement.
     tx.execute(
         "UPDATE blobs SET refs = refs + new.copies FROM"  # noqa: S608 - own names only
         f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {_IN_RANGE}"
         " GROUP BY blob_id) AS new WHERE blobs.blob_id = new.blob_id",
-        (target, first, uid_next - 1),
+        (target, first, first + len(found) - 1),
     )
     source_uids = tuple(Uid(row[0]) for row in found)
     if move:
-        expunge_all(tx, source, from_sorted(source_uids), only_deleted=False)
+        # Not what has just been added, if a mailbox is moved into itself.
+        moved = tuple((low, min(high, source_uids[-1])) for low, high in stretches)
+        expunge_all(tx, source, moved, False, None)  # they live on
     return CopyResult(
         target, uid_validity, tuple(Uid(first + index) for index in range(len(found))), source_uids
     )
 
 
+def add_rows(
+    tx: Transaction, target: MailboxId, rows: Sequence[tuple[int, str, int, int, int]]
+) -> int:
+    """New rows of stored messages; returns the first UID. References are the caller's business.
+
+    Args:
+        rows: flags, keywords, internal date, size and blob of each. Keywords over the target's
+            limit are left out.
+    """
+    uid_next, modseq = _count(
+        tx,
+        target,
+        uids=len(rows),
+        messages=len(rows),
+        unseen=sum(not row[0] & SEEN for row in rows),
+        octets=sum(row[3] for row in rows),
+    )
+    spelled = {
+        text: flagging.text_of(flagging.register(tx, target, text.split(), strict=False))
+        for text in {row[1] for row in rows}
+    }
+    first = uid_next - len(rows)
+    tx.insert(
+        MESSAGE_COLUMNS,
+        [
+            (target, first + index, modseq, modseq, mask, spelled[text], date, octets, blob_id)
+            for index, (mask, text, date, octets, blob_id) in enumerate(rows)
+        ],
+    )
+    return first
+
+
 def expunge_all(
-    tx: Transaction, mailbox_id: MailboxId, uids: Ranges | None, only_deleted: bool
+    tx: Transaction,
+    mailbox_id: MailboxId,
+    uids: Ranges | None,
+    only_deleted: bool,
+    retention: Retention | None,
 ) -> tuple[Uid, ...]:
-    """Remove rows, remember their UIDs, free their blobs. A mailbox that is gone has nothing."""
-    row = tx.fetch_one("SELECT highest_modseq FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+    """Remove rows and remember their UIDs. A mailbox that is gone has nothing.
+
+    Args:
+        retention: decides what becomes of the messages; None when they live on elsewhere.
+    """
+    row = tx.fetch_one(
+        "SELECT highest_modseq, account_id, name, recent_from FROM mailboxes WHERE mailbox_id = ?",
+        (mailbox_id,),
+    )
     if row is None:
         return ()
-    modseq = row[0] + 1
-    which = f"{_IN_RANGE} AND flags & {DELETED} <> 0" if only_deleted else _IN_RANGE
+    modseq, recent_from = row[0] + 1, row[3]
+    which = f"{_IN_RANGE} AND {_IS_DELETED}" if only_deleted else _IN_RANGE
+    # An EXPUNGE looks at nothing but what is marked, however large the mailbox.
+    source = f"messages{by_index('messages_deleted')}" if only_deleted else "messages"
     gone: list[Any] = []
     ranges = EVERY if uids is None else narrow(tx.connection, mailbox_id, uids)
     for low, high in ranges:
-        stretch = (mailbox_id, low, high)
         removed = tx.fetch_all(
-            f"SELECT uid, flags, size_octets FROM messages WHERE {which}",  # noqa: S608 - own names only
-            stretch,
+            f"SELECT uid, flags, size_octets FROM {source} WHERE {which} ORDER BY uid",  # noqa: S608 - own names only
+            (mailbox_id, low, high),
         )
         if not removed:
             continue
         gone += removed
-        tx.execute(
-            "INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)"  # noqa: S608 - own names only
-            f" SELECT mailbox_id, ?, uid, uid FROM messages WHERE {which}",
-            (modseq, *stretch),
-        )
-        tx.execute(
-            "UPDATE blobs SET refs = refs - gone.copies FROM"  # noqa: S608 - own names only
-            f" (SELECT blob_id, count(*) AS copies FROM messages WHERE {which}"
-            " GROUP BY blob_id) AS gone WHERE blobs.blob_id = gone.blob_id",
-            stretch,
-        )
-        tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608 - own names only
+        for first, last in close_together(uid for uid, _, _ in removed):
+            stretch = (mailbox_id, first, last)
+            if retention is None:
+                let_go(tx, which, stretch)
+            else:
+                retention.retire(tx, AccountId(row[1]), row[2], which, stretch)
+            tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608 - own names only
     if gone:
+        history.remember(tx, mailbox_id, modseq, from_sorted([uid for uid, _, _ in gone]))
         _count(
             tx,
             mailbox_id,
@@ -290,6 +333,6 @@ def expunge_all(
             messages=-len(gone),
             unseen=-sum(not flags & SEEN for _, flags, _ in gone),
             octets=-sum(octets for _, _, octets in gone),
+            old=-sum(uid < recent_from for uid, _, _ in gone),
         )
-        tx.blobs_freed = True
-    return tuple(sorted(Uid(uid) for uid, _, _ in gone))
+    return tuple(Uid(uid) for uid, _, _ in gone)

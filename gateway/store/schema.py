@@ -11,8 +11,8 @@ Invariants (``verify`` checks them):
 - the counters of an account are the sums of its mailboxes'.
 - ``blobs.refs`` is the number of rows of ``messages``, ``queue`` and ``vault`` that point to the
   blob.
-- ``expunged`` keeps every removed UID; neighbours are one stretch, which has the highest MODSEQ of
-  theirs, so there are never more stretches than messages that part them, and UIDs never given.
+- ``expunged`` holds every UID below ``uid_next`` that no message has; neighbours are one stretch,
+  which has the highest MODSEQ of theirs, so there is never more than one between two messages.
 - ``mailboxes.old_messages`` is the number of messages below ``recent_from``.
 - ``queued_messages`` and ``queued_recipients`` among the ``counters`` are the rows of the queue.
 - a row of ``queue`` is due at ``due_at``: the earliest attempt, or the end of its lease.
@@ -184,12 +184,17 @@ VERSION_3 = (
         last_uid BIGINT NOT NULL,
         PRIMARY KEY (mailbox_id, first_uid)
     ) WITHOUT ROWID""",
+    "CREATE INDEX expunged_2_by_uid ON expunged_2 (mailbox_id, uid, modseq)",
     """INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)
-        SELECT mailbox_id, max(modseq), min(uid), max(uid) FROM
-            (SELECT mailbox_id, modseq, uid,
-                uid - row_number() OVER (PARTITION BY mailbox_id ORDER BY uid) AS stretch
-                FROM expunged_2) AS numbered
-        GROUP BY mailbox_id, stretch""",
+        SELECT mailbox_id,
+            (SELECT coalesce(max(e.modseq), 1) FROM expunged_2 AS e
+                WHERE e.mailbox_id = gaps.mailbox_id AND e.uid > below AND e.uid < uid),
+            below + 1, uid - 1
+        FROM (SELECT mailbox_id, uid,
+                lag(uid, 1, 0) OVER (PARTITION BY mailbox_id ORDER BY uid) AS below
+            FROM (SELECT mailbox_id, uid FROM messages
+                UNION ALL SELECT mailbox_id, uid_next FROM mailboxes) AS known) AS gaps
+        WHERE uid > below + 1""",
     "DROP TABLE expunged_2",
     "CREATE INDEX expunged_by_modseq ON expunged (mailbox_id, modseq)",
     # How many messages lie below recent_from, so that STATUS can tell the others without counting.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.errors import NoSuchMailbox, StoreUnavailable
@@ -16,9 +16,10 @@ from gateway.core.mailboxes import ChangedFlags, Changes, Selection
 from gateway.core.messages import MessageRow
 from gateway.core.ports.store import Span, Unreadable
 from gateway.core.uidset import Ranges
-from gateway.store import flags
+from gateway.store import flags, history
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
+from gateway.store.known_uids import RecentUids
 from gateway.store.readers import Pool
 from gateway.store.selection import narrow, read_selection, snapshot
 from gateway.store.transaction import Transaction
@@ -35,6 +36,7 @@ _CHANGED = (
     "SELECT uid, flags, keywords, modseq FROM messages"
     " WHERE mailbox_id = ? AND modseq > ? AND modseq <> created_modseq"
 )
+_UIDLS = "SELECT uid, uidl FROM uidls WHERE mailbox_id = ? ORDER BY uid DESC"
 _FIRST_LOOK = 16
 _LONGEST_LOOK = 4096
 
@@ -42,13 +44,16 @@ _LONGEST_LOOK = 4096
 class Views:
     """The reading half of the port MailboxStore."""
 
-    def __init__(self, committer: Committer, readers: Pool[StoredOctets]) -> None:
+    def __init__(
+        self, committer: Committer, readers: Pool[StoredOctets], recent_uids: RecentUids
+    ) -> None:
         self._committer = committer
         self._readers = readers
+        self._recent_uids = recent_uids
 
     async def select(self, account_id: AccountId, name: str, *, claim_recent: bool) -> Selection:
         selection = await self._readers.run(
-            lambda stored: read_selection(stored.connection, account_id, name)
+            lambda stored: read_selection(stored.connection, account_id, name, self._recent_uids)
         )
         if not claim_recent or selection.recent_from >= selection.mailbox.uid_next:
             return selection
@@ -56,14 +61,20 @@ class Views:
 
         def claim(tx: Transaction) -> Uid:
             row = tx.fetch_one(
-                "SELECT recent_from, uid_next FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
+                "SELECT recent_from, messages FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,)
             )
             if row is None:
                 raise NoSuchMailbox()
             # Only what this session has seen: what came since is for whoever looks next.
             claimed = max(row[0], selection.mailbox.uid_next)
+            newer = tx.fetch_one(
+                "SELECT count(*) FROM messages WHERE mailbox_id = ? AND uid >= ?",
+                (mailbox_id, claimed),
+            )
+            assert newer is not None
             tx.execute(
-                "UPDATE mailboxes SET recent_from = ? WHERE mailbox_id = ?", (claimed, mailbox_id)
+                "UPDATE mailboxes SET recent_from = ?, old_messages = ? WHERE mailbox_id = ?",
+                (claimed, row[1] - newer[0], mailbox_id),
             )
             return Uid(row[0])
 
@@ -93,6 +104,18 @@ class Views:
             lambda stored: read_changes(stored.connection, mailbox_id, since)
         )
 
+    async def uidls(self, mailbox_id: MailboxId) -> Mapping[Uid, str]:
+        """Rows outlive their messages, so that no later message ever gets an old one's name."""
+
+        def read(stored: StoredOctets) -> dict[Uid, str]:
+            # Descending: of messages with the same name the first one is written last.
+            owners = {
+                name: Uid(uid) for uid, name in stored.connection.execute(_UIDLS, (mailbox_id,))
+            }
+            return {uid: name for name, uid in owners.items()}
+
+        return await self._readers.run(read)
+
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         return await self._readers.run(lambda stored: stored.read(blob_id, offset, length))
 
@@ -115,18 +138,14 @@ def read_changes(connection: sqlite3.Connection, mailbox_id: MailboxId, since: i
             for uid, mask, keywords, modseq in connection.execute(_CHANGED, (mailbox_id, since))
         }
         changed |= _new_messages(connection, mailbox_id, since)
-        vanished = connection.execute(
-            "SELECT first_uid, last_uid FROM expunged WHERE mailbox_id = ? AND modseq > ?"
-            " ORDER BY first_uid",
-            (mailbox_id, since),
-        ).fetchall()
+        vanished = history.since(connection, mailbox_id, since)
     return Changes(
         ModSeq(row[0]),
         tuple(
             ChangedFlags(Uid(uid), flags.join(mask, keywords), ModSeq(modseq))
             for uid, (mask, keywords, modseq) in sorted(changed.items())
         ),
-        tuple(Uid(uid) for first, last in vanished for uid in range(first, last + 1)),
+        vanished,
     )
 
 

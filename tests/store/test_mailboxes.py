@@ -172,7 +172,7 @@ def test_renaming_inbox_moves_its_messages(tmp_path: Path) -> None:
         assert moved.uid_validity > inbox.uid_validity
         assert house.find(name="INBOX/child")
         changes = house.wait(house.store.changes(inbox.mailbox_id, inbox.highest_modseq))
-        assert changes.vanished == (1, 2)
+        assert changes.vanished == ((1, 2),)
         assert house.uids() == []
         house.deliver("2", ALICE)
         assert house.uids() == [3]

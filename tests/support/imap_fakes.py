@@ -7,8 +7,7 @@ UIDs and MODSEQs ascend, changes are told to watchers after the change. Tests ma
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -47,7 +46,8 @@ from gateway.core.messages import (
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.store import Span, Unreadable
 from gateway.core.search import All, And, HasFlag, Not, Or, SearchKey, SizeIs, UidIn
-from gateway.core.uidset import Ranges, contains
+from gateway.core.uids import UidRuns
+from gateway.core.uidset import Ranges, contains, from_sorted
 from tests.support.imap_fake_mailbox import FakeBody, FakeMailbox
 
 
@@ -225,7 +225,7 @@ class FakeStore:
     async def select(self, account_id: AccountId, name: str, *, claim_recent: bool) -> Selection:
         await self._gate("select")
         box = self._box(account_id, name)
-        uids = array("I", sorted(box.rows))
+        uids = sorted(box.rows)
         unseen = [i for i, uid in enumerate(uids, 1) if "\\Seen" not in box.rows[uid].flags]
         recent_from = box.recent_from
         if claim_recent:
@@ -233,7 +233,7 @@ class FakeStore:
         keywords = {flag for row in box.rows.values() for flag in row.flags}
         return Selection(
             box.identity(),
-            uids,
+            UidRuns(from_sorted(uids)),
             Uid(recent_from),
             unseen[0] if unseen else 0,
             tuple(sorted(keywords - set(SYSTEM_FLAGS))),
@@ -357,7 +357,7 @@ class FakeStore:
                 for row in sorted(box.rows.values(), key=lambda row: row.uid)
                 if row.modseq > since
             ),
-            tuple(sorted(Uid(uid) for modseq, uid in box.vanished if modseq > since)),
+            from_sorted(sorted(uid for modseq, uid in box.vanished if modseq > since)),
         )
 
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
@@ -391,6 +391,9 @@ class FakeStore:
         callbacks = self.watchers.setdefault(mailbox_id, [])
         callbacks.append(callback)
         return lambda: callbacks.remove(callback)
+
+    async def uidls(self, mailbox_id: MailboxId) -> Mapping[Uid, str]:
+        raise NotImplementedError
 
     def lock_maildrop(self, account_id: AccountId) -> Callable[[], None]:
         raise NotImplementedError

@@ -6,8 +6,7 @@ either fail. Never durable.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -27,7 +26,8 @@ from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import Mailbox, Selection
 from gateway.core.messages import MessageRow
 from gateway.core.ports.store import MailboxStore
-from gateway.core.uidset import Ranges, contains
+from gateway.core.uids import UidRuns
+from gateway.core.uidset import Ranges, contains, from_sorted
 from gateway.edge.connection import Door
 from gateway.edge.pop3 import Pop3Factory, Pop3Limits, Pop3Services
 from tests.support.dialogue import Dialogue, Everybody
@@ -43,6 +43,7 @@ class FakeStore:
         self.fails: GatewayError | Exception | None = None
         self.held: Deferred[None] | None = None
         self.locked = False
+        self.old_names: dict[Uid, str] = {}
         self.reads: list[tuple[int, int]] = []
         self.largest_batch = 0
 
@@ -65,7 +66,7 @@ class FakeStore:
         assert (account_id, name, claim_recent) == (ALICE.account_id, "INBOX", False)
         await self._answer()
         mailbox = Mailbox(MailboxId(1), account_id, name, 777, Uid(10_000_000), ModSeq(1))
-        return Selection(mailbox, array("L", self.messages), Uid(1), 0, ())
+        return Selection(mailbox, UidRuns(from_sorted(tuple(self.messages))), Uid(1), 0, ())
 
     async def rows(self, mailbox_id: MailboxId, uids: Ranges) -> Sequence[MessageRow]:
         await self._answer()
@@ -76,6 +77,10 @@ class FakeStore:
         ]
         self.largest_batch = max(self.largest_batch, len(found))
         return found
+
+    async def uidls(self, mailbox_id: MailboxId) -> Mapping[Uid, str]:
+        await self._answer()
+        return self.old_names
 
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes:
         self.reads.append((offset, length))

@@ -7,7 +7,7 @@ for lack of space); only further errors are listed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from gateway.core.errors import MessageGone, StoreDamaged
@@ -188,6 +188,13 @@ class MailboxStore(Protocol):
         ...
 
     # -- POP3
+
+    async def uidls(self, mailbox_id: MailboxId) -> Mapping[Uid, str]:
+        """What messages were called on the server they came from; no two have the same name.
+
+        The first one keeps a name that came twice, also when it is gone.
+        """
+        ...
 
     def lock_maildrop(self, account_id: AccountId) -> Callable[[], None]:
         """Hold the account's maildrop for one POP3 session; returns the release.

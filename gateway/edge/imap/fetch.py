@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from gateway.core.errors import MessageGone, StoreDamaged, StoreUnavailable
 from gateway.core.messages import Flags, MessageRow, MessageSummary
 from gateway.core.ports.store import Unreadable
+from gateway.core.uids import Spans
 from gateway.core.uidset import from_sorted
 from gateway.edge.imap import sections
 from gateway.edge.imap.errors import Reply, no, ok
 from gateway.edge.imap.news import keyword_lines
 from gateway.edge.imap.session import Session
-from gateway.edge.imap.view import MailboxView, Spans
+from gateway.edge.imap.view import MailboxView
 from gateway.wire.imap import fetch_replies
 from gateway.wire.imap.commands import Fetch
 from gateway.wire.imap.fetch_items import BodySection, FetchAttribute

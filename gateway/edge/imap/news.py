@@ -7,6 +7,7 @@ it stands. Rendering only; ``view`` decides what is news.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from gateway.core.messages import SYSTEM_FLAGS, Flags
 from gateway.edge.imap.view import MailboxView, News
@@ -18,8 +19,9 @@ PIECE_LINES = 1_000
 
 def render_news(view: MailboxView, news: News) -> Iterator[bytes]:
     """The replies, in pieces."""
-    for at in range(0, len(news.expunged), PIECE_LINES):
-        yield replies.expunged(news.expunged[at : at + PIECE_LINES])
+    expunged = chain.from_iterable(news.expunged)
+    while some := tuple(islice(expunged, PIECE_LINES)):
+        yield replies.expunged(some)
     if news.exists is not None:
         yield replies.exists(news.exists)
     if news.recent is not None:

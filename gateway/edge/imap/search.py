@@ -26,7 +26,7 @@ async def search(session: Session, command: Search) -> Reply:
     key = resolve(command.key, to_uids, ((view.recent_from, MAX_NUMBER),))
     found = await session.store.search(view.mailbox_id, key)
     # Newer messages than the client was told of come with the next EXISTS.
-    known = found[: bisect_right(found, view.uids[-1])] if view.uids else []
+    known = found[: bisect_right(found, view.uids.last)]
     session.peer.send(search_line(known if command.uid else view.seqs_of(known)))
     await session.peer.writable()
     return ok("Searched")

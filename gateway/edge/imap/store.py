@@ -13,10 +13,10 @@ from typing import Literal
 
 from gateway.core.mailboxes import ChangedFlags
 from gateway.core.messages import Flags
+from gateway.core.uids import Spans
 from gateway.edge.imap.errors import Reply, no, ok
 from gateway.edge.imap.news import keyword_lines
 from gateway.edge.imap.session import Session
-from gateway.edge.imap.view import Spans
 from gateway.wire.imap import fetch_replies
 from gateway.wire.imap.commands import Store, StoreMode
 

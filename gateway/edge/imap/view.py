@@ -7,14 +7,13 @@ come as values (``core.mailboxes.Changes``) and leave as values (``News``); noth
 store or renders a reply.
 
 Invariants: ``uids`` ascends, index i is sequence number i + 1, and it changes only in ``news``;
-so a running command sees one numbering from its first reply to its last. Memory: four octets a
-message, and ranges are intersected, never expanded (SECURITY I7).
+so a running command sees one numbering from its first reply to its last. Memory: that of
+``core.uids``, shared by the sessions on a mailbox until one hears of something; ranges are
+intersected, never expanded (SECURITY I7).
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -22,14 +21,9 @@ from itertools import chain
 from gateway.core.ids import MailboxId, Seq, Uid
 from gateway.core.mailboxes import ChangedFlags, Changes, MailboxEvent, Selection
 from gateway.core.messages import Flags, MessageRow
-from gateway.core.uidset import Ranges
+from gateway.core.uids import Spans, UidRuns
+from gateway.core.uidset import Ranges, contains, from_sorted, normalise
 from gateway.wire.imap.sequence import SequenceSet
-
-Spans = tuple[tuple[int, int], ...]
-"""Half-open index ranges into ``MailboxView.uids``, ascending and disjoint."""
-
-REBUILD_FROM = 64
-"""From so many expunged messages on, one pass over the array is cheaper than single deletions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +31,13 @@ class News:
     """What the client is to be told, in this order.
 
     Args:
-        expunged: sequence numbers, descending, so that none of them moves another.
+        expunged: sequence numbers in descending stretches, so that none of them moves another.
         exists: the new number of messages, None if none came.
         recent: the new number of \\Recent messages, None if it did not change.
         flags: messages whose flags changed, with their (new) sequence numbers.
     """
 
-    expunged: tuple[Seq, ...] = ()
+    expunged: tuple[range, ...] = ()
     exists: int | None = None
     recent: int | None = None
     flags: tuple[tuple[Seq, ChangedFlags], ...] = ()
@@ -60,13 +54,13 @@ class MailboxView:
         mailbox = selection.mailbox
         self.mailbox_id: MailboxId = mailbox.mailbox_id
         self.read_only = read_only
-        self.uids: array[int] = selection.uids
+        self.uids: UidRuns = selection.uids
         self.recent_from = selection.recent_from
         self.highest_modseq = mailbox.highest_modseq
         self.keywords: set[str] = set(selection.keywords)
         self._known_to = mailbox.uid_next  # a message with this UID or a higher one is new
         self._stale = True  # a commit between the store's answer and the watch goes unseen
-        self._gone: set[int] = set()
+        self._gone: Ranges = ()  # sequence numbers
         self._arrived: list[int] = []
         self._changed: dict[int, ChangedFlags] = {}
         self._told: dict[int, Flags] = {}
@@ -80,14 +74,11 @@ class MailboxView:
 
     @property
     def recent(self) -> int:
-        return len(self.uids) - bisect_left(self.uids, self.recent_from)
+        return len(self.uids) - self.uids.below(self.recent_from)
 
     def seq_of(self, uid: int) -> Seq:
         """The sequence number of a UID, 0 if the view does not hold it."""
-        index = bisect_left(self.uids, uid)
-        if index < len(self.uids) and self.uids[index] == uid:
-            return Seq(index + 1)
-        return Seq(0)
+        return Seq(self.uids.index_of(uid) + 1)
 
     def spans_of(self, numbers: SequenceSet, *, uid: bool) -> Spans:
         """Which messages a set of sequence numbers or UIDs means.
@@ -101,12 +92,7 @@ class MailboxView:
             if numbers.exceeds(len(self.uids)):
                 raise OutsideMailbox
             return tuple((low - 1, high) for low, high in numbers.resolve(len(self.uids)))
-        spans = []
-        for low, high in numbers.resolve(self.uids[-1] if self.uids else 0):
-            start, end = bisect_left(self.uids, low), bisect_right(self.uids, high)
-            if start < end:
-                spans.append((start, end))
-        return tuple(spans)
+        return self.uids.spans(numbers.resolve(self.uids.last))
 
     def uid_ranges(self, spans: Spans) -> Ranges:
         """UID ranges that hold exactly the spans' messages, as far as they still exist.
@@ -142,10 +128,7 @@ class MailboxView:
 
     def seqs_of(self, uids: Sequence[int]) -> list[int]:
         """Sequence numbers of ascending UIDs, leaving out those the view does not hold."""
-        if len(uids) * 8 < len(self.uids):
-            return [seq for seq in map(self.seq_of, uids) if seq]
-        index_of = {uid: seq for seq, uid in enumerate(self.uids, 1)}
-        return [index_of[uid] for uid in uids if uid in index_of]
+        return [index + 1 for index in self.uids.indexes_of(uids)]
 
     # -- changes
 
@@ -176,11 +159,12 @@ class MailboxView:
         The client knows only what it did itself: a change of the same message by somebody else
         must still reach it (RFC 3501 section 6.4.6, note).
         """
-        for start, end in spans:
-            low, high = self.uids[start], self.uids[end - 1]
-            for uid in [uid for uid in self._changed if low <= uid <= high]:
-                if known(self._changed[uid]):
-                    del self._changed[uid]
+        ranges = self.uid_ranges(spans)
+        self._changed = {
+            uid: change
+            for uid, change in self._changed.items()
+            if not (contains(ranges, uid) and known(change))
+        }
 
     def asking(self) -> None:
         """``take`` is about to get what is known now; a hint that comes meanwhile counts anew."""
@@ -188,34 +172,30 @@ class MailboxView:
 
     def take(self, changes: Changes) -> None:
         """Note what happened after ``highest_modseq``; ``news`` tells it."""
-        arrived = set(self._arrived)
         for change in changes.changed:
             if change.uid >= self._known_to:
-                arrived.add(change.uid)
                 self._arrived.append(change.uid)
                 self._known_to = Uid(change.uid + 1)
             else:
                 self._changed[change.uid] = change
-        for uid in changes.vanished:
-            if uid in arrived or self.seq_of(uid):
-                self._gone.add(uid)
-                self._changed.pop(uid, None)
+        if changes.vanished:
+            # What came and went before the client heard of it is never told.
+            vanished = changes.vanished
+            self._arrived = [uid for uid in self._arrived if not contains(vanished, uid)]
+            held = self.uids.spans(vanished)
+            self._gone = normalise((*self._gone, *((start + 1, end) for start, end in held)))
         self.highest_modseq = max(self.highest_modseq, changes.highest_modseq)
 
     def news(self, *, may_expunge: bool) -> News:
         """What may be told now, and from now on counts as told."""
-        expunged: tuple[Seq, ...] = ()
-        if self._gone:
-            # Came and went before the client heard of it.
-            unheard = self._gone.intersection(self._arrived)
-            if unheard:
-                self._arrived = [uid for uid in self._arrived if uid not in unheard]
-                self._gone -= unheard
-            if may_expunge:
-                expunged = self._remove_gone()
+        expunged: tuple[range, ...] = ()
+        if self._gone and may_expunge:
+            expunged = tuple(range(last, first - 1, -1) for first, last in reversed(self._gone))
+            self.uids = self.uids.without(tuple((first - 1, last) for first, last in self._gone))
+            self._gone = ()
         exists = None
         if self._arrived:
-            self.uids.extend(self._arrived)
+            self.uids = self.uids.appended(from_sorted(self._arrived))
             self._arrived = []
             exists = len(self.uids)
         recent = self.recent if self.recent != self._recent_told else None
@@ -224,23 +204,12 @@ class MailboxView:
             (seq, self._changed[uid])
             for uid in sorted(self._changed)
             if (seq := self.seq_of(uid))
-            and uid not in self._gone
+            and not contains(self._gone, seq)
             and self._told.get(uid) != self._changed[uid].flags
         )
         self._changed = {}
         self._told = {}
         return News(expunged, exists, recent, flags)
-
-    def _remove_gone(self) -> tuple[Seq, ...]:
-        seqs = sorted((seq for seq in map(self.seq_of, self._gone) if seq), reverse=True)
-        if len(seqs) < REBUILD_FROM:
-            for seq in seqs:
-                del self.uids[seq - 1]
-        else:
-            gone = self._gone
-            self.uids = array("I", [uid for uid in self.uids if uid not in gone])
-        self._gone = set()
-        return tuple(seqs)
 
     def learn_keywords(self, flags: Flags) -> bool:
         """Whether a keyword is among them that the client was not told of; then it is noted."""
