@@ -83,6 +83,7 @@ def join_store(name: str, settings: Settings, reactor: Any) -> Store:
         care=False,
         call_from_thread=reactor.callFromThread,
         wall_clock=time.time,
+        keep_deleted_s=settings.deleted_mail.keep_s,
     )
 
 

@@ -259,6 +259,19 @@ def at_desk(
     return outcome.result()
 
 
+def at_person(settings: Settings, person: str, work: Callable[[Desk, Account], T]) -> T:
+    """Run ``work`` about one person whose mail is in a store that is there. Raises: as ``at_desk``.
+
+    The directory is left alone for somebody named by id, who may be gone from it.
+    """
+    return at_desk(
+        settings,
+        lambda desk: work(desk, desk.account(person)),
+        needs_directory=not person.startswith(BY_ID),
+        may_create=False,
+    )
+
+
 def _check(state_dir: Path, may_create: bool) -> None:
     """Refuse what would fail later with less to say. Raises: NoStore."""
     try:

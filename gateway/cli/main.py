@@ -11,7 +11,7 @@ from importlib import metadata
 
 import click
 
-from gateway.cli import config, health, status, verify
+from gateway.cli import config, health, mailbox, status, verify
 from gateway.core.errors import GatewayError, SettingsError
 
 _EPILOG = """\
@@ -35,6 +35,7 @@ def cli() -> None:
 
 cli.add_command(config.group)
 cli.add_command(health.health)
+cli.add_command(mailbox.group)
 cli.add_command(status.status)
 cli.add_command(verify.verify)
 

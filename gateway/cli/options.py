@@ -29,6 +29,11 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def person_argument(command: Command) -> Command:
+    """Whom the command is about: a login, an address, or ``id:`` and an immutable id."""
+    return click.argument("person")(command)
+
+
 def load_settings(config_path: str | None) -> Loaded:
     """The configuration in force for this command. Raises: SettingsError."""
     return load_from(config_path, os.environ, lambda name: Path(name).read_text("utf-8"))
