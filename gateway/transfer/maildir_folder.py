@@ -1,0 +1,197 @@
+"""One folder of a Maildir: its files as messages, with what their names say.
+
+Owns flags and keywords in file names, the finding again of files that a server renames meanwhile,
+and the opening of files that people may have made: no symbolic link is followed, and only plain
+files are read. Closes the folder's descriptor when its items end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from gateway.core.messages import Flags
+from gateway.transfer.dovecot_uidlist import Listed, UidList, uidl_by, unique_part
+from gateway.transfer.octets import MAX_HEADER_OCTETS, header_date, unpacked, with_crlf
+from gateway.transfer.values import Item, Known, Message, MessageFailed, Trouble
+
+DateFrom = Literal["mtime", "name", "header"]
+
+PLAIN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_INFO = re.compile(r"[:;!]2,([^,/]*)\Z")  # a colon is impossible on some file systems
+_FLAGS = {
+    "D": "\\Draft",
+    "F": "\\Flagged",
+    "P": "$Forwarded",  # "passed": resent, forwarded or bounced
+    "R": "\\Answered",
+    "S": "\\Seen",
+    "T": "\\Deleted",
+}
+
+
+class FolderReader:
+    """One folder's messages; owns the descriptor of its directory."""
+
+    def __init__(
+        self,
+        fd: int,
+        files: dict[str, str],
+        uids: UidList | None,
+        keywords: dict[str, str],
+        date_from: DateFrom,
+        uidl_format: str,
+    ) -> None:
+        self._fd = fd
+        self._files = files
+        self._uids = uids
+        self._keywords = keywords
+        self._date_from = date_from
+        self._uidl_format = uidl_format
+        self._uidls: set[str] = set()
+
+    def items(
+        self, troubles: Sequence[Trouble], known: frozenset[str], bodies: bool
+    ) -> Iterator[Item]:
+        yield from troubles
+        listed = self._uids.messages if self._uids is not None else {}
+        nothing = Listed(2**32)  # behind all others
+        order = sorted(self._files, key=lambda key: (listed.get(key, nothing).uid, key))
+        try:
+            for key in order:
+                entry = listed.get(key, Listed(0))
+                if printable(key) in known:
+                    yield Known(entry.uid, self._flags(self._files[key]))
+                else:
+                    yield from self._message(key, entry, bodies)
+        finally:
+            os.close(self._fd)
+
+    def _message(self, key: str, entry: Listed, bodies: bool) -> Iterator[Item]:
+        try:
+            fd = self._open(key)
+        except FileNotFoundError:
+            yield Trouble(self._shown(key), "it went away while the folder was read")
+            return
+        except OSError as error:
+            yield Trouble(self._shown(key), refusal(error))
+            return
+        with os.fdopen(fd, "rb") as file:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                yield Trouble(self._shown(key), "it is no plain file")
+                return
+            try:
+                date = self._date(key, found.st_mtime)
+                if self._date_from == "header":
+                    date = header_date(_start(fd)) or date
+                chunks = with_crlf(unpacked(file)) if bodies else iter(())
+            except (OSError, MessageFailed) as error:
+                yield Trouble(self._shown(key), refusal(error))
+                return
+            yield Message(
+                printable(key),
+                self._flags(self._files[key]),
+                date,
+                chunks,
+                found.st_size,
+                entry.uid,
+                self._uidl(key, entry),
+            )
+
+    def _open(self, key: str) -> int:
+        try:
+            return os.open(self._files[key], PLAIN_FILE, dir_fd=self._fd)
+        except FileNotFoundError:
+            # A client has seen it or changed its flags: it has another name now.
+            self._files |= files_in(self._fd)
+            return os.open(self._files[key], PLAIN_FILE, dir_fd=self._fd)
+
+    def _flags(self, path: str) -> Flags:
+        info = _INFO.search(path)
+        if info is None:
+            return frozenset()
+        flags = (_FLAGS.get(letter) or self._keywords.get(letter) for letter in info[1])
+        return frozenset(flag for flag in flags if flag)
+
+    def _date(self, key: str, mtime: float) -> int:
+        named = re.match(r"\d{9,11}(?=\.)", key)
+        if self._date_from == "name" and named:
+            return int(named[0])
+        return int(mtime)
+
+    def _uidl(self, key: str, entry: Listed) -> str:
+        """Two messages never have one name (RFC 1939 section 7)."""
+        uidl = entry.uidl
+        if not uidl and entry.uid and self._uids is not None and self._uidl_format:
+            name = self._files[key].partition("/")[2]
+            uidl = uidl_by(self._uidl_format, entry, self._uids.uid_validity, name)
+        if uidl in self._uidls:
+            return ""
+        self._uidls.add(uidl)
+        return uidl
+
+    def _shown(self, key: str) -> str:
+        return printable(self._files[key])
+
+
+def files_in(fd: int) -> dict[str, str]:
+    """Messages by the unique part of their names; what is in both is on its way to ``cur``.
+
+    Raises: OSError.
+    """
+    files: dict[str, str] = {}
+    for part in ("new", "cur"):
+        try:
+            directory = os.open(part, DIRECTORY, dir_fd=fd)
+        except FileNotFoundError:
+            continue
+        try:
+            for name in names_in(directory):
+                if not name.startswith("."):
+                    files[unique_part(name)] = f"{part}/{name}"
+        finally:
+            os.close(directory)
+    return files
+
+
+def names_in(fd: int) -> list[str]:
+    """The names in a directory, in order. Raises: OSError."""
+    with os.scandir(fd) as entries:
+        return sorted(entry.name for entry in entries)
+
+
+def lines_of(fd: int, path: str) -> list[str]:
+    """A small text file's lines; none if it is not there or no plain file."""
+    try:
+        file_fd = os.open(path, PLAIN_FILE, dir_fd=fd)
+    except OSError:
+        return []
+    with os.fdopen(file_fd, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+            return []
+        return file.read().split("\n")
+
+
+def _start(fd: int) -> bytes:
+    with os.fdopen(os.dup(fd), "rb") as file:
+        header = next(unpacked(file), b"")[:MAX_HEADER_OCTETS]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return header
+
+
+def printable(name: str) -> str:
+    """A file's name as text that can be kept and shown; the same name always gives the same."""
+    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
+
+
+def refusal(error: Exception) -> str:
+    if isinstance(error, OSError):
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):  # what O_NOFOLLOW says of links
+            return "a symbolic link, which is not followed"
+        return error.strerror or str(error)
+    return str(error)
