@@ -123,6 +123,7 @@ class StoredOctets:
 
     def __init__(self, connection: sqlite3.Connection, layout: Layout) -> None:
         self.connection = connection
+        self.layout = layout
         self.files = SegmentFiles(layout)
 
     def locate(self, blob_id: BlobId) -> Location:

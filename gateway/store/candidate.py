@@ -6,10 +6,11 @@ Lives as long as the test of one message, in one reader thread.
 from __future__ import annotations
 
 from gateway.core.ids import BlobId
+from gateway.core.messages import MessageSummary
 from gateway.store.blobs import StoredOctets
 from gateway.store.flags import bit_of
 from gateway.store.summaries import Summaries
-from gateway.wire.mime.text import body_text, header_text, header_values
+from gateway.wire.mime.text import body_text, header_text, header_values, read_body_text
 
 HEADER_STEP = 64 * 1024
 HEADER_LIMIT = 1024 * 1024
@@ -55,8 +56,7 @@ class Candidate:
         if with_header and folded in header_text(self._header_octets()).casefold():
             return True
         summary = self._summaries.read_one(self._stored, self.blob_id)
-        message = self._stored.read_whole(self.blob_id)
-        return folded in body_text(message, summary).casefold()
+        return folded in body_of(self._stored, self.blob_id, summary).casefold()
 
     def _header_octets(self) -> bytes:
         if self._header is None:
@@ -67,3 +67,17 @@ class Candidate:
                 header = self._stored.read(self.blob_id, 0, size)
             self._header = header
         return self._header
+
+
+def body_of(
+    stored: StoredOctets, blob_id: BlobId, summary: MessageSummary, message: bytes | None = None
+) -> str:
+    """The text of a message's body. Raises: StoreDamaged, MessageGone.
+
+    Args:
+        message: its octets, where they have been read already.
+    """
+    if message is None and stored.locate(blob_id).file_name:
+        # Of a message with a file of its own, all but text stays unread.
+        return read_body_text(lambda start, end: stored.read(blob_id, start, end - start), summary)
+    return body_text(message if message is not None else stored.read_whole(blob_id), summary)

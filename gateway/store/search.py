@@ -1,68 +1,46 @@
-"""Finds the messages that match a search key (RFC 3501 section 6.4.4), in a reader thread.
+"""Finds the messages that match a search key (RFC 3501 section 6.4.4), in reader threads.
 
-Conditions on UID, flags, size and internal date are left to the index; of the rest, cheap tests run
-first, and a message's octets are read only when a test needs them. Matching ignores case. Never
-holds a transaction open while it reads messages. A message that cannot be read does not match.
+Conditions on UID, flags, size and internal date are left to the index. Texts are looked up in the
+account's search file, as far as it goes: a mailbox of any size is one job then, with the messages
+left over that have to be looked at themselves. Those, and all that is not indexed, are tested one
+by one, cheap tests first; a message's octets are read only when a test needs them. A message that
+cannot be read does not match. What is found is the same with and without a search file.
 
-A search goes by pieces, each a job of its own: however many people search large mailboxes, the
-readers serve everyone in between, and a search whose client has gone ends with its piece.
+Looking at messages goes by pieces, each a job of its own: however many people search large
+mailboxes, the readers serve everyone in between, and a search whose client has gone ends with its
+piece. No transaction stays open while messages are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+
+from twisted.logger import Logger
 
 from gateway.core.errors import MessageGone, StoreDamaged
-from gateway.core.ids import MailboxId, Uid
-from gateway.core.search import (
-    All,
-    And,
-    DateIs,
-    HasFlag,
-    HeaderHas,
-    Not,
-    Or,
-    SearchKey,
-    SizeIs,
-    TextHas,
-    UidIn,
-)
-from gateway.core.uidset import contains
+from gateway.core.ids import AccountId, MailboxId, Uid
+from gateway.core.search import And, SearchKey
 from gateway.store.blobs import StoredOctets
 from gateway.store.candidate import Candidate
-from gateway.store.engine import local_sql
-from gateway.store.flags import bit_of
 from gateway.store.readers import Pool
-from gateway.store.selection import all_uids
+from gateway.store.search_conditions import Condition, condition_of, join, uids_meeting
+from gateway.store.search_index import format as search_format
+from gateway.store.search_index.lookup import MailboxAt
+from gateway.store.search_index.places import Places
+from gateway.store.search_tests import Test, test_of
+from gateway.store.search_triage import Sorted, asks_for_text, triage
 from gateway.store.summaries import Summaries
-from gateway.wire.mime.dates import parse_date
 
 PIECE_MESSAGES = 100
 PIECE_OCTETS = 4 * 1024 * 1024  # a tenth of a second or so, if every octet has to be looked at
-RANGES_IN_SQL = 50
-EPOCH_DAY = 719_163  # date(1970, 1, 1).toordinal()
-DAY_S = 86_400
-LARGEST = 2**63 - 1  # what the index can compare
-
-
-class Condition(NamedTuple):
-    """Part of a WHERE clause."""
-
-    sql: str
-    values: tuple[int, ...] = ()
-
-
-class Test(NamedTuple):
-    """A test on a message; cheap ones have a low cost."""
-
-    cost: int
-    matches: Callable[[Candidate], bool]
 
 
 class Search:
     """The search of the port MailboxStore."""
+
+    log = Logger()
 
     def __init__(self, readers: Pool[StoredOctets], summaries: Summaries) -> None:
         self._readers = readers
@@ -71,46 +49,130 @@ class Search:
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
         parts = key.keys if isinstance(key, And) else (key,)
         conditions: list[Condition] = []
-        tests: list[Test] = []
+        left: list[SearchKey] = []
         for part in parts:
             condition = condition_of(part)
             if condition is not None:
                 conditions.append(condition)
             else:
-                tests.append(test_of(part))
-        where = "".join(f" AND {condition.sql}" for condition in conditions)
-        values = tuple(value for condition in conditions for value in condition.values)
-        if not tests:
-            return await self._readers.run(
-                lambda stored: _all_matching(stored, mailbox_id, where, values)
+                left.append(part)
+        where = join(conditions)
+        if not left:
+            uids = await self._readers.run(
+                lambda stored: uids_meeting(stored.connection, mailbox_id, where)
             )
-        tests.sort(key=lambda test: test.cost)
-        found: list[Uid] = []
-        after: int | None = 0
-        while after is not None:
-            query = (mailbox_id, after, *values, PIECE_MESSAGES)
-            matching, after = await self._readers.run(
-                partial(self._piece, where=where, query=query, tests=tests)
+            return [Uid(uid) for uid in uids]
+        sorted_out: Sorted | None = None
+        if any(map(asks_for_text, left)):
+            sorted_out = await self._readers.run(
+                partial(self._ask_index, mailbox_id=mailbox_id, keys=left, where=where)
+            )
+        found: list[int] = []
+        after = 0
+        if sorted_out is not None:
+            found += sorted_out.sure
+            after = sorted_out.watermark
+            if sorted_out.doubtful:
+                tests = _tests(left, sorted_out)
+                found += await self._look_at(mailbox_id, sorted_out.doubtful, where, tests)
+                found.sort()
+        found += await self._look_through(mailbox_id, after, where, _tests(left, None))
+        return [Uid(uid) for uid in found]
+
+    # -- what is indexed
+
+    def _ask_index(
+        self, stored: StoredOctets, mailbox_id: MailboxId, keys: Sequence[SearchKey],
+        where: Condition,
+    ) -> Sorted | None:  # fmt: skip
+        """None where there is nothing to ask. Whatever is wrong there, it fails no search."""
+        row = stored.connection.execute(
+            "SELECT account_id, uid_validity, uid_next FROM mailboxes WHERE mailbox_id = ?",
+            (mailbox_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        account_id, places = AccountId(row[0]), Places(stored.layout)
+        try:
+            with places.opening():
+                search_file = search_format.open_reader(places.file(account_id))
+        except (OSError, search_format.NotOurs):
+            return None  # not made yet; or of another version, which its writer knows itself
+        except sqlite3.Error as error:
+            self.log.info("search file cannot be opened: {error}", error=str(error))
+            return None
+        try:
+            mailbox = MailboxAt(mailbox_id, *row[1:])
+            return triage(stored.connection, search_file, mailbox, keys, where)
+        except sqlite3.Error as error:
+            if not search_format.is_damage(error):
+                self.log.info("search file cannot be read: {error}", error=str(error))
+                return None
+            self.log.error(
+                "a search file is damaged and will be made again: {error}", error=str(error)
+            )
+            self._ask_for_another(places, account_id)
+            return None
+        finally:
+            search_file.close()
+
+    def _ask_for_another(self, places: Places, account_id: AccountId) -> None:
+        try:
+            places.request(account_id)
+        except OSError as error:
+            self.log.error("cannot ask for a new search file: {error}", error=str(error))
+
+    # -- what is looked at
+
+    async def _look_at(
+        self, mailbox_id: MailboxId, uids: Sequence[int], where: Condition, tests: Sequence[Test]
+    ) -> list[int]:
+        """Those of the messages that match."""
+        found: list[int] = []
+        position = 0
+        while position < len(uids):
+            piece = uids[position : position + PIECE_MESSAGES]
+            chosen = f"uid IN ({', '.join('?' * len(piece))})"
+            condition = join((Condition(chosen, tuple(piece)), where))
+            matching, last = await self._readers.run(
+                partial(self._piece, mailbox_id=mailbox_id, after=0, where=condition, tests=tests)
+            )
+            found += matching
+            # A piece of large messages ends early.
+            position += len(piece) if last is None else piece.index(last) + 1
+        return found
+
+    async def _look_through(
+        self, mailbox_id: MailboxId, after: int, where: Condition, tests: Sequence[Test]
+    ) -> list[int]:
+        """All messages above a UID that match."""
+        found: list[int] = []
+        last: int | None = after
+        while last is not None:
+            matching, last = await self._readers.run(
+                partial(self._piece, mailbox_id=mailbox_id, after=last, where=where, tests=tests)
             )
             found += matching
         return found
 
     def _piece(
-        self, stored: StoredOctets, where: str, query: tuple[int, ...], tests: Sequence[Test]
-    ) -> tuple[list[Uid], int | None]:
+        self, stored: StoredOctets, mailbox_id: MailboxId, after: int, where: Condition,
+        tests: Sequence[Test],
+    ) -> tuple[list[int], int | None]:  # fmt: skip
         """The matching ones of the next messages, and the last UID looked at; None at the end."""
         rows = stored.connection.execute(
             "SELECT uid, flags, keywords, internal_date, size_octets, blob_id"  # noqa: S608 - own names only
-            f" FROM messages WHERE mailbox_id = ? AND uid > ?{where} ORDER BY uid LIMIT ?",
-            query,
+            f" FROM {where.table} WHERE mailbox_id = ? AND uid > ?{where.and_sql}"
+            " ORDER BY uid LIMIT ?",
+            (mailbox_id, after, *where.values, PIECE_MESSAGES),
         ).fetchall()
-        found: list[Uid] = []
+        found: list[int] = []
         octets = 0
         for row in rows:
             candidate = Candidate(row, stored, self._summaries)
             try:
                 if all(test.matches(candidate) for test in tests):
-                    found.append(Uid(candidate.uid))
+                    found.append(candidate.uid)
             except (MessageGone, StoreDamaged):
                 pass
             octets += candidate.size_octets
@@ -119,114 +181,6 @@ class Search:
         return found, rows[-1][0] if len(rows) == PIECE_MESSAGES else None
 
 
-def _all_matching(
-    stored: StoredOctets, mailbox_id: MailboxId, where: str, values: tuple[int, ...]
-) -> list[Uid]:
-    if not where:
-        return [Uid(uid) for uid in all_uids(stored.connection, mailbox_id)]
-    text = stored.connection.execute(
-        local_sql(
-            "SELECT string_agg(CAST(uid AS TEXT), ',') FROM"  # noqa: S608 - own names only
-            f" (SELECT uid FROM messages WHERE mailbox_id = ?{where} ORDER BY uid) AS ordered"
-        ),
-        (mailbox_id, *values),
-    ).fetchone()[0]
-    return [Uid(int(uid)) for uid in text.split(",")] if text else []
-
-
-def condition_of(key: SearchKey) -> Condition | None:
-    """The key as SQL, None when the index alone cannot tell."""
-    match key:
-        case All():
-            return Condition("1 = 1")
-        case UidIn(ranges) if len(ranges) <= RANGES_IN_SQL:
-            if not ranges:
-                return Condition("1 = 0")
-            sql = " OR ".join(["uid BETWEEN ? AND ?"] * len(ranges))
-            return Condition(f"({sql})", tuple(bound for pair in ranges for bound in pair))
-        case HasFlag(flag) if bit_of(flag):
-            return Condition("(flags & ?) <> 0", (bit_of(flag),))
-        case SizeIs(comparison, octets):
-            return Condition(f"size_octets {comparison} ?", (min(octets, LARGEST),))
-        case DateIs("internal", comparison, day):
-            start = (day - EPOCH_DAY) * DAY_S
-            if comparison == "=":
-                return Condition("internal_date BETWEEN ? AND ?", (start, start + DAY_S - 1))
-            return Condition(f"internal_date {comparison} ?", (start,))
-        case Not(inner):
-            condition = condition_of(inner)
-            if condition is None:
-                return None
-            return Condition(f"NOT ({condition.sql})", condition.values)
-        case And(keys):
-            return _joined(keys, " AND ")
-        case Or(left, right):
-            return _joined((left, right), " OR ")
-        case _:
-            return None
-
-
-def _joined(keys: Sequence[SearchKey], word: str) -> Condition | None:
-    conditions: list[Condition] = []
-    for key in keys:
-        condition = condition_of(key)
-        if condition is None:
-            return None
-        conditions.append(condition)
-    if not conditions:
-        return Condition("1 = 1")
-    sql = word.join(condition.sql for condition in conditions)
-    return Condition(f"({sql})", tuple(v for condition in conditions for v in condition.values))
-
-
-def test_of(key: SearchKey) -> Test:
-    """The key as a function; recursion is bounded by the parser (SECURITY I6)."""
-    match key:
-        case All():
-            return Test(0, lambda _: True)
-        case UidIn(ranges):
-            return Test(1, lambda one: contains(ranges, one.uid))
-        case HasFlag(flag):
-            return Test(1, lambda one: one.has_flag(flag))
-        case SizeIs("<", octets):
-            return Test(1, lambda one: one.size_octets < octets)
-        case SizeIs(_, octets):
-            return Test(1, lambda one: one.size_octets > octets)
-        case DateIs("internal", comparison, day):
-            return Test(
-                1, lambda one: _compare(one.internal_date // DAY_S + EPOCH_DAY, comparison, day)
-            )
-        case DateIs(_, comparison, day):
-            return Test(10, lambda one: _sent_matches(one, comparison, day))
-        case HeaderHas(name, text):
-            folded = text.casefold()
-            return Test(10, lambda one: any(folded in value for value in one.header_values(name)))
-        case TextHas(text, with_header):
-            folded = text.casefold()
-            return Test(100, lambda one: one.has_text(folded, with_header))
-        case Not(inner):
-            cost, matches = test_of(inner)
-            return Test(cost, lambda one: not matches(one))
-        case And(keys):
-            both = sorted((test_of(part) for part in keys), key=lambda test: test.cost)
-            return Test(
-                max((test.cost for test in both), default=0),
-                lambda one: all(test.matches(one) for test in both),
-            )
-        case Or(left, right):
-            either = sorted((test_of(left), test_of(right)), key=lambda test: test.cost)
-            return Test(either[-1].cost, lambda one: any(test.matches(one) for test in either))
-
-
-def _compare(value: int, comparison: str, day: int) -> bool:
-    if comparison == "<":
-        return value < day
-    return value == day if comparison == "=" else value >= day
-
-
-def _sent_matches(one: Candidate, comparison: str, day: int) -> bool:
-    """RFC 3501 section 6.4.4: the Date header's own date, disregarding time and timezone."""
-    for value in one.header_values("date", fold=False):
-        sent = parse_date(value)
-        return sent is not None and _compare(sent.date().toordinal(), comparison, day)
-    return False
+def _tests(keys: Iterable[SearchKey], sorted_out: Sorted | None) -> list[Test]:
+    known = sorted_out.known if sorted_out is not None else {}
+    return sorted((test_of(key, known) for key in keys), key=lambda test: test.cost)
