@@ -2,7 +2,7 @@
 
 Owns the bounds that are in force (the directory's word, else the settings' default), telling the
 store of them whenever a person is resolved, and the verdict at RCPT and after DATA. The store alone
-is exact: what is asked here may be USAGE_S old. Never replies.
+is exact, as other mail may come between the verdict and the message. Never replies.
 
 People without bounds cost nothing: the store is asked about nobody else. A store in trouble refuses
 nobody here; it will say so itself when the message comes.
@@ -18,13 +18,10 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.errors import OverQuota, StoreUnavailable
 from gateway.core.ids import AccountId
-from gateway.core.ports.clock import Timers
 from gateway.core.ports.store import QuotaStore
-from gateway.core.quota import Quota, Usage
+from gateway.core.quota import Quota
 
-USAGE_S = 1.0
-"""A mailbox that gets much mail at once is looked up once in so long."""
-MOST_USAGES = 1_000
+NO_BOUNDS = Quota()
 MOST_COMPLAINTS = 10_000
 
 
@@ -43,19 +40,16 @@ class QuotaPolicy:
     def __init__(
         self,
         store: QuotaStore,
-        timers: Timers,
         *,
-        default: Quota = Quota(),
+        default: Quota = NO_BOUNDS,
         check: Literal["rcpt", "data"] = "rcpt",
         rejects: bool = False,
     ) -> None:
         self._store = store
-        self._timers = timers
         self._default = default
         self._promises = check == "rcpt"
         self.rejects = rejects
         self._addresses: dict[AccountId, str] = {}
-        self._usages: dict[AccountId, tuple[Usage, float]] = {}
         self._complaints: set[tuple[AccountId, str]] = set()
 
     @property
@@ -75,8 +69,8 @@ class QuotaPolicy:
         quota = allowance.or_else(self._default)
         if quota.is_bounded:
             self._addresses[account.account_id] = account.primary_address
-        elif self._addresses.pop(account.account_id, None) is not None:
-            self._usages.pop(account.account_id, None)
+        else:
+            self._addresses.pop(account.account_id, None)
         try:
             await self._store.set_quota(account.account_id, quota)
         except StoreUnavailable as error:
@@ -101,28 +95,16 @@ class QuotaPolicy:
             await self._look(accounts, octets)
 
     async def _look(self, accounts: Sequence[AccountId], octets: int) -> None:
-        over: list[AccountId] = []
-        for account_id in accounts:
-            if account_id in self._addresses:
-                usage = await self._usage(account_id)
-                if usage is not None and not usage.has_room_for(octets):
-                    over.append(account_id)
+        bounded = [account_id for account_id in accounts if account_id in self._addresses]
+        over = [each for each in bounded if not await self._has_room(each, octets)]
         if over:
             raise OverQuota(over)
 
-    async def _usage(self, account_id: AccountId) -> Usage | None:
-        now = self._timers.seconds()
-        known = self._usages.get(account_id)
-        if known is not None and now < known[1]:
-            return known[0]
+    async def _has_room(self, account_id: AccountId, octets: int) -> bool:
         try:
-            usage = await self._store.usage(account_id)
+            return (await self._store.usage(account_id)).has_room_for(octets)
         except StoreUnavailable:
-            return None
-        if len(self._usages) >= MOST_USAGES:
-            self._usages.clear()
-        self._usages[account_id] = (usage, now + USAGE_S)
-        return usage
+            return True
 
     def _complain(self, account: Account) -> None:
         complaint = (account.account_id, account.allowance.unreadable)

@@ -62,8 +62,8 @@ class QuotaWarner:
     def _filling(self, account_id: AccountId, usage: Usage) -> None:
         address = self._addresses.address_of(account_id)
         self.log.warn(
-            "the mailboxes of {id} ({address}) are {percent} percent full: {octets} octets,"
-            " {messages} messages",
+            "the mailboxes of {id} ({address}) are {percent} percent full: {octets}, {messages}"
+            " messages",
             id=account_id,
             address=escaped(address) or "address not known",
             percent=usage.percent,

@@ -34,19 +34,22 @@ class QuotaWarning:
 
 def render(warning: QuotaWarning) -> bytes:
     """The whole message, CRLF line ends."""
+    state = "full" if warning.usage.percent >= 100 else "nearly full"
     # RFC 5322 section 3.4: an empty group where no address may be shown.
     plain = _PLAIN_ADDRESS.fullmatch(warning.to)
     to = f"<{warning.to}>" if plain else "undisclosed-recipients:;"
     lines = [
         f"From: Mail System <MAILER-DAEMON@{warning.hostname}>",
         f"To: {to}",
-        f"Subject: Your mailbox is nearly full ({warning.usage.percent} percent)",
+        f"Subject: Your mailbox is {state} ({warning.usage.percent} percent)",
         f"Date: {formatdate(warning.at)}",
         f"Message-ID: <{warning.warning_id}@{warning.hostname}>",
         # RFC 3834 section 5.1: made without somebody's mail before it; keeps machines silent.
         "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=us-ascii",
+        "",
+        f"Your mailbox is {state}.",
         "",
         *_words(warning.usage),
         "",
@@ -56,14 +59,14 @@ def render(warning: QuotaWarning) -> bytes:
 
 def _words(usage: Usage) -> list[str]:
     quota = usage.quota
-    lines = ["Your mailbox is nearly full.", ""]
+    lines: list[str] = []
     if quota.octets:
         lines.append(f"  kept: {size(usage.octets)} of the {size(quota.octets)} that you may keep")
     if quota.messages:
         lines.append(f"  kept: {usage.messages:,} of the {quota.messages:,} messages that you may")
     lines += [
         "",
-        "Once it is full, new mail for you waits with its sender or goes back, and",
+        "When it is full, new mail for you waits with its sender or goes back, and",
         "your mail program cannot keep drafts and copies of what you send.",
         "Reading, moving and deleting go on working.",
         "",

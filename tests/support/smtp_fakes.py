@@ -28,6 +28,7 @@ from gateway.core.ports.store import MailboxStore
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.edge.connection import Door
 from gateway.edge.smtp import SmtpFactory, SmtpServices
+from gateway.policy.quota import QuotaPolicy
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody
 from tests.support.pop3_fakes import ALICE as ALICE
@@ -145,6 +146,7 @@ class SmtpBench:
         clear_text_login: bool = False,
         limits: SmtpLimits = AT_ONCE,
         router: Router | None = None,
+        quota: QuotaPolicy | None = None,
     ) -> None:
         self.intake = FakeIntake()
         self.router = FakeRouter()
@@ -171,6 +173,7 @@ class SmtpBench:
             wall_clock=lambda: NOW,
             new_id=lambda: f"id{next(ids)}",
             limits=limits,
+            quota=quota,
         )
         self.factory = SmtpFactory(door, services)
 

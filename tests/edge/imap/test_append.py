@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core.errors import MailboxLimit, StoreFull, StoreUnavailable
+from gateway.core.errors import MailboxLimit, OverQuota, StoreFull, StoreUnavailable
+from gateway.core.ids import AccountId
+from gateway.core.quota import Quota
 from tests.support.imap_client import MESSAGE, Bench
+from tests.support.quota_fakes import FakeQuotaStore
 
 
 def test_a_message_is_stored_as_it_came(bench: Bench) -> None:
@@ -151,3 +154,20 @@ def test_a_large_message_passes_in_pieces(bench: Bench) -> None:
     client.feed(b"\r\nb NOOP\r\n")
     assert [line[:4] for line in client.lines()] == [b"+ OK", b"a OK", b"b OK"]
     assert bench.store.bodies[0].size_octets == 1_000_000
+
+
+def test_a_full_mailbox_is_told_before_the_first_octet_or_after_the_last(bench: Bench) -> None:
+    """RFC 9208 section 4.3.1, RFC 5530 section 3: NO [OVERQUOTA]."""
+    client = bench.log_in()
+    bench.store.fail("append", OverQuota((AccountId("alice"),)))
+    client.feed(b"a APPEND INBOX {3+}\r\nx\r\n\r\n")
+    assert client.lines() == [b"a NO [OVERQUOTA] The mailbox is full"]
+    quota = FakeQuotaStore()
+    quota.quotas[AccountId("alice")] = Quota(octets=100)
+    quota.kept[AccountId("alice")] = (98, 1)
+    bench.services = replace(bench.services, quota=quota)
+    client = bench.log_in()
+    client.feed(b"a APPEND INBOX {3}\r\n")
+    assert client.lines() == [b"a NO [OVERQUOTA] The mailbox is full"]
+    client.feed(b"b APPEND INBOX {2}\r\n")
+    assert client.lines() == [b"+ OK"]
