@@ -159,6 +159,12 @@ class QuotaSettings(Section):
     )
 
 
+class SearchSettings(Section):
+    index: bool = Field(
+        True, description="keep an index of words, so that searches need not read every message"
+    )
+
+
 _STANDARD_LISTENERS = (
     ("smtp", 25, "starttls"),
     ("submission", 587, "starttls"),
@@ -211,3 +217,4 @@ class Settings(Section):
         DeletedMailSettings(), description="what `gateway mailbox undelete` brings back"
     )
     quota: QuotaSettings = Field(QuotaSettings(), description="how much people may keep")
+    search: SearchSettings = Field(SearchSettings(), description="finding messages by their text")
