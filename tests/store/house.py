@@ -23,6 +23,7 @@ from gateway.core.ports.body import IncomingBody
 from gateway.store.compaction import Pace
 from gateway.store.files import Files
 from gateway.store.segments import ROLL_OCTETS
+from gateway.store.layout import Layout
 from gateway.store.machinery import COMPACTION
 from gateway.store.store import Store
 from gateway.store.verify import Report, verify
@@ -54,9 +55,7 @@ class House:
         compaction: Pace = COMPACTION,
         keep_deleted_s: int = 0,
     ) -> None:
-        self.state_dir = state_dir
-        self.pump = Pump()
-        self.now = float(NOW)
+        self.prepare(state_dir)
         self.store = Store.open(
             state_dir,
             call_from_thread=self.pump.call_from_thread,
@@ -67,6 +66,12 @@ class House:
             compaction=compaction,
             keep_deleted_s=keep_deleted_s,
         )
+
+    def prepare(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+        self.layout = Layout(state_dir)
+        self.pump = Pump()
+        self.now = float(NOW)
         self.wait = self.pump.wait
 
     def __enter__(self) -> House:
