@@ -33,8 +33,10 @@ def cli() -> None:
     """Administer the mail gateway. The server itself is started with `twistd -n gateway`."""
 
 
+cli.add_command(backup.backup)
 cli.add_command(config.group)
 cli.add_command(health.health)
+cli.add_command(restore.restore)
 cli.add_command(mailbox.group)
 cli.add_command(status.status)
 cli.add_command(verify.verify)

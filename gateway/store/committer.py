@@ -40,8 +40,9 @@ from gateway.store.execution import execute
 from gateway.store.files import Files, unlink_quietly
 from gateway.store.layout import Layout
 from gateway.store.operations import Operation
+from gateway.store.pins import Removals
 from gateway.store.reserve import Reserve
-from gateway.store.segments import SegmentWriter, remove_if_dead
+from gateway.store.segments import SegmentWriter
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
 
@@ -94,6 +95,7 @@ class Committer:
         self._segments = segments
         self._files = files
         self._layout = layout
+        self._removals = Removals(files, layout, connection)
         self._reserve = reserve
         self._turn = turn
         self._compactor = compactor
@@ -187,7 +189,8 @@ class Committer:
         self._refuse(self._take_waiting(), StoreUnavailable("the mail store is closed"))
         self._compactor.close()
         self._segments.close()
-        self._remove_segments()
+        self._remove_dead()
+        self._removals.close()
         self._tx.connection.close()
 
     def _next(self) -> Operation[Any] | None:
@@ -258,16 +261,15 @@ class Committer:
             self._call_from_thread(partial(self._hand_over, batch, events, tx.queue_grew))
         if tx.filling:
             self._call_from_thread(partial(self._aftermath.filling, tuple(tx.filling)))
-        for name in tx.dead_files:
-            unlink_quietly(self._files, self._layout.large / name)
-        self._remove_segments()
+        self._remove_dead()
         self._compactor.look_at(tx.shrunk_segments)
 
-    def _remove_segments(self) -> None:
-        """Those the last transaction emptied, and those others emptied while they grew here."""
-        for segment_id in (*self._tx.dead_segments, *self._segments.take_finished()):
-            remove_if_dead(self._files, self._layout, self._tx.connection, segment_id)
-        self._tx.dead_segments.clear()
+    def _remove_dead(self) -> None:
+        """What the last transaction left, and segments others emptied while they grew here."""
+        tx = self._tx
+        self._removals.remove(tx.dead_files, (*tx.dead_segments, *self._segments.take_finished()))
+        tx.dead_files.clear()
+        tx.dead_segments.clear()
 
     def _commit(self, batch: list[Operation[Any]]) -> None:
         ready = self._place(batch)

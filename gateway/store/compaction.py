@@ -32,6 +32,7 @@ from gateway.store.blobs import Location, SegmentFiles
 from gateway.store.files import Files
 from gateway.store.layout import Layout
 from gateway.store.operations import Operation
+from gateway.store.pins import Pins
 from gateway.store.reserve import OPENING_OCTETS, Reserve
 from gateway.store.segments import HEADER, Placed, SegmentWriter, is_growing
 from gateway.store.transaction import Transaction
@@ -39,6 +40,7 @@ from gateway.store.transaction import Transaction
 STEP_RECORDS = 512  # as many as a batch of deliveries
 LOOKS_PER_STEP = 256
 LOOK_S = 60.0
+PINNED_S = 1.0  # until it is asked again whether a backup has ended
 WORK_SHARE = 5  # a step is followed by a pause of four times its length, on a slow disk as well
 
 _LAST = (
@@ -114,6 +116,7 @@ class Compactor:
         self._monotonic = monotonic
         self._pace = pace
         self._reading = SegmentFiles(layout)
+        self._pins = Pins(layout)
         self._work: _Work | None = None
         self._left_alone: set[int] = set()
         self._has_failed = False
@@ -153,6 +156,9 @@ class Compactor:
     def step(self, serve: Callable[[Operation[None]], None]) -> None:
         """Do a little. Never raises; ``serve`` runs an operation as a batch of its own."""
         began = self._monotonic()
+        if not self._pins.allow_removal():
+            self._next_at = began + PINNED_S  # a step now would only take more room
+            return
         pause_s = self._pace.pause_s
         work = self._work
         try:
@@ -177,6 +183,7 @@ class Compactor:
 
     def close(self) -> None:
         self._reading.close()
+        self._pins.close()
 
     def _all_segments(self) -> set[int]:
         rows = self._connection.execute("SELECT segment_id FROM segments")
@@ -256,7 +263,7 @@ class Compactor:
             return size
         at = Location(*last[1:])
         end = at.segment_offset + HEADER.size + at.size_octets
-        if end < size:
+        if end < size and self._pins.allow_removal():
             # A failure costs nothing: the file goes as a whole when all has moved.
             with contextlib.suppress(OSError):
                 self._files.truncate(self._layout.segment(segment_id), end)

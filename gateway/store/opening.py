@@ -18,11 +18,12 @@ from gateway.store.deliveries import prune_ingests
 from gateway.store.files import PRIVATE, Files, unlink_quietly
 from gateway.store.layout import Layout
 from gateway.store.migrations import migrate, version_of
+from gateway.store.pins import Pins, Removals
 from gateway.store.presence import Roll
 from gateway.store.quarantine import Quarantine
 from gateway.store.queue_tables import free_leases
 from gateway.store.schema import STEPS
-from gateway.store.segments import is_known, remove_if_dead, try_lock
+from gateway.store.segments import is_known, try_lock
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
 
@@ -77,10 +78,9 @@ def recover(
         free_leases(tx)
         prune_ingests(tx)
         tx.sweep(0)
-    for name in tx.dead_files:
-        unlink_quietly(files, layout.large / name)
-    for segment_id in tx.dead_segments:
-        remove_if_dead(files, layout, connection, segment_id)
+    removals = Removals(files, layout, connection)
+    removals.remove(tx.dead_files, tx.dead_segments)
+    removals.close()
     for path in tuple(layout.incoming.iterdir()):
         if not owners.has_owner(path):
             unlink_quietly(files, path)
@@ -92,7 +92,9 @@ def recover(
 def put_aside(
     connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine, owners: Owners
 ) -> None:
-    """Quarantine segments and large files no index row points to."""
+    """Quarantine segments and large files no index row points to, unless a backup may."""
+    if not _may_remove(layout):
+        return
     # In this order: what a process has made is in the index by the time it is found to be gone.
     large = [path for path in tuple(layout.large.iterdir()) if not owners.has_owner(path)]
     known = {name for (name,) in connection.execute(
@@ -133,10 +135,20 @@ def clear_predecessor(
     for path in tuple(layout.incoming.iterdir()):
         if path.name.startswith(prefix):
             unlink_quietly(files, path)
+    if not _may_remove(layout):
+        return
     quarantine = Quarantine(files, layout, now)
     for path in tuple(layout.large.iterdir()):
         if path.name.startswith(prefix) and not _has_row(connection, path.name):
             quarantine.take_in(path)
+
+
+def _may_remove(layout: Layout) -> bool:
+    pins = Pins(layout)
+    try:
+        return pins.allow_removal()
+    finally:
+        pins.close()
 
 
 def _has_row(connection: sqlite3.Connection, file_name: str) -> bool:

@@ -15,8 +15,9 @@ from gateway.store.compaction import Pace
 from gateway.store.files import OsFiles
 from gateway.store.layout import Layout
 from gateway.store.migrations import migrate
+from gateway.store.octets import is_gone_or_moved
 from gateway.store.schema import STEPS
-from gateway.store.verify import _is_gone_or_moved, verify
+from gateway.store.verify import verify
 from tests.store.compacting import (
     FAST,
     OFF,
@@ -155,8 +156,9 @@ def test_who_looked_a_place_up_before_the_move_reads_the_same(tmp_path: Path) ->
         old = place._replace(segment_id=1)
         assert place != old
         assert stored._read_at(old, rows[0].blob_id, 0, 1 << 20) == octets[9]
-        assert _is_gone_or_moved(layout, rows[0].blob_id, old)
-        assert not _is_gone_or_moved(layout, rows[0].blob_id, place)
+        look = (stored.connection, stored.files, rows[0].blob_id)
+        assert is_gone_or_moved(*look, old)
+        assert not is_gone_or_moved(*look, place)
         house.wait(house.store.expunge(house.box(), ((10, 10),), only_deleted=False))
         with pytest.raises(MessageGone):
             stored._read_at(old, rows[0].blob_id, 0, 1 << 20)
