@@ -11,7 +11,7 @@ from importlib import metadata
 
 import click
 
-from gateway.cli import config, health, mailbox, status, verify
+from gateway.cli import backup, config, health, mailbox, restore, status, verify
 from gateway.core.errors import GatewayError, SettingsError
 
 _EPILOG = """\
