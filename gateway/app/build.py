@@ -112,7 +112,7 @@ def build(
     )
     store = open_store(settings, reactor)
     new_id = id_source()
-    quota = _quota(settings, store, reactor, new_id)
+    quota = _quota(settings, store, new_id)
     # Any: mypy does not see what zope's @implementer declares.
     realm: Any = MailRealm(store, quota.learn)
     checker: Any = DirectoryChecker(directory)
@@ -170,13 +170,10 @@ def _domains(settings: Settings) -> dict[str, Domain]:
     return domains
 
 
-def _quota(
-    settings: Settings, store: Store, reactor: Any, new_id: Callable[[], str]
-) -> QuotaPolicy:
+def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:
     section = settings.quota
     policy = QuotaPolicy(
         store.quota,
-        reactor,
         default=Quota(section.octets, section.messages),
         check=section.check,
         rejects=section.answer == "reject",

@@ -24,7 +24,7 @@ from gateway.store import engine
 from gateway.store.layout import Layout
 from gateway.store.search_index.indexer import Indexer
 
-NAME = "search indexer"
+NAME = "indexer"
 NICE = 19
 POLL_S = 2.0
 """Asking whether anything was committed costs microseconds; more often, batches get smaller."""

@@ -20,7 +20,7 @@ from gateway.core.settings.paths import control_socket
 def status(config_path: str | None, as_json: bool) -> None:
     """Show the running gateway.
 
-    Version, uptime, listeners, open sessions, waiting messages, and what needs attention.
+    Version, uptime, listeners, workers, open sessions, waiting messages, and what needs attention.
     """
     settings = load_settings(config_path).settings
     answer = ControlClient(control_socket(Path(settings.state_dir))).get("/v1/status")
@@ -38,16 +38,41 @@ def as_text(answer: Mapping[str, Any]) -> str:
         f"  {listener['protocol']:<11} {listener['address']:<24} tls {listener['tls']}"
         for listener in answer["listeners"]
     ]
-    sessions = answer["sessions"]
-    open_now = ", ".join(f"{count} {name}" for name, count in sorted(sessions.items()))
-    queue = answer["queue"]
-    lines += ["", f"sessions    {open_now or 'none'}"]
+    workers = answer["workers"]
+    if len(workers) > 1:
+        lines += ["", "workers", *map(_worker, workers)]
+    lines += ["", f"sessions    {_sessions(answer['sessions'])}"]
+    lines.append(f"queue       {_queue(answer['queue'])}")
+    lines += [f"warning     {warning}" for warning in answer.get("warnings", ())]
+    return "\n".join(lines)
+
+
+def _sessions(sessions: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(sessions.items())) or "none"
+
+
+def _queue(queue: Mapping[str, Any] | None) -> str:
+    if queue is None:
+        return "not known, as no worker could tell"
     waiting = f"{queue['messages']} messages to {queue['recipients']} recipients"
     if queue["oldest_s"] is not None:
         waiting += f", the oldest for {_duration(queue['oldest_s'])}"
-    lines.append(f"queue       {waiting}")
-    lines += [f"warning     {warning}" for warning in answer.get("warnings", ())]
-    return "\n".join(lines)
+    return waiting
+
+
+def _worker(worker: Mapping[str, Any]) -> str:
+    number, sessions = worker["number"], worker["sessions"]
+    if worker["pid"] is None:
+        told = "not running, will be started again"
+    elif not worker["ready"]:
+        told = f"pid {worker['pid']}, starting"
+    elif sessions is None:
+        told = f"pid {worker['pid']}, does not answer"
+    else:
+        told = f"pid {worker['pid']}, up {_duration(worker['uptime_s'])}, {_sessions(sessions)}"
+    if worker["restarts"]:
+        told += f", started again {worker['restarts']} times"
+    return f"  {number:<3} {told}{', runs the queue' if worker['runs_queue'] else ''}"
 
 
 def _duration(seconds: float) -> str:

@@ -14,6 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+from gateway.cli.control_client import ControlClient
+from gateway.core.settings.paths import control_socket
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -122,10 +126,12 @@ class GatewayProcess:
 class Demo(GatewayProcess):
     """The demo in a folder, on ports of its own."""
 
-    def __init__(self, folder: Path, code: Path = ROOT) -> None:
+    def __init__(self, folder: Path, code: Path = ROOT, workers: int = 1) -> None:
         self.folder = folder
         self.base = free_port_base()
-        super().__init__(["--demo", str(folder), "--port-base", str(self.base)], code=code)
+        environ = {"GATEWAY_WORKERS": str(workers)} if workers > 1 else {}
+        arguments = ["--demo", str(folder), "--port-base", str(self.base)]
+        super().__init__(arguments, environ, code)
 
     def port(self, standard: int) -> int:
         return self.base + standard
@@ -134,10 +140,17 @@ class Demo(GatewayProcess):
     def config(self) -> Path:
         return self.folder / "gateway.toml"
 
+    def status(self) -> dict[str, Any]:
+        """What the control socket tells."""
+        return self.control().get("/v1/status")
+
+    def control(self) -> ControlClient:
+        return ControlClient(control_socket(self.folder / "state"), timeout_s=20)
+
 
 @contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
-    demo = Demo(folder)
+def running_demo(folder: Path, workers: int = 1) -> Iterator[Demo]:
+    demo = Demo(folder, workers=workers)
     demo.start()
     try:
         yield demo

@@ -1,0 +1,294 @@
+"""Several workers: one gateway to whoever connects, and no more to lose than one process has."""
+
+from __future__ import annotations
+
+import imaplib
+import os
+import poplib
+import shutil
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.app.certificates import ensure_self_signed
+from gateway.cli.control_client import CommandRefused
+from tests.support.gateway_process import BIN, Demo, running_demo
+from tests.support.idlers import Idler, one_in_each_worker
+from tests.support.mail import BOB, empty_inbox, inbox, send_all
+from tests.support.outbound import FRIEND, running, submit
+from tests.support.programs import run
+from tests.support.sink import running_sink
+from tests.support.waiting import eventually
+
+WORKERS = 3
+MESSAGE = b"From: alice@example.test\r\nSubject: hello\r\n\r\nHello\r\n"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("workers") / "d", WORKERS) as running:
+        yield running
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Demo]:
+    """For tests that kill."""
+    with running_demo(tmp_path / "d", WORKERS) as running:
+        yield running
+
+
+def pids(demo: Demo) -> dict[int, int]:
+    return {worker["number"]: worker["pid"] for worker in demo.status()["workers"]}
+
+
+def all_ready(demo: Demo) -> bool:
+    return all(worker["ready"] for worker in demo.status()["workers"])
+
+
+def queue_worker(demo: Demo) -> int | None:
+    leaders = [each["number"] for each in demo.status()["workers"] if each["runs_queue"]]
+    assert len(leaders) <= 1
+    return leaders[0] if leaders else None
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    # Our own process is the parent of orphans in some containers: a zombie is gone as well.
+    return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+
+
+def test_mail_reaches_idle_sessions_in_every_worker(demo: Demo) -> None:
+    with one_in_each_worker(demo) as idlers:
+        assert sorted(idlers) == [1, 2, 3]
+        send_all(demo.port(25), [MESSAGE])
+        for idler in idlers.values():
+            idler.hears_exists()
+    assert inbox(demo.port(143))[-1].endswith(MESSAGE)
+
+
+def test_P5_one_maildrop_for_one_pop3_session_whichever_worker_has_it(demo: Demo) -> None:
+    def login() -> poplib.POP3:
+        client = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+        try:
+            client.user(BOB[0])
+            client.pass_(BOB[1])
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    holder = login()
+    for _ in range(12):
+        with pytest.raises(poplib.error_proto, match="IN-USE"):
+            login()
+    holder.quit()
+    eventually(lambda: not demo.status()["sessions"].get("pop3"))
+    login().quit()
+
+
+def test_status_adds_up_and_lists_the_workers(demo: Demo) -> None:
+    with one_in_each_worker(demo) as idlers:
+        status = demo.status()
+        assert status["sessions"] == {"imap": len(idlers)}
+        assert status["queue"] == {"messages": 0, "recipients": 0, "oldest_s": None}
+        assert [each["number"] for each in status["workers"]] == [1, 2, 3]
+        assert len({each["pid"] for each in status["workers"]} | {status["pid"]}) == 4
+        shown = run([str(BIN / "gateway"), "status", "--config", str(demo.config)]).stdout
+    assert shown.count(b"1 imap") == WORKERS and b"3 imap" in shown
+    assert shown.count(b"runs the queue") == 1
+
+
+def test_a_command_that_changed_the_store_tells_the_sessions(demo: Demo) -> None:
+    assert demo.control().request("POST", "/v1/changes", body={"events": [["a", 1, 2]]}) == {
+        "told": 1
+    }
+    for wrong in ({"events": [["a", 1]]}, {"events": [["a", "1", 2]]}, {"queue_grew": 1}, ["x"]):
+        with pytest.raises(CommandRefused, match="expected"):
+            demo.control().request("POST", "/v1/changes", body=wrong)
+
+
+def test_secrets_are_in_no_argument_and_no_environment(tmp_path: Path) -> None:
+    secret = "Geheim-0815"
+    demo = Demo(tmp_path / "d", workers=2)
+    demo.environ["GATEWAY_OUTBOUND__SMART_HOST_PASSWORD"] = secret
+    demo.start()
+    for pid in pids(demo).values():
+        for name in ("cmdline", "environ"):
+            assert secret.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
+    assert demo.stop() == 0
+    assert not any(secret in line for line in demo.output)
+
+
+def test_D11_a_new_certificate_is_served_by_every_worker_and_sessions_live_on(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "d"
+    with running_demo(folder, WORKERS) as demo, one_in_each_worker(demo) as idlers:
+        other = tmp_path / "other"
+        other.mkdir()
+        ensure_self_signed(other, ("mail.example.test",))
+        for name in ("self-signed.pem", "self-signed.key"):
+            shutil.copy(other / name, folder / name)
+        demo.signal(signal.SIGHUP)
+        for _ in range(1 + WORKERS):
+            demo.wait_for_line("certificate reloaded")
+        # A worker that starts later has it as well, although it could not read the files itself.
+        for name in ("self-signed.pem", "self-signed.key"):
+            (folder / name).unlink()
+        os.kill(pids(demo)[2], signal.SIGKILL)
+        idlers.pop(2).close()
+        expected = ssl.PEM_cert_to_DER_cert((other / "self-signed.pem").read_text())
+        eventually(lambda: all_ready(demo))
+        for _ in range(12):
+            pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=10)
+            assert ssl.PEM_cert_to_DER_cert(pem) == expected
+        send_all(demo.port(25), [MESSAGE])
+        for idler in idlers.values():
+            idler.hears_exists()
+
+
+def test_a_worker_that_dies_takes_only_its_own_sessions_along(own: Demo) -> None:
+    with one_in_each_worker(own) as idlers:
+        before = pids(own)
+        os.kill(before[3], signal.SIGKILL)
+        own.wait_for_line("killed by SIGKILL")
+        cut_off = idlers.pop(3)
+        assert not cut_off.hears_bye()
+        cut_off.close()
+        send_all(own.port(25), [MESSAGE])
+        for idler in idlers.values():
+            idler.hears_exists()
+        eventually(lambda: all_ready(own))
+        after = pids(own)
+        assert [number for number in before if before[number] != after[number]] == [3]
+        assert [each["restarts"] for each in own.status()["workers"]] == [0, 0, 1]
+    with one_in_each_worker(own) as idlers:
+        send_all(own.port(25), [MESSAGE])
+        idlers[3].hears_exists()
+
+
+def test_when_the_queues_worker_dies_another_one_runs_it(tmp_path: Path) -> None:
+    with running_sink() as sink:
+        settings = f'[outbound]\nsmart_host = "smtp://127.0.0.1:{sink.port}"\nretry_after_s = [1]\n'
+        demo = Demo(tmp_path / "d", workers=WORKERS)
+        with running(demo, settings):
+            # Leased by the one that dies: the attempt is told to come again.
+            sink.script.refuse_rcpt[FRIEND] = "451 4.2.1 later"
+            submit(demo, FRIEND, message=MESSAGE)
+            eventually(lambda: sink.script.connections)
+            first = queue_worker(demo)
+            assert first is not None
+            os.kill(pids(demo)[first], signal.SIGKILL)
+            eventually(lambda: queue_worker(demo) not in (None, first))
+            sink.script.refuse_rcpt.clear()
+            eventually(lambda: sink.script.received)
+            # What any worker accepts, the new one sends.
+            for count in range(2, 6):
+                submit(demo, FRIEND, message=MESSAGE)
+                eventually(lambda: len(sink.script.received) >= count)  # noqa: B023 - used at once
+            eventually(lambda: demo.status()["queue"]["messages"] == 0)
+
+
+def test_D8_when_the_parent_is_killed_nothing_stays_and_nothing_is_lost(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d", workers=WORKERS)
+    demo.start()
+    workers = pids(demo)
+    send_all(demo.port(25), [MESSAGE] * 5)
+    with one_in_each_worker(demo) as idlers:
+        demo.kill()
+        assert all(idler.hears_bye() for idler in idlers.values()), "they end in order"
+    eventually(lambda: all(map(is_gone, workers.values())), deadline_s=40)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", demo.port(143))) != 0
+    run([str(BIN / "gateway"), "verify", "--config", str(demo.config)])
+    demo.start()
+    assert len(inbox(demo.port(143))) == 5
+    assert demo.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_D11_it_stops_in_order(own: Demo, number: int) -> None:
+    workers = pids(own)
+    with one_in_each_worker(own) as idlers:
+        own.signal(number)
+        assert all(idler.hears_bye() for idler in idlers.values())
+    assert own.process is not None
+    assert own.process.wait(30) == 0
+    assert all(map(is_gone, workers.values()))
+    assert not (own.folder / "state" / "control.sock").exists()
+
+
+def test_a_worker_told_to_end_finishes_its_sessions_and_is_followed_by_another(own: Demo) -> None:
+    before = pids(own)
+    with one_in_each_worker(own) as idlers:
+        os.kill(before[2], signal.SIGTERM)
+        finished = idlers.pop(2)
+        assert finished.hears_bye()
+        finished.close()
+        eventually(lambda: pids(own)[2] not in (None, before[2]) and all_ready(own))
+        send_all(own.port(25), [MESSAGE])
+        for idler in idlers.values():
+            idler.hears_exists()
+
+
+def test_D8_a_second_gateway_on_the_same_store_is_refused(demo: Demo) -> None:
+    second = Demo(demo.folder, workers=WORKERS)
+    second.launch()
+    second.wait_for_line("is in use by another gateway")
+    assert second.process is not None
+    assert second.process.wait(30) == 1
+    assert all_ready(demo)
+
+
+def test_workers_that_cannot_start_end_the_gateway_with_their_message(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d", workers=WORKERS)
+    demo.start()
+    assert demo.stop() == 0
+    (tmp_path / "d" / "people.ldif").rename(tmp_path / "elsewhere.ldif")
+    result = run(
+        [str(BIN / "twistd"), "--nodaemon", "--pidfile=", "gateway", "--config", str(demo.config)],
+        environ=demo.environ,
+        expect=2,
+    )
+    assert b"people.ldif" in result.stderr
+    assert b"Traceback" not in result.stdout + result.stderr
+
+
+def test_connections_are_bounded_for_the_gateway_not_for_each_worker(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d", workers=WORKERS)
+    demo.environ["GATEWAY_LIMITS__CONNECTIONS_PER_ADDRESS"] = "5"
+    demo.start()
+    try:
+        clients = [Idler(demo.port(143)) for _ in range(5)]
+        for _ in range(9):
+            with pytest.raises(imaplib.IMAP4.error):
+                imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20)
+        clients.pop().close()
+        eventually(lambda: demo.status()["sessions"]["imap"] == 4)
+        empty_inbox(demo.port(143))
+        for client in clients:
+            client.close()
+    finally:
+        assert demo.stop() == 0
+
+
+def test_a_daemon_logs_what_its_workers_say(tmp_path: Path) -> None:
+    pid_file, log = tmp_path / "pid", tmp_path / "log"
+    demo = Demo(tmp_path / "d", workers=2)
+    daemon = [str(BIN / "twistd"), f"--pidfile={pid_file}", f"--logfile={log}", "gateway"]
+    run([*daemon, *demo.arguments], environ=demo.environ)
+    try:
+        eventually(lambda: "gateway ready" in log.read_text())
+        send_all(demo.port(25), [MESSAGE])
+        eventually(lambda: "[worker " in log.read_text())
+    finally:
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    eventually(lambda: not pid_file.exists())
+    assert "Traceback" not in log.read_text()
