@@ -191,10 +191,11 @@ def _skip_ids(tx: Transaction, now: int) -> None:
         " WHERE name IN ('blob', 'mailbox', 'queue', 'segment')",
         (UIDS_SKIPPED,),
     )
-    # A mailbox made again by its old name must not have the UIDVALIDITY it was given meanwhile.
+    # A mailbox made again by its old name must not have the UIDVALIDITY it was given meanwhile,
+    # which may be ahead of the clock when many were made in one second.
     tx.execute(
-        "UPDATE counters SET value = max(value, ?) WHERE name = 'uid_validity'",
-        (min(now, MAX_UID_VALIDITY // 2),),
+        "UPDATE counters SET value = max(value, ?) + ? WHERE name = 'uid_validity'",
+        (min(now, MAX_UID_VALIDITY // 2), UIDS_SKIPPED),
     )
     # What an import would give UIDs after, has perhaps had others since.
     tx.execute("DELETE FROM kept_uids")
