@@ -74,6 +74,7 @@ class Roll:
     def __init__(self, layout: Layout) -> None:
         """Raises: StoreUnavailable."""
         self._fd = _open(layout)
+        self._there: dict[str, bool] = {}
         try:
             self.alone = _try_flock(self._fd, fcntl.LOCK_EX)
         except OSError as error:
@@ -83,7 +84,12 @@ class Roll:
     def has_owner(self, path: Path) -> bool:
         """Whether the process that made this file still runs."""
         name, dot, _ = path.name.partition(".")
-        return bool(dot) and record_locks.is_locked(self._fd, name)
+        if not dot:
+            return False
+        there = self._there.get(name)
+        if there is None:
+            there = self._there[name] = record_locks.is_locked(self._fd, name)
+        return there
 
     def processes(self) -> str:
         """The numbers of the processes that are there, for a text; may be empty."""

@@ -57,8 +57,8 @@ from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
 from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
-from gateway.store.retention import Retention
 from gateway.store.reserve import Reserve
+from gateway.store.retention import Retention
 from gateway.store.search import Search
 from gateway.store.summaries import Summaries
 from gateway.store.vault import Vault
@@ -110,7 +110,7 @@ class Store:
         self._intake = MailIntake(deliveries, payloads, self._committer)
         self._mailboxes = Mailboxes(accounts, self._committer, self._readers, retention)
         self._messages = Messages(self._committer, payloads, bounds, retention)
-        self.vault = Vault(accounts, self._committer, self._readers, retention, wall_clock)
+        self.vault = Vault(self._committer, self._readers, retention, wall_clock)
         self._views = Views(self._committer, self._readers, RecentUids())
         self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
         self.imports = Imports(accounts, self._committer, self._readers, payloads)

@@ -22,9 +22,9 @@ from gateway.core.messages import (
 from gateway.core.ports.body import IncomingBody
 from gateway.store.compaction import Pace
 from gateway.store.files import Files
-from gateway.store.segments import ROLL_OCTETS
 from gateway.store.layout import Layout
 from gateway.store.machinery import COMPACTION
+from gateway.store.segments import ROLL_OCTETS
 from gateway.store.store import Store
 from gateway.store.verify import Report, verify
 from tests.support.pump import Pump

@@ -65,7 +65,7 @@ def test_all_see_and_change_the_same_mailboxes(store: Path) -> None:
 
 
 def test_joining_needs_a_store_that_is_in_order(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="no mail store in .* when the gateway starts"):
+    with pytest.raises(StoreUnavailable, match=r"no mail store in .* when the gateway starts"):
         Guest(tmp_path, "command")
     House(tmp_path).__exit__(None, None, None)
     set_version(tmp_path, len(STEPS) - 1)
@@ -146,14 +146,17 @@ def test_a_restarted_process_clears_up_after_its_predecessor(store: Path) -> Non
             (store / "store/incoming" / name).write_bytes(b"half of it")
         for name in ("worker-2.whole", "worker-1.whole"):
             (store / "store/large" / name).write_bytes(b"never committed")
+        (store / "store/segments/0000000099.seg").write_bytes(b"never committed either")
+        other.deliver("other", BOB)  # in a segment that is open
         with Guest(store, "worker-2") as again:
             again.deliver("1", ALICE, octets=LARGE)
             left = {name.partition(".")[0] for name in names(store / "store/incoming")}
             assert left == {"worker-1", "worker-22"}
             assert len(names(store / "store/large")) == 2
-            assert [name[16:] for name in names(store / "store/quarantine")] == [
-                "large-worker-2.whole"
-            ]
+            assert {name[16:] for name in names(store / "store/quarantine")} == {
+                "large-worker-2.whole",
+                "segments-0000000099.seg",
+            }
         body.discard()
     with Guest(store, "worker-2") as again:  # what is in the index stays
         assert again.contents() == [delivered(), delivered(LARGE)]
@@ -254,9 +257,10 @@ def test_commits_are_told_to_own_watchers_and_to_those_of_others(store: Path) ->
         told: list[tuple[str, MailboxId]] = []
         queue: list[str] = []
         inbox = one.box()
-        for house, name in ((one, "one"), (two, "two")):
-            house.store.watch(inbox, lambda event, name=name: told.append((name, event.mailbox_id)))
-            house.store.watch_queue(lambda name=name: queue.append(name))
+        one.store.watch(inbox, lambda event: told.append(("one", event.mailbox_id)))
+        two.store.watch(inbox, lambda event: told.append(("two", event.mailbox_id)))
+        one.store.watch_queue(lambda: queue.append("one"))
+        two.store.watch_queue(lambda: queue.append("two"))
         one.store.share(two.store.heard)
         one.deliver("1", ALICE)
         assert told == [("one", inbox), ("two", inbox)]

@@ -1,6 +1,6 @@
 """A process that writes to a store beside others; run by ``test_many_processes``.
 
-``python -m tests.store.writing STATE_DIR NAME ROUNDS``: joins, says ``ready``, and waits for a line.
+``python -m tests.store.writing STATE_DIR NAME ROUNDS`` joins, says ``ready``, and waits for a line.
 Then FLOWS flows of work run at once, ROUNDS each; whatever was acknowledged is said in one line of
 JSON, right after the answer came.
 """
@@ -12,10 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from gateway.core.ids import AccountId
+from gateway.core.ids import AccountId, MailboxId
 from gateway.core.messages import AppendMessage
 from tests.store.beside import Guest
 from tests.store.house import NOW
@@ -61,7 +60,7 @@ class Writer:
     def _tell(self, shared: list[bool]) -> None:
         self.heard += sum(shared)
 
-    async def _flow(self, flow: int, inbox: int) -> None:
+    async def _flow(self, flow: int, inbox: MailboxId) -> None:
         store = self.guest.store
         uids: list[int] = []
         for number in range(self.rounds):
@@ -82,9 +81,9 @@ class Writer:
                 assert gone == (uids[-2],)
                 self.say("expunged", uid=uids[-2])
 
-    async def _flag(self, inbox: int, uid: int) -> int:
-        mode, flags = "add", frozenset({"\\Seen"})
-        return await self.guest.store.store_flags(inbox, ((uid, uid),), mode, flags)
+    async def _flag(self, inbox: MailboxId, uid: int) -> int:
+        flags = frozenset({"\\Seen"})
+        return await self.guest.store.store_flags(inbox, ((uid, uid),), "add", flags)
 
 
 if __name__ == "__main__":
