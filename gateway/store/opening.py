@@ -103,6 +103,12 @@ def put_aside(
     for path in large:
         if path.name not in known:
             quarantine.take_in(path)
+    _put_segments_aside(connection, layout, quarantine)
+
+
+def _put_segments_aside(
+    connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine
+) -> None:
     segments = {number for (number,) in connection.execute("SELECT segment_id FROM segments")}
     for path in tuple(layout.segments.iterdir()):
         segment_id = int(path.stem) if path.suffix == ".seg" and path.stem.isdecimal() else 0
@@ -141,6 +147,7 @@ def clear_predecessor(
     for path in tuple(layout.large.iterdir()):
         if path.name.startswith(prefix) and not _has_row(connection, path.name):
             quarantine.take_in(path)
+    _put_segments_aside(connection, layout, quarantine)
 
 
 def _may_remove(layout: Layout) -> bool:
