@@ -234,7 +234,7 @@ def _with_headers(desk: Desk, found: Sequence[DeletedMessage]) -> Iterator[list[
             spans = [(each.blob_id, 0, min(HEADER_OCTETS, each.size_octets)) for each in some]
             headers = desk.call(desk.store.read_many(spans))
             yield [_shown(each, octets) for each, octets in zip(some, headers, strict=True)]
-            if len(found) > READ_AT_ONCE:
+            if len(found) > BACK_AT_ONCE:  # the others are read in no time
                 progress("reading", start + len(some), len(found), "messages")
 
 

@@ -223,6 +223,7 @@ def at_desk(
         KeyboardInterrupt: Ctrl-C was pressed.
         NoStore, StoreUnavailable, SchemaTooNew, SettingsError
     """
+    assert threading.current_thread() is threading.main_thread()
     _check(Path(settings.state_dir), may_create)
     loop = Loop()
     store, hints = _open(settings, loop)
@@ -243,7 +244,7 @@ def at_desk(
     handler = signal.signal(signal.SIGINT, on_interrupt)
     try:
         if needs_directory:
-            assert desk.directory
+            _ = desk.directory
         threading.Thread(target=run, name="command", daemon=True).start()
         loop.run_until(lambda: outcome.done() or desk.interrupted)
         loop.run_until(outcome.done, LEAVE_S)

@@ -20,7 +20,6 @@ from gateway.core.ports.clock import WallClock
 from gateway.core.vault import DeletedMessage
 from gateway.store import flags as flagging
 from gateway.store import names
-from gateway.store.accounts import Accounts
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
 from gateway.store.flags import DELETED
@@ -43,13 +42,11 @@ class Vault:
 
     def __init__(
         self,
-        accounts: Accounts,
         committer: Committer,
         readers: Pool[StoredOctets],
         retention: Retention,
         wall_clock: WallClock,
     ) -> None:
-        self._accounts = accounts
         self._committer = committer
         self._readers = readers
         self._retention = retention
@@ -88,7 +85,6 @@ class Vault:
     def _put_back(
         self, tx: Transaction, account_id: AccountId, vault_ids: Sequence[int], into: str | None
     ) -> int:
-        self._accounts.inbox_of(tx, account_id)
         marks = ", ".join("?" * len(vault_ids))
         rows = tx.fetch_all(
             "DELETE FROM vault WHERE account_id = ?"  # noqa: S608 - own names only

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.cli.desk import Desk, NoStore, PersonUnknown, at_desk
+from gateway.cli import desk as desks
+from gateway.cli.desk import Desk, Loop, NoStore, PersonUnknown, at_desk
 from gateway.core.errors import NoSuchMailbox, SettingsError
 from gateway.core.ids import AccountId
 from gateway.core.settings.model import Settings
+from tests.cli.test_commands import call
 
 PEOPLE = """\
 dn: uid=alice,ou=people,dc=example,dc=test
@@ -154,6 +156,40 @@ def test_ctrl_c_ends_the_work_and_keeps_what_was_committed(settings: Settings) -
     assert signal.getsignal(signal.SIGINT) is handler
     assert lock_is_free(settings)
     assert "Before" in at_desk(settings, work_again)
+
+
+def test_a_work_thread_that_hangs_does_not_keep_the_store(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desks, "LEAVE_S", 0.05)
+    hung = threading.Event()
+
+    def work(desk: Desk) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        hung.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        at_desk(settings, work)
+    assert lock_is_free(settings)
+    hung.set()
+
+
+def test_ctrl_c_is_status_130(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gateway.cli.mailbox.load_settings", interrupt)
+    assert call(monkeypatch, "mailbox", "list", "alice") == 130
+
+
+def test_timers_of_the_directory_run_while_nothing_else_happens() -> None:
+    loop = Loop()
+    fired: list[str] = []
+    loop.timers.callLater(0.02, fired.append, "second")
+    loop.call_from_thread(lambda: loop.timers.callLater(0.01, fired.append, "first"))
+    loop.run_until(lambda: len(fired) == 2, 30)
+    assert fired == ["first", "second"]
+    loop.run_until(lambda: False, 0.01)  # a limit ends it, whatever is awaited
 
 
 def test_ctrl_c_cuts_a_call_short_that_waits_for_somebody(settings: Settings) -> None:
