@@ -121,6 +121,7 @@ class MessageSummary:
             message inside a message/rfc822 part N has its own header and text under ``"N.MSG"``
             (so BODY[N.HEADER] and BODY[N.TEXT] come from it), its parts are ``"N.1"``….
         note: empty, or why the message is served as one opaque text part (SECURITY M6).
+        preview: its first words as plain text, at most 200 characters (RFC 8970 section 3).
     """
 
     envelope: bytes
@@ -128,6 +129,7 @@ class MessageSummary:
     body_structure: bytes
     parts: Mapping[str, PartSpan] = field(default_factory=dict)
     note: str = ""
+    preview: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
 from gateway.wire.mime.budget import MAX_FIELD_OCTETS, Budget
+from gateway.wire.mime.octets import Octets
+
+HEADER_STEP_OCTETS = 8 * 1024
 
 # field = field-name ":" unstructured CRLF; obs-optional = field-name *WSP ":" unstructured CRLF
 _FIELD = re.compile(rb"([!-9;-~]*+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*)(?:\n|\Z)")
@@ -137,6 +140,41 @@ def read_header(
             break
     budget.spend_fields(count)
     return _joined(fields, repeated), _after_empty_line(message, position)
+
+
+def read_header_at(
+    message: Octets,
+    start: int,
+    wanted: Container[bytes],
+    budget: Budget,
+    is_delimiter: Callable[[int], bool] | None = None,
+) -> tuple[dict[bytes, bytes], int]:
+    """As ``read_header``, of a message that need not be in memory.
+
+    So much of it is read at once that the header surely ends there; four times as much each time,
+    so that a long header is read a bounded number of times.
+    """
+    if isinstance(message, bytes):
+        return read_header(message, start, wanted, budget, is_delimiter)
+    length = HEADER_STEP_OCTETS
+    while True:
+        piece = message[start : start + length]
+        left = Budget(fields=budget.fields)
+        fields, end = read_header(
+            piece,
+            0,
+            wanted,
+            left,
+            None if is_delimiter is None else lambda at: is_delimiter(start + at),
+        )
+        if (
+            start + length >= len(message)
+            or ends_within(piece, end)
+            or piece[:end].endswith((b"\n\r\n", b"\n\n"))
+        ):
+            budget.fields = left.fields
+            return fields, start + end
+        length *= 4
 
 
 def _joined(fields: dict[bytes, bytes], repeated: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:

@@ -20,7 +20,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from gateway.wire.mime.budget import MAX_DEPTH, Budget, Overrun
-from gateway.wire.mime.headers import read_header
+from gateway.wire.mime.headers import read_header_at
+from gateway.wire.mime.octets import Octets
 from gateway.wire.mime.parameters import MESSAGE_RFC822, TEXT_PLAIN, MediaType, parse_media_type
 
 CONTENT_FIELDS = frozenset(
@@ -98,7 +99,7 @@ class _Open:
     closed: bool = False
 
 
-def scan(message: bytes, budget: Budget) -> Part:
+def scan(message: Octets, budget: Budget) -> Part:
     """The whole message as a tree.
 
     Raises:
@@ -110,7 +111,7 @@ def scan(message: bytes, budget: Budget) -> Part:
 class _Scanner:
     """The open parts as a stack, and the boundaries that are being waited for."""
 
-    def __init__(self, message: bytes, budget: Budget) -> None:
+    def __init__(self, message: Octets, budget: Budget) -> None:
         self._message = message
         self._budget = budget
         self._stack: list[_Open] = []
@@ -151,7 +152,7 @@ class _Scanner:
             self._budget.spend_part()
             parent = stack[-1] if stack else None
             in_multipart = parent is not None and parent.media.main == b"multipart"
-            fields, body_start = read_header(
+            fields, body_start = read_header_at(
                 self._message,
                 start,
                 CONTENT_FIELDS if in_multipart else MESSAGE_FIELDS,
@@ -227,7 +228,7 @@ class _Scanner:
 
     def _before_line_end(self, line_start: int) -> int:
         end = line_start - 1
-        return end - 1 if end > 0 and self._message[end - 1] == 0x0D else end
+        return end - 1 if end > 0 and self._message[end - 1 : end] == b"\r" else end
 
     # -- closing
 

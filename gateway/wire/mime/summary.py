@@ -1,8 +1,8 @@
-"""What is computed once per message and kept: rendered IMAP data and the offsets of its parts.
+"""What is computed once per message and kept: IMAP data, the offsets of parts, the preview.
 
 Owns putting scanner and renderers together, the part paths of IMAP, the opaque form of a message
 that passes a hard limit (SECURITY M6), and the stored octets of a summary. ``summarise`` never
-raises; ``decode`` refuses what ``encode`` of this version has not written.
+raises for a message's content; ``decode`` refuses what ``encode`` of this version has not written.
 """
 
 from __future__ import annotations
@@ -12,55 +12,68 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 
+from gateway.core.errors import GatewayError
 from gateway.core.messages import MessageSummary, PartSpan
 from gateway.wire.mime.bodystructure import encoding_of, render_body
 from gateway.wire.mime.budget import Budget, Overrun
 from gateway.wire.mime.envelope import EMPTY_ENVELOPE, render_envelope
-from gateway.wire.mime.headers import header_end, read_header
+from gateway.wire.mime.headers import read_header_at
+from gateway.wire.mime.octets import Octets
 from gateway.wire.mime.parameters import TEXT_PLAIN
+from gateway.wire.mime.preview import preview_of
 from gateway.wire.mime.structure import MESSAGE_FIELDS, Part, scan
 
-_VERSION = b"S1"
+_VERSION = b"S2"
 _HEAD = struct.Struct(">2sI")  # version, CRC-32 of what follows
-_LENGTHS = struct.Struct(">IIII")
+_LENGTHS = struct.Struct(">IIIII")
 
 _PLAIN_NAME = re.compile(rb"[!-~]{1,80}")
 
 
-def summarise(message: bytes) -> MessageSummary:
-    """Envelope, body structures and part offsets of a message; never raises.
+def summarise(message: Octets) -> MessageSummary:
+    """Envelope, body structures, part offsets and preview of a message.
 
     A message that passes a hard limit, or that the scanner fails on, is one opaque text part; the
     note says why, for the log.
+
+    Raises:
+        GatewayError: the octets cannot be read; never for what they are.
     """
     budget = Budget()
     try:
         root = scan(message, budget)
-        return _summary(root, budget, note="")
+        # The message's own envelope first: it must not be what a spent budget leaves out.
+        envelope = render_envelope(root.fields, budget)
+        body, body_structure = render_body(root, budget)
+        spans = part_spans(root)
+    except GatewayError:
+        raise
     except Overrun as overrun:
         return _opaque(message, str(overrun))
     except Exception as error:  # one bad message must never break a mailbox (SECURITY M6)
         return _opaque(message, f"the scanner failed: {type(error).__name__}")
-
-
-def _summary(root: Part, budget: Budget, note: str) -> MessageSummary:
-    # The message's own envelope first: it must not be what a spent budget leaves out.
-    envelope = render_envelope(root.fields, budget)
-    body, body_structure = render_body(root, budget)
-    return MessageSummary(envelope, body, body_structure, part_spans(root), note)
-
-
-def _opaque(message: bytes, note: str) -> MessageSummary:
-    """The message as one text part of 8-bit octets, with as much of an envelope as can be had."""
-    body_start, envelope = header_end(message), EMPTY_ENVELOPE
     try:
-        fields, body_start = read_header(
+        note, preview = "", preview_of(message, root)
+    except GatewayError:
+        raise
+    except Exception as error:
+        note, preview = f"the preview failed: {type(error).__name__}", ""
+    return MessageSummary(envelope, body, body_structure, spans, note, preview)
+
+
+def _opaque(message: Octets, note: str) -> MessageSummary:
+    """The message as one text part of 8-bit octets, with as much of an envelope as can be had."""
+    body_start, envelope = 0, EMPTY_ENVELOPE
+    try:
+        fields, body_start = read_header_at(
             message, 0, MESSAGE_FIELDS, Budget(fields=len(message) + 1)
         )
         envelope = render_envelope(fields, Budget())
+    except GatewayError:
+        raise
     except Exception as error:
         note = f"{note}; the envelope failed: {type(error).__name__}"
-    lines = message.count(b"\n", body_start)
+    lines = message.count(b"\n", body_start, len(message))
     encoding = {b"content-transfer-encoding": b"8bit"}
     root = Part(0, body_start, len(message), encoding, TEXT_PLAIN, lines)
     body, body_structure = render_body(root, Budget())
@@ -122,7 +135,8 @@ def encode(summary: MessageSummary) -> bytes:
         f"\t{span.content_type}\t{span.charset}\t{span.encoding}"
         for path, span in summary.parts.items()
     ).encode("ascii")
-    texts = (summary.envelope, summary.body, summary.body_structure, note)
+    preview = summary.preview.encode("utf-8", "replace")
+    texts = (summary.envelope, summary.body, summary.body_structure, note, preview)
     content = b"".join((_LENGTHS.pack(*map(len, texts)), *texts, spans))
     return _HEAD.pack(_VERSION, zlib.crc32(content)) + content
 
@@ -144,9 +158,11 @@ def decode(data: bytes) -> MessageSummary:
     for length in _LENGTHS.unpack_from(data, _HEAD.size):
         fields.append(data[position : position + length])
         position += length
-    envelope, body, body_structure, note = fields
+    envelope, body, body_structure, note, preview = fields
     parts = _StoredParts(data[position:])
-    return MessageSummary(envelope, body, body_structure, parts, note.decode("utf-8"))
+    return MessageSummary(
+        envelope, body, body_structure, parts, note.decode("utf-8"), preview.decode("utf-8")
+    )
 
 
 class _StoredParts(Mapping[str, PartSpan]):
