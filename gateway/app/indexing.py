@@ -18,8 +18,7 @@ NICE = 19
 
 def indexer(settings: Settings, reactor: Any, log_sink: LogSink) -> Child | None:
     """The child to start, None if there is to be no index."""
-    search = getattr(settings, "search", None)
-    if search is None or not search.index:
+    if not settings.search.index:
         return None
     boot = {"state_dir": settings.state_dir}
     return Child("indexer", lambda: Process.spawn(MODULE, boot, log=log_sink, nice=NICE), reactor)

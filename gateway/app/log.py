@@ -118,7 +118,7 @@ def relay_to_twistd(lines: Sequence[str]) -> None:
         log.emit(LogLevel.levelWithName(level), "{text}", text=printable(text))
 
 
-class _Pipe:
+class Pipe:
     """The child's end of its log: written whole or not at all, never waited for."""
 
     def __init__(self, fd: int) -> None:
@@ -149,7 +149,7 @@ def begin_child_log(process: str) -> None:
     """In a child process: log to standard output, which leads into the parent's log."""
     os.set_blocking(1, False)
     # Any: mypy does not see what zope's @implementer declares.
-    log: Any = LineLog(_Pipe(1), process=process)
+    log: Any = LineLog(Pipe(1), process=process)
     globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False)
 
 

@@ -38,7 +38,7 @@ def as_text(answer: Mapping[str, Any]) -> str:
         f"  {listener['protocol']:<11} {listener['address']:<24} tls {listener['tls']}"
         for listener in answer["listeners"]
     ]
-    workers = answer["workers"]
+    workers = answer.get("workers", ())
     if len(workers) > 1:
         lines += ["", "workers", *map(_worker, workers)]
     lines += ["", f"sessions    {_sessions(answer['sessions'])}"]

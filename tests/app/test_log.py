@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
-from twisted.logger import LogEvent, Logger
+from twisted.logger import LogEvent, Logger, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from gateway.app.log import LineLog, goes_to_stdout
+from gateway.app.log import LineLog, Pipe, goes_to_stdout, relay_to_twistd
 
 
 def logged(namespace: str = "gateway.edge.smtp") -> tuple[Logger, io.StringIO]:
@@ -75,3 +76,53 @@ def test_twistds_own_choices_win() -> None:
     assert goes_to_stdout(default)
     for change in ({"nodaemon": 0}, {"syslog": 1}, {"logfile": "x.log"}, {"logger": "x.y"}):
         assert not goes_to_stdout({**default, **change})
+
+
+def test_other_processes_lines_are_told_apart_and_guarded_the_same() -> None:
+    output = io.StringIO()
+    child = io.StringIO()
+    LineLog(child, process="worker 2")(
+        {"log_format": "{x}", "log_namespace": "gateway.edge.smtp", "log_time": 1.0, "x": "hi"}
+    )
+    (line,) = child.getvalue().splitlines()
+    assert line == "1970-01-01T00:00:01.000Z info edge.smtp[worker 2]: hi"
+    LineLog(output).relay([line, "Fatal Python error\x1b[2J\r", ""])
+    assert output.getvalue().splitlines() == [line, "Fatal Python error\\x1b[2J\\r", ""]
+
+
+def test_twistds_own_log_gets_them_with_level_and_place() -> None:
+    events: list[LogEvent] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        relay_to_twistd(
+            ["1970-01-01T00:00:00.000Z warn edge.smtp[worker 2]: {braces} x: y", "Traceback (most"]
+        )
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert [(e["log_level"].name, e["log_namespace"], formatEvent(e)) for e in events] == [
+        ("warn", "gateway.edge.smtp[worker 2]", "{braces} x: y"),
+        ("info", "gateway.child", "Traceback (most"),
+    ]
+
+
+def test_a_child_never_waits_for_whoever_reads_its_log() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        os.set_blocking(reading, False)
+        pipe = Pipe(writing)
+        for _ in range(100_000):
+            pipe.write("x" * 99 + "\n")
+        read = 0
+        while True:
+            try:
+                read += os.read(reading, 1 << 20).count(b"\n")
+            except BlockingIOError:
+                break
+        pipe.write("good again\n")
+        told, line = os.read(reading, 1000).decode().splitlines()[-2:]
+        assert line == "good again" and told == f"({100_000 - read} lines of the log lost)"
+    finally:
+        os.close(reading)
+        os.close(writing)

@@ -170,3 +170,31 @@ def test_status_reads_well() -> None:
     assert "up 1 d 1 h" in text
     assert "3 imap" in text
     assert "2 messages to 5 recipients, the oldest for 1 min 1 s" in text
+
+
+def test_status_shows_each_worker_and_what_is_wrong_with_it() -> None:
+    def worker(number: int, **changed: object) -> dict[str, object]:
+        plain = {"number": number, "pid": 100 + number, "uptime_s": 61, "restarts": 0}
+        return {**plain, "ready": True, "runs_queue": False, "sessions": {"imap": 2}, **changed}
+
+    workers = [
+        worker(1, runs_queue=True),
+        worker(2, sessions=None),
+        worker(3, pid=None, ready=False, sessions=None, restarts=4),
+        worker(4, ready=False, sessions=None),
+    ]
+    answer = {
+        "version": "1",
+        "pid": 100,
+        "uptime_s": 70,
+        "listeners": [],
+        "workers": workers,
+        "sessions": {"imap": 2},
+        "queue": None,
+    }
+    lines = as_text(answer).splitlines()
+    assert "  1   pid 101, up 1 min 1 s, 2 imap, runs the queue" in lines
+    assert "  2   pid 102, does not answer" in lines
+    assert "  3   not running, will be started again, started again 4 times" in lines
+    assert "  4   pid 104, starting" in lines
+    assert "queue       not known, as no worker could tell" in lines

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 from tests.support.gateway_process import Demo
 from tests.support.mail import BOB
@@ -61,11 +61,15 @@ def imap_counts(demo: Demo) -> dict[int, int]:
     }
 
 
+def _back_to(demo: Demo, number: int, count: int) -> bool:
+    return imap_counts(demo)[number] <= count
+
+
 @contextmanager
 def one_in_each_worker(demo: Demo) -> Iterator[dict[int, Idler]]:
     """The kernel decides who accepts: sessions are opened until every worker has one."""
     found: dict[int, Idler] = {}
-    counts: dict[int, Any] = imap_counts(demo)
+    counts = imap_counts(demo)
     try:
         for _ in range(TRIES):
             if len(found) == len(counts):
@@ -77,9 +81,7 @@ def one_in_each_worker(demo: Demo) -> Iterator[dict[int, Idler]]:
             if number in found:
                 idler.close()
                 # Counted out, so that the next one is told from it.
-                eventually(
-                    lambda number=number, was=before: imap_counts(demo)[number] <= was[number]
-                )  # type: ignore[misc]
+                eventually(partial(_back_to, demo, number, before[number]))
             else:
                 idler.worker = number
                 found[number] = idler
