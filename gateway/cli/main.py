@@ -11,7 +11,7 @@ from importlib import metadata
 
 import click
 
-from gateway.cli import backup, config, health, mailbox, restore, status, verify
+from gateway.cli import backup, config, export, health, import_, mailbox, restore, status, verify
 from gateway.core.errors import GatewayError, SettingsError
 
 _EPILOG = """\
@@ -35,7 +35,9 @@ def cli() -> None:
 
 cli.add_command(backup.backup)
 cli.add_command(config.group)
+cli.add_command(export.group)
 cli.add_command(health.health)
+cli.add_command(import_.group)
 cli.add_command(restore.restore)
 cli.add_command(mailbox.group)
 cli.add_command(status.status)

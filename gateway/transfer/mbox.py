@@ -38,7 +38,7 @@ from gateway.transfer.values import (
 )
 
 MAX_DEPTH = 30
-_STATE = re.compile(
+STATE = re.compile(
     rb"(status|x-status|x-keywords|x-uid|x-imap|x-imapbase|content-length|x-mozilla-status2?"
     rb"|x-mozilla-keys)[ \t]*:[ \t]*",
     re.IGNORECASE,
@@ -252,7 +252,7 @@ def _parted(lines: Sequence[bytes]) -> tuple[_State, bytes]:
             if not is_state:
                 kept.append(line)
             continue
-        found = _STATE.match(line)
+        found = STATE.match(line)
         is_state = found is not None
         if found is None:
             kept.append(line)

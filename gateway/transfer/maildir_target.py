@@ -1,0 +1,223 @@
+"""An account as a Maildir that Dovecot serves with the same UIDs, or any mail program reads.
+
+Owns names of files and folders, and Dovecot's lists: UIDs with UIDVALIDITY and POP3 names, keywords
+and subscriptions. Lines end in LF, as is usual in Maildirs; a line feed that stood alone in a
+message cannot be told from the others afterwards.
+
+Each message is synced before it gets its name in ``cur``; a folder's list is written last. Once a
+server has served the export and written lists of its own, nothing is added to it any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from gateway.core.ids import AccountId
+from gateway.core.mailboxes import SEPARATOR, Mailbox
+from gateway.transfer import dovecot_uidlist
+from gateway.transfer.dovecot_uidlist import BadUidList, unique_part
+from gateway.transfer.exporting import INBOX, OutgoingMessage, TargetFailed
+from gateway.transfer.octets import with_lf
+from gateway.transfer.own_directory import (
+    DIRECTORY_MODE,
+    FILE_MODE,
+    OwnDirectory,
+    replace_file,
+    sync_directory,
+)
+from gateway.wire.imap import mutf7
+
+_LETTERS = {
+    "\\draft": "D",
+    "\\flagged": "F",
+    "$forwarded": "P",
+    "\\answered": "R",
+    "\\seen": "S",
+    "\\deleted": "T",
+}
+_OWN_NAME = re.compile(r"\d+\.V(\d+)U(\d+)\.mail-gateway\Z")
+_LONE_LF = re.compile(rb"(?<!\r)\n")
+_PARTS = ("cur", "new", "tmp")
+
+
+class MaildirTarget:
+    """Keeps the port Target."""
+
+    def __init__(self, path: Path, layout: Literal["maildir++", "fs"]) -> None:
+        self._own = OwnDirectory(path, f"maildir {layout}")
+        self._layout = layout
+        self._places: dict[str, str] = {}
+
+    def begin(self, account_id: AccountId) -> None:
+        self._own.begin(account_id)
+
+    def open(self, mailbox: Mailbox) -> MaildirFolder:
+        place = self._place(mailbox.name)
+        path = self._own.path / place
+        for directory in reversed([path, *path.parents]):
+            if directory.is_relative_to(self._own.path) and not directory.exists():
+                directory.mkdir(DIRECTORY_MODE)
+                sync_directory(directory.parent)
+        for part in _PARTS:
+            (path / part).mkdir(DIRECTORY_MODE, exist_ok=True)
+        if self._layout == "maildir++" and mailbox.name != INBOX:
+            replace_file(path / "maildirfolder", b"")
+        sync_directory(path)
+        return MaildirFolder(path, place, mailbox)
+
+    def finish(self, subscribed: Sequence[str]) -> None:
+        separator = "." if self._layout == "maildir++" else SEPARATOR
+        lines = [
+            separator.join(_encoded(part) for part in name.split(SEPARATOR)) + "\n"
+            for name in subscribed
+        ]
+        replace_file(self._own.path / "subscriptions", "".join(lines).encode())
+
+    def _place(self, name: str) -> str:
+        """The folder's path below the root; two mailboxes never share one."""
+        if name == INBOX:
+            return "."
+        parts = [_encoded(part) for part in name.split(SEPARATOR)]
+        if self._layout == "maildir++":
+            place = "." + ".".join(part.replace(".", "_") for part in parts)
+        else:
+            place = "/".join(_not_special(part) for part in parts)
+        taken = set(self._places.values())
+        unique, number = place, 1
+        while unique in taken:
+            number += 1
+            unique = f"{place}_{number}"
+        self._places[name] = unique
+        return unique
+
+
+class MaildirFolder:
+    """Keeps the port TargetFolder."""
+
+    def __init__(self, path: Path, place: str, mailbox: Mailbox) -> None:
+        self.place = place
+        self._path = path
+        self._mailbox = mailbox
+        self._files: dict[int, str] = {}
+        for part in ("cur", "new"):
+            for name in os.listdir(path / part):  # noqa: PTH208 - names alone are wanted
+                found = _OWN_NAME.match(unique_part(name))
+                if found and int(found[1]) == mailbox.uid_validity:
+                    self._files[int(found[2])] = re.split(":2,", name)[0]
+        self._letters = {
+            keyword.casefold(): letter
+            for letter, keyword in dovecot_uidlist.parse_keywords(
+                _lines(path / "dovecot-keywords")
+            ).items()
+        }
+        self._keywords = {letter: keyword for keyword, letter in self._letters.items()}
+        self._uidls = self._earlier_uidls()
+
+    def _earlier_uidls(self) -> dict[int, str]:
+        """POP3 names in the list of the export before. Raises: TargetFailed."""
+        lines = _lines(self._path / "dovecot-uidlist")
+        if not lines:
+            return {}
+        try:
+            earlier = dovecot_uidlist.parse(lines)
+        except BadUidList as error:
+            raise TargetFailed(f"{self._path}/dovecot-uidlist is damaged: {error}") from error
+        own = {unique_part(name): uid for uid, name in self._files.items()}
+        if earlier.uid_validity != self._mailbox.uid_validity or any(
+            own.get(name, listed.uid) != listed.uid or not _OWN_NAME.match(name)
+            for name, listed in earlier.messages.items()
+        ):
+            raise TargetFailed(
+                f"{self._path} has been used by a mail server since, or was another mailbox then;"
+                " export to a new directory"
+            )
+        return {listed.uid: listed.uidl for listed in earlier.messages.values()}
+
+    def present(self) -> Collection[int]:
+        return frozenset(self._files)
+
+    def add(self, message: OutgoingMessage, chunks: Iterable[bytes]) -> None:
+        unique = (
+            f"{max(message.internal_date, 0)}.V{self._mailbox.uid_validity}U{message.uid}"
+            ".mail-gateway"
+        )
+        temporary = self._path / "tmp" / unique
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        try:
+            size = lone = 0
+            with os.fdopen(fd, "wb") as file:
+                ends_in_cr = False
+                for chunk in with_lf(chunks):
+                    file.write(chunk)
+                    size += len(chunk)
+                    lone += len(_LONE_LF.findall(chunk)) - (ends_in_cr and chunk[:1] == b"\n")
+                    ends_in_cr = chunk.endswith(b"\r") if chunk else ends_in_cr
+                file.flush()
+                os.utime(fd, (message.internal_date, message.internal_date))
+                os.fsync(fd)
+            # Dovecot trusts both sizes: as stored, and with CRLF.
+            name = f"{unique},S={size},W={size + lone}"
+            temporary.rename(self._path / "cur" / f"{name}:2,{self._info(message)}")
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        self._files[message.uid] = name
+        self._uidls[message.uid] = message.uidl
+
+    def _info(self, message: OutgoingMessage) -> str:
+        letters = set()
+        for flag in message.flags:
+            folded = flag.casefold()
+            if folded in _LETTERS:
+                letters.add(_LETTERS[folded])
+            if not flag.startswith("\\"):
+                letters.add(self._letter(flag))
+        return "".join(sorted(letters))
+
+    def _letter(self, keyword: str) -> str:
+        """A Maildir knows 26 keywords a folder; the rest cannot be told in it."""
+        folded = keyword.casefold()
+        if folded not in self._letters:
+            if len(self._letters) >= dovecot_uidlist.MAX_KEYWORDS:
+                return ""
+            letter = chr(ord("a") + len(self._letters))
+            self._letters[folded] = letter
+            self._keywords[letter] = keyword
+        return self._letters[folded]
+
+    def finish(self) -> None:
+        sync_directory(self._path / "cur")
+        if self._keywords:
+            text = dovecot_uidlist.render_keywords(self._keywords)
+            replace_file(self._path / "dovecot-keywords", text.encode())
+        validity = self._mailbox.uid_validity
+        guid = hashlib.sha256(f"{self._mailbox.mailbox_id}.{validity}".encode()).hexdigest()[:32]
+        rows = [(uid, self._uidls.get(uid, ""), name) for uid, name in sorted(self._files.items())]
+        text = dovecot_uidlist.render(validity, self._mailbox.uid_next, guid, rows)
+        replace_file(self._path / "dovecot-uidlist", text.encode())
+
+    def close(self) -> None:
+        return
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _encoded(part: str) -> str:
+    return mutf7.encode(part).decode("ascii")
+
+
+def _not_special(part: str) -> str:
+    """In a tree of directories, names with a dot in front and a Maildir's own mean other things."""
+    return "_" + part if part.startswith(".") or part in _PARTS else part
