@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)
 PORT_BASE ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast system crash bench image-check clean
+.PHONY: help run test lint fast system crash bench bench-scale image-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,11 +39,15 @@ crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill i
 	$(BIN)/python -m tests.crash.every_call
 	$(BIN)/python -m tests.crash.failing_calls
 	$(BIN)/python -m tests.crash.kill_loop
+	$(BIN)/python -m tests.crash.kill_loop --workers 3
 	$(BIN)/python -m tests.crash.power_cut
 
 bench: $(VENV)/.test-installed  ## mail received per second beside Postfix
 	tests/install-servers
 	$(BIN)/python -m tests.bench.inbound
+
+bench-scale: $(VENV)/.test-installed  ## a mailbox of a million messages beside one of a thousand
+	$(BIN)/python -m tests.bench.scale
 
 image-check: $(VENV)/.test-installed  ## build the container and send one message through it
 	tests/image/check.sh

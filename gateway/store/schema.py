@@ -188,7 +188,7 @@ VERSION_3 = (
     """INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)
         SELECT mailbox_id,
             (SELECT coalesce(max(e.modseq), 1) FROM expunged_2 AS e
-                WHERE e.mailbox_id = gaps.mailbox_id AND e.uid > below AND e.uid < uid),
+                WHERE e.mailbox_id = gaps.mailbox_id AND e.uid > gaps.below AND e.uid < gaps.uid),
             below + 1, uid - 1
         FROM (SELECT mailbox_id, uid,
                 lag(uid, 1, 0) OVER (PARTITION BY mailbox_id ORDER BY uid) AS below

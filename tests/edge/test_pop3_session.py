@@ -6,6 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.core.errors import MessageGone, StoreDamaged, StoreUnavailable
+from gateway.core.ids import Uid
 from gateway.edge.pop3_transaction import CHUNK_OCTETS
 from gateway.wire.pop3 import COMMANDS, State, parse
 from tests.support.pop3_fakes import Pop3Bench
@@ -151,6 +152,20 @@ def test_top_reads_no_more_than_it_needs() -> None:
     assert client.say(b"TOP 1 2").endswith(b"Subject: x\r\n\r\nline\r\nline\r\n.\r\n")
     assert len(bench.store.reads) == 1
     assert client.say(b"TOP 1 50000").count(b"line\r\n") == 50_000
+
+
+def test_P4_messages_from_elsewhere_keep_the_names_clients_know() -> None:
+    bench = Pop3Bench(b"1", b"2", b"3", b"4", b"5")
+    bench.store.old_names = {
+        Uid(10): "!old~name",
+        Uid(11): "777.14",  # would be that of the fifth message, or of one to come
+        Uid(12): "two words",  # RFC 1939 section 7: 1 to 70 printable characters
+        Uid(13): "x" * 71,
+    }
+    lines = [b"1 !old~name", b"2 777.11", b"3 777.12", b"4 777.13", b"5 777.14", b".", b""]
+    client = bench.login()
+    assert client.say(b"UIDL").split(b"\r\n")[1:] == lines
+    assert client.say(b"UIDL 1") == b"+OK 1 !old~name\r\n"
 
 
 def test_P4_unique_ids() -> None:

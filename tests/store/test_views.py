@@ -16,12 +16,13 @@ from gateway.core.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from gateway.core.ids import BlobId
+from gateway.core.ids import BlobId, Uid
 from gateway.core.messages import MessageSummary
+from gateway.core.transfer import ImportedMessage, ImportSource
 from gateway.store import readers
 from gateway.store.transaction import Transaction
 from gateway.wire.mime.summary import summarise
-from tests.store.house import ALICE, EVERY, LARGE, MESSAGE, House, delivered
+from tests.store.house import ALICE, EVERY, LARGE, MESSAGE, NOW, House, delivered
 
 
 def test_select_tells_uids_unseen_keywords_and_recent(tmp_path: Path) -> None:
@@ -180,3 +181,47 @@ def test_a_full_read_queue_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
             house.pump.wait_for(one)
         assert house.find()
     assert readers.QUEUE_LIMIT > 3
+
+
+def test_P4_an_old_pop3_name_stays_that_of_the_first_message_that_had_it(tmp_path: Path) -> None:
+    source = ImportSource("maildir:/old", "INBOX")
+    with House(tmp_path) as house:
+        names = ("a", "b", "a", "")
+        brought = [
+            ImportedMessage(str(number), house.body(MESSAGE), frozenset(), NOW, 0, name)
+            for number, name in enumerate(names)
+        ]
+        house.wait(house.store.ensure_account(ALICE))
+        house.wait(house.store.imports.import_messages(ALICE, "INBOX", source, brought))
+        inbox = house.box()
+        assert house.wait(house.store.uidls(inbox)) == {1: "a", 2: "b"}
+        assert house.wait(house.store.uidls(house.box(name="Sent"))) == {}
+        # Or a client that has fetched the first would take the third for it.
+        house.wait(house.store.expunge(inbox, ((1, 1),), only_deleted=False))
+        assert house.wait(house.store.uidls(inbox))[Uid(2)] == "b"
+        assert Uid(3) not in house.wait(house.store.uidls(inbox))
+        house.verify()
+
+
+def test_STATUS_tells_what_is_recent_from_counters(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        store = house.store
+
+        def recent() -> int:
+            told = house.wait(store.status(ALICE, "INBOX"))
+            counted = sum(row.uid >= told.mailbox.uid_next - told.recent for row in house.rows())
+            assert counted == told.recent  # nothing between them was removed below
+            return told.recent
+
+        house.append("INBOX", *[b"x"] * 5)
+        assert recent() == 5
+        inbox = house.box()
+        house.wait(store.select(ALICE, "INBOX", claim_recent=True))
+        assert recent() == 0
+        house.append("INBOX", *[b"y"] * 4)
+        house.wait(store.expunge(inbox, ((2, 3), (6, 6)), only_deleted=False))
+        assert recent() == 3
+        house.wait(store.rename_mailbox(ALICE, "INBOX", "old"))
+        assert recent() == 0
+        assert house.wait(store.status(ALICE, "old")).recent == 3
+        house.verify()  # counts them

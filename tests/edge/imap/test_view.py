@@ -164,3 +164,34 @@ def test_a_feed_that_is_ahead_does_not_make_the_view_ask_for_ever() -> None:
     view.asking()
     view.take(Changes(ModSeq(4), (), ()))
     assert not view.stale
+
+
+def test_what_another_session_removes_leaves_the_shared_uids_as_they_are() -> None:
+    one = view_of(list(range(1, 11)))
+    shared = one.uids
+    one.take(Changes(ModSeq(2), (), ((2, 3), (7, 90))))
+    assert one.uids is shared
+    assert one.news(may_expunge=False).expunged == ()
+    assert (one.exists, one.seq_of(8)) == (10, 8)
+    one.take(Changes(ModSeq(3), (), ((1, 4),)))  # repeats what is known
+    told = list(chain.from_iterable(one.news(may_expunge=True).expunged))
+    assert told == [10, 9, 8, 7, 4, 3, 2, 1]
+    assert (list(one.uids), len(shared)) == ([5, 6], 10)
+    assert one.news(may_expunge=True).expunged == ()
+
+
+def test_a_muted_change_is_looked_for_once_however_many_messages_a_set_names() -> None:
+    view = view_of(list(range(1, 101)))
+    changes = tuple(ChangedFlags(Uid(uid), frozenset(), ModSeq(2)) for uid in range(1, 101))
+    view.take(Changes(ModSeq(2), changes, ()))
+    asked: list[int] = []
+
+    def known(change: ChangedFlags) -> bool:
+        asked.append(change.uid)
+        return change.uid != 5
+
+    odd = SequenceSet(tuple((uid, uid) for uid in range(1, 101, 2)))
+    view.mute(view.spans_of(odd, uid=True), known)
+    assert asked == list(range(1, 101, 2))
+    left = [seq for seq, _ in view.news(may_expunge=True).flags]
+    assert left == [2, 4, 5, *range(6, 101, 2)]
