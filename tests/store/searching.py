@@ -1,0 +1,75 @@
+"""A house whose mail is indexed when a test says so, and searched with and without the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.core.ids import AccountId, MailboxId
+from gateway.core.search import SearchKey
+from gateway.store.blobs import Location, SegmentFiles
+from gateway.store.layout import Layout
+from gateway.store.search_index.indexer import EVERYTHING, Appetite, Indexer
+from gateway.store.search_index.places import Places
+from tests.store.house import ALICE, House
+
+PLENTY = 1 << 40
+
+
+class SearchHouse(House):
+    """One store, and the indexer that the process beside it would run."""
+
+    def __init__(self, state_dir: Path, *, appetite: Appetite = EVERYTHING) -> None:
+        super().__init__(state_dir, reader_threads=1)
+        self.appetite = appetite
+        self.free_octets = PLENTY
+        self.places = Places(Layout(state_dir))
+
+    def indexer(self, monotonic: Callable[[], float] = lambda: 0.0) -> Indexer:
+        return Indexer(
+            Layout(self.state_dir),
+            appetite=self.appetite,
+            free_octets=lambda: self.free_octets,
+            monotonic=monotonic,
+        )
+
+    def index(self) -> int:
+        """Index what there is, as a new process would; returns how many messages."""
+        indexer = self.indexer()
+        try:
+            while indexer.step():
+                pass
+            return indexer.indexed
+        finally:
+            indexer.close()
+
+    def search(self, key: SearchKey, box: MailboxId | None = None) -> list[int]:
+        found = self.wait(self.store.search(box or self.box(), key))
+        return [int(uid) for uid in found]
+
+    def file(self, account_id: AccountId = ALICE) -> Path:
+        return self.places.file(account_id)
+
+    def without_index(self, key: SearchKey, box: MailboxId | None = None) -> list[int]:
+        """The answer of looking at every message."""
+        away = self.places.root.with_name("search.away")
+        self.places.root.rename(away)
+        try:
+            return self.search(key, box)
+        finally:
+            away.rename(self.places.root)
+
+
+def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A list that grows by one with each read of a message's octets."""
+    reads: list[int] = []
+    read = SegmentFiles.read
+
+    def counting(self: SegmentFiles, at: Location, offset: int, length: int) -> bytes:
+        reads.append(length)
+        return read(self, at, offset, length)
+
+    monkeypatch.setattr(SegmentFiles, "read", counting)
+    return reads
