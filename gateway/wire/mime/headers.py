@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gateway.wire.mime.budget import MAX_FIELD_OCTETS, Budget
 from gateway.wire.mime.octets import Octets
 
-HEADER_STEP_OCTETS = 8 * 1024
+HEADER_STEP_OCTETS = 1024  # what most headers of parts fit into
 
 # field = field-name ":" unstructured CRLF; obs-optional = field-name *WSP ":" unstructured CRLF
 _FIELD = re.compile(rb"([!-9;-~]*+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*)(?:\n|\Z)")
