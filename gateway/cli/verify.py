@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import click
 
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown, mebibytes, table
+from gateway.store.repair import Repaired, repair
 from gateway.store.verify import Report
 from gateway.store.verify import verify as verify_store
 
@@ -18,26 +20,63 @@ MOST_SEGMENTS = 10
 
 
 @click.command()
+@click.option("--repair", "mend", is_flag=True, help="Repair what is wrong; the gateway must stop.")
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="With --repair: give up messages of which nothing is there, however many.",
+)
 @config_option
 @json_option
-def verify(config_path: str | None, as_json: bool) -> None:
+def verify(mend: bool, accept_loss: bool, config_path: str | None, as_json: bool) -> None:
     """Check the store.
 
     Its index, checksums, counters and UIDs; also while the gateway runs. The exit status is 1 if
-    anything is wrong.
+    anything is wrong, after a repair if anything still is or a message was lost.
     """
+    if accept_loss and not mend:
+        raise click.UsageError("--accept-loss has a meaning with --repair only")
     state_dir = Path(load_settings(config_path).settings.state_dir)
+    repaired: Repaired | None = None
     with ProgressShown() as progress:
-        report = verify_store(state_dir, progress)
+        if mend:
+            repaired = repair(
+                state_dir,
+                wall_clock=time.time,
+                progress=progress,
+                say=(lambda _: None) if as_json else click.echo,
+                accept_loss=accept_loss,
+            )
+            report = repaired.report
+        else:
+            report = verify_store(state_dir, progress)
     if as_json:
-        click.echo(json.dumps(as_json_value(report), indent=2, default=str))
+        value = as_json_value(report)
+        if repaired is not None:
+            value |= {"done": repaired.done, "lost": [asdict(one) for one in repaired.lost]}
+        click.echo(json.dumps(value, indent=2, default=str))
     else:
-        for problem in report.problems:
-            click.echo(problem)
-        click.echo(space(report))
-        click.echo(summary(report))
-    if not report.sound:
+        lines = [*report.problems, space(report), *_lost(repaired), summary(report)]
+        click.echo("\n".join(lines))
+    if not report.sound or (repaired is not None and repaired.lost):
         raise SystemExit(1)
+
+
+def _lost(repaired: Repaired | None) -> list[str]:
+    if repaired is None:
+        return []
+    if not repaired.lost:
+        return [f"{len(repaired.done)} things were put in order, no message was lost"]
+    rows = [
+        (one.where, one.number, _day(one.date), one.size_octets, one.envelope)
+        for one in repaired.lost
+    ]
+    headings = ("lost from", "number", "arrived", "octets", "envelope")
+    return [f"{len(rows)} messages were lost:", table(rows, headings)]
+
+
+def _day(date: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(date))
 
 
 def as_json_value(report: Report) -> dict[str, Any]:

@@ -125,6 +125,11 @@ def integrity(connection: sqlite3.Connection) -> list[tuple[str]]:
     return [row for row in rows if row != ("ok",)]
 
 
+def rebuild_indexes(connection: sqlite3.Connection) -> None:
+    """Make every index again from its table."""
+    connection.execute("REINDEX")
+
+
 def store_error(error: sqlite3.Error) -> StoreUnavailable:
     """The error of the house for a failed statement."""
     name = getattr(error, "sqlite_errorname", "")

@@ -149,7 +149,12 @@ RULES: tuple[Rule, ...] = (
         " UNION ALL SELECT 'uid_validity', max(uid_validity) FROM mailboxes) AS used"
         " ON used.name = c.name WHERE c.value < used.id",
     ),
-    # -- counters
+    # -- counters, in this order: each is made of those before it
+    Rule(
+        "message size", "mailbox {0}: message {1} has {2} octets, but {3} are stored",
+        "SELECT m.mailbox_id, m.uid, m.size_octets, b.size_octets FROM messages AS m"
+        " JOIN blobs AS b ON b.blob_id = m.blob_id WHERE m.size_octets <> b.size_octets",
+    ),
     Rule(
         "mailbox counters",
         "mailbox {0} counts {1} messages, {2} unseen, {3} octets, {4} not recent;"
@@ -179,11 +184,6 @@ RULES: tuple[Rule, ...] = (
         " (SELECT 'queued_messages' AS name, count(*) AS rows FROM queue"
         " UNION ALL SELECT 'queued_recipients', count(*) FROM queue_recipients) AS has"
         " ON has.name = c.name WHERE c.value <> has.rows",
-    ),
-    Rule(
-        "message size", "mailbox {0}: message {1} has {2} octets, but {3} are stored",
-        "SELECT m.mailbox_id, m.uid, m.size_octets, b.size_octets FROM messages AS m"
-        " JOIN blobs AS b ON b.blob_id = m.blob_id WHERE m.size_octets <> b.size_octets",
     ),
     Rule(
         "references", "octets {0} count {1} references; there are {2}",

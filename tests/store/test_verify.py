@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -12,49 +13,104 @@ from gateway.store.verify import verify
 from tests.store.house import ALICE, BOB, CAROL, LARGE, House
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Path:
-    with House(tmp_path) as house:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    state_dir = tmp_path_factory.mktemp("template")
+    with House(state_dir) as house:
         house.deliver("1", ALICE, BOB)
         house.deliver("2", ALICE, octets=LARGE, remote=[CAROL])
-        house.append("Sent", b"x", flags=["\\Seen"])
-        house.wait(house.store.expunge(house.box(name="Sent"), None, only_deleted=False))
+        house.append("Sent", b"one", b"two", b"three", flags=["\\Seen"])
+        house.wait(house.store.expunge(house.box(name="Sent"), ((2, 2),), only_deleted=False))
         report = house.verify()
-        assert (report.messages, report.queued, report.blobs) == (3, 1, 2)
-    assert verify(tmp_path).sound
-    return tmp_path
+        assert (report.messages, report.queued, report.blobs) == (5, 1, 4)
+        assert report.dead_octets > 0
+    assert verify(state_dir).sound
+    return state_dir
+
+
+@pytest.fixture
+def kept(template: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(template, tmp_path / "state"))
+
+
+def execute(state_dir: Path, statement: str) -> None:
+    """Damage the index of a store that nobody uses."""
+    connection = sqlite3.connect(state_dir / "store/index.sqlite")
+    with connection:
+        connection.execute(statement)
+    connection.close()
+
+
+# A statement for each rule, and what is said of it.
+DAMAGE = [
+    ("UPDATE mailboxes SET messages = messages + 1 WHERE messages = 2", "counts 3 messages"),
+    ("UPDATE mailboxes SET unseen = 7 WHERE messages = 2", "7 unseen"),
+    ("UPDATE mailboxes SET size_octets = 1 WHERE messages = 2", "1 octets"),
+    ("UPDATE mailboxes SET old_messages = 9 WHERE messages = 2", "9 not recent"),
+    ("UPDATE mailboxes SET uid_next = 2 WHERE messages = 2", "is not below the next UID 2"),
+    (
+        "UPDATE mailboxes SET highest_modseq = 1 WHERE messages = 2",
+        "above the mailbox's 1 or below its own first",
+    ),
+    ("UPDATE messages SET created_modseq = modseq + 1", "above the mailbox's"),
+    (
+        "UPDATE messages SET modseq = 3, created_modseq = 4 - uid WHERE mailbox_id = 1",
+        "is older by MODSEQ than one before it",
+    ),
+    (
+        "UPDATE expunged SET first_uid = 1, last_uid = 9",
+        "is there although it was expunged (UIDs 1 to 9)",
+    ),
+    (
+        "UPDATE expunged SET last_uid = 2000000",
+        "are no stretch of their own below the next UID",
+    ),
+    (
+        "INSERT INTO expunged SELECT mailbox_id, modseq, 3, 3 FROM expunged",
+        "are no stretch of their own below the next UID",
+    ),
+    ("UPDATE expunged SET modseq = 99", "or their MODSEQ 99 is above the mailbox's"),
+    ("DELETE FROM expunged", "messages and 0 expunged UIDs are known"),
+    ("DELETE FROM mailboxes WHERE messages = 2", "which does not exist"),
+    ("DELETE FROM accounts WHERE account_id = 'b0b'", "belongs to account b0b"),
+    ("DELETE FROM blobs", "points to octets 1, which do not exist"),
+    ("DELETE FROM blobs WHERE file_name <> ''", "queued message 1 points to octets"),
+    (
+        "INSERT INTO vault VALUES (1, 'b0b', 'Sent', 4, 0, '', 5, 6, 7777, 8)",
+        "deleted message 1 points to octets 7777",
+    ),
+    ("UPDATE blobs SET refs = 9 WHERE size_octets > 5 AND file_name = ''", "count 9 references"),
+    ("UPDATE segments SET live_blobs = 5", "counts 5 live messages of"),
+    ("DELETE FROM segments", "messages, but is not listed"),
+    ("UPDATE messages SET size_octets = size_octets + 1", "are stored"),
+    ("DELETE FROM queue_recipients", "queued message 1 has no recipients"),
+    ("DELETE FROM queue", "belongs to no message"),
+    ("UPDATE counters SET value = 8 WHERE name = 'queued_messages'", "counts 8; there are"),
+    ("UPDATE counters SET value = 0 WHERE name = 'blob'", "the next id of the kind blob is 0"),
+    ("UPDATE counters SET value = 0 WHERE name = 'segment'", "the next id of the kind segment"),
+    ("UPDATE accounts SET inbox_id = 999", "has no INBOX"),
+    ("UPDATE accounts SET messages = 9", "; its mailboxes hold"),
+    ("UPDATE accounts SET size_octets = 9", "messages of 9 octets"),
+    ("INSERT INTO summaries VALUES (777, x'00')", "the summary of octets 777"),
+    ("INSERT INTO expunged VALUES (777, 1, 1, 1)", "expunged UIDs from 1 are those of mailbox 777"),
+    ("INSERT INTO keywords VALUES (777, 'a', 'a')", "is one of mailbox 777"),
+    ("INSERT INTO uidls VALUES (777, 7, 'a')", "a POP3 UIDL of message 7 is one of mailbox 777"),
+    ("INSERT INTO kept_uids VALUES (777, 'a', 'b', 1)", "imported UIDs are kept for mailbox 777"),
+    ("INSERT INTO imports VALUES ('nobody', 'a', 'b', 'c')", "what was imported from a belongs"),
+]
 
 
 @pytest.mark.parametrize(
     ("statement", "finding"),
     [
-        ("UPDATE mailboxes SET messages = messages + 1 WHERE messages = 2", "counts 3 messages"),
-        ("UPDATE mailboxes SET unseen = 7 WHERE messages = 2", "7 unseen"),
-        ("UPDATE mailboxes SET size_octets = 1 WHERE messages = 2", "1 octets"),
-        ("UPDATE mailboxes SET uid_next = 2 WHERE messages = 2", "not below the next UID 2"),
-        ("UPDATE mailboxes SET highest_modseq = 2 WHERE messages = 2", "above the mailbox's 2"),
-        (
-            "UPDATE messages SET modseq = 3, created_modseq = 4 - uid WHERE mailbox_id = 1",
-            "older by MODSEQ",
-        ),
-        ("INSERT INTO expunged SELECT mailbox_id, 1, uid, uid FROM messages", "was expunged"),
-        ("DELETE FROM mailboxes WHERE messages = 1", "does not exist"),
-        ("DELETE FROM blobs", "do not exist"),
-        ("UPDATE blobs SET refs = 9 WHERE file_name = ''", "count 9 references; there are 2"),
-        ("UPDATE segments SET live_blobs = 5", "counts 5 live"),
-        ("UPDATE blobs SET size_octets = size_octets + 1", "are stored"),
-        ("DELETE FROM queue_recipients", "no recipients"),
-        ("DELETE FROM queue", "belongs to no message"),
-        ("UPDATE accounts SET inbox_id = 999", "no INBOX"),
+        *DAMAGE,
+        ("UPDATE blobs SET size_octets = size_octets + 1", "begin inside the ones before them"),
         ("UPDATE blobs SET checksums = x'00000000' WHERE file_name = ''", "cannot be read"),
-        ("UPDATE blobs SET segment_offset = 5 WHERE file_name = ''", "cannot be read"),
+        ("UPDATE blobs SET segment_offset = 5 WHERE size_octets > 5", "cannot be read"),
     ],
 )
 def test_verify_finds(statement: str, finding: str, kept: Path) -> None:
-    connection = sqlite3.connect(kept / "store/index.sqlite")
-    with connection:
-        connection.execute(statement)
-    connection.close()
+    execute(kept, statement)
     report = verify(kept)
     assert not report.sound
     assert any(finding in problem for problem in report.problems), report.problems
