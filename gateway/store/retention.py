@@ -91,15 +91,17 @@ class Retention:
         if not rows:
             return None
 
+        self._relieved_at = now
+        # Here, as an operation that lacks space runs twice.
+        self.log.warn(
+            "the disk is full: {rows} deleted messages of {octets} octets, the oldest ones, are"
+            " given up and cannot be had back any more",
+            rows=rows,
+            octets=octets,
+        )
+
         def run(tx: Transaction) -> None:
             self._remove_oldest(tx, until, rows)
-            self._relieved_at = now
-            self.log.warn(
-                "the disk is full: {rows} deleted messages of {octets} octets, the oldest ones,"
-                " cannot be had back any more",
-                rows=rows,
-                octets=octets,
-            )
 
         return run
 
