@@ -21,6 +21,7 @@ from gateway.core.messages import MessageSummary
 from gateway.core.transfer import ImportedMessage, ImportSource
 from gateway.store import readers
 from gateway.store.transaction import Transaction
+from gateway.wire.mime.octets import Octets
 from gateway.wire.mime.summary import summarise
 from tests.store.house import ALICE, EVERY, LARGE, MESSAGE, NOW, House, delivered
 
@@ -80,7 +81,7 @@ def test_summaries_are_computed_once_and_kept(tmp_path: Path) -> None:
         assert first == [expected[1], expected[0], expected[1]]
         house.append()  # the summaries' own write is done by now
 
-        def never(_: bytes) -> MessageSummary:
+        def never(_: Octets) -> MessageSummary:
             raise AssertionError
 
         house.store._summaries._summarise = never
