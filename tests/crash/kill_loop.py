@@ -1,18 +1,23 @@
 """kill -9 in the middle of 2,000 parallel submissions: nothing acknowledged is lost.
 
-``python -m tests.crash.kill_loop [--rounds N] [--seed N]``. In each round 50 sessions submit
-messages whose octets carry their own checksum, some also to somebody outside; the gateway is killed
-after a random number of acknowledgements, verified as it lies there, started again, and checked:
-every message that got its 250 is there once and whole, no torn one is visible, the store verifies,
-and what was for outside arrives at the smart host. Bounded in rounds, messages and time.
+``python -m tests.crash.kill_loop [--rounds N] [--workers N] [--seed N]``. In each round 50 sessions
+submit messages whose octets carry their own checksum, some also to somebody outside; the gateway is
+killed after a random number of acknowledgements, verified as it lies there, started again, and
+checked: every message that got its 250 is there once and whole, no torn one is visible, the store
+verifies, and what was for outside arrives at the smart host. With several workers, every other
+round kills one of them only, in the middle of what the others do, and the gateway has to replace
+it. Bounded in rounds, messages and time.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import os
 import random
 import re
+import signal
 import smtplib
 import tempfile
 import threading
@@ -21,6 +26,7 @@ from pathlib import Path
 
 from tests.support.gateway_process import BIN, Demo
 from tests.support.mail import ALICE, BOB, each_message
+from tests.support.processes import tree_of
 from tests.support.programs import run
 from tests.support.sink import Sink, running_sink
 from tests.support.waiting import eventually
@@ -83,7 +89,7 @@ def submit(demo: Demo, state: Round, marks: list[str], seed: int) -> None:
         return
 
 
-def run_round(demo: Demo, number: int, messages: int, choose: random.Random) -> Round:
+def run_round(demo: Demo, number: int, messages: int, choose: random.Random, workers: int) -> Round:
     """Send, kill, start again; returns what was acknowledged."""
     state = Round(kill_after=choose.randrange(1, messages))
     share = messages // SESSIONS
@@ -95,13 +101,27 @@ def run_round(demo: Demo, number: int, messages: int, choose: random.Random) -> 
     for thread in threads:
         thread.start()
     assert state.enough.wait(300), "the submissions do not get on"
-    demo.kill()
+    one_only = workers > 1 and number % 2 == 1
+    if one_only:
+        os.kill(choose.choice(demo.status()["workers"])["pid"], signal.SIGKILL)
+    else:
+        kill_all(demo)
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
     verify(demo)  # as the kill left it, before anything puts it in order
-    demo.start()
+    if not one_only:
+        demo.start()
     return state
+
+
+def kill_all(demo: Demo) -> None:
+    """The gateway with all its processes, at once."""
+    assert demo.process is not None
+    for pid in tree_of(demo.process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    demo.kill()
 
 
 def verify(demo: Demo) -> None:
@@ -124,14 +144,14 @@ def check(demo: Demo, sink: Sink, expected: set[str], outside: set[str]) -> int:
     return len(marks)
 
 
-def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int) -> str:
+def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int, workers: int = 1) -> str:
     """Run the rounds; returns the figures."""
     choose = random.Random(seed)
     acknowledged: set[str] = set()
     outside: set[str] = set()
     looked_at = 0
     with running_sink() as sink:
-        demo = Demo(folder)
+        demo = Demo(folder, workers=workers)
         demo.start()
         demo.stop()
         text = demo.config.read_text()
@@ -140,14 +160,14 @@ def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int) -> str:
         demo.start()
         try:
             for number in range(rounds):
-                state = run_round(demo, number, messages, choose)
+                state = run_round(demo, number, messages, choose, workers)
                 acknowledged |= state.acknowledged
                 outside |= state.acknowledged_outside
                 looked_at = check(demo, sink, acknowledged, outside)
         finally:
             demo.stop()
     return (
-        f"{rounds} kills, {len(acknowledged)} messages acknowledged "
+        f"{rounds} kills, {workers} workers, {len(acknowledged)} messages acknowledged "
         f"({len(outside)} also to outside), {looked_at} present, 0 lost, 0 torn"
     )
 
@@ -156,18 +176,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="gateway-crash-") as folder:
-        print(
-            kill_loop(
-                Path(folder) / "d",
-                rounds=arguments.rounds,
-                messages=arguments.messages,
-                seed=arguments.seed,
-            )
-        )
+        options = vars(arguments)
+        print(kill_loop(Path(folder) / "d", **options))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Power cuts: a gateway on ext4 whose image is copied in the middle of 50 clients' submissions.
 
-``python -m tests.crash.power_cut [--cuts N] [--seed N]`` (root, for loop mounts). The file system
-lies on an image file and is mounted with a commit interval of five minutes, so that nothing reaches
-the image by itself but what the gateway syncs. At random moments the gateway's processes are
-stopped, what the kernel has begun to write is waited for, and the image is copied: that is the disk
-after a power cut at that moment. The gateway goes on; the copy is mounted, its store opened,
+``python -m tests.crash.power_cut [--cuts N] [--workers N]`` (root, for loop mounts). The file
+system lies on an image file and is mounted with a commit interval of five minutes, so that nothing
+reaches the image by itself but what the gateway syncs. At random moments the gateway's processes
+are stopped, what the kernel has begun to write is waited for, and the image is copied: that is the
+disk after a power cut at that moment. The gateway goes on; the copy is mounted, its store opened,
 verified, and every message acknowledged before the cut is looked for. Bounded in cuts, messages and
 image size.
 """
@@ -134,7 +134,7 @@ def _has_got(state: Round, wanted: int) -> bool:
     return len(state.acknowledged) >= wanted
 
 
-def power_cuts(folder: Path, *, cuts: int, messages: int, seed: int) -> Tally:
+def power_cuts(folder: Path, *, cuts: int, messages: int, seed: int, workers: int = 1) -> Tally:
     """Run the gateway on an image, cut the power again and again, and look at each copy."""
     choose = random.Random(seed)
     image, copy = folder / "disk", folder / "copy"
@@ -142,7 +142,7 @@ def power_cuts(folder: Path, *, cuts: int, messages: int, seed: int) -> Tally:
     tally = Tally()
     with mounted(image, folder / "mnt"):
         device = device_of(folder / "mnt")
-        demo = Demo(folder / "mnt" / "d")
+        demo = Demo(folder / "mnt" / "d", workers=workers)
         demo.start()
         state = Round(kill_after=messages)
         threads = []
@@ -178,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)

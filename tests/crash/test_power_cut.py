@@ -12,5 +12,5 @@ from tests.crash.power_cut import need_mounts, power_cuts
 @pytest.mark.timeout(300)
 def test_D1_a_power_cut_loses_nothing_acknowledged(tmp_path: Path) -> None:
     need_mounts()
-    tally = power_cuts(tmp_path, cuts=3, messages=1500, seed=20261121)
+    tally = power_cuts(tmp_path, cuts=3, messages=1500, seed=20261121, workers=2)
     assert tally.cuts == 3
