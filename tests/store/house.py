@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Unpack
 
 from twisted.internet.defer import Deferred
 
@@ -23,7 +24,7 @@ from gateway.core.ports.body import IncomingBody
 from gateway.store.compaction import Pace
 from gateway.store.files import Files
 from gateway.store.layout import Layout
-from gateway.store.machinery import COMPACTION
+from gateway.store.machinery import COMPACTION, Options
 from gateway.store.segments import ROLL_OCTETS
 from gateway.store.store import Store
 from gateway.store.verify import Report, verify
@@ -56,15 +57,20 @@ class House:
         keep_deleted_s: int = 0,
     ) -> None:
         self.prepare(state_dir)
-        self.store = Store.open(
-            state_dir,
-            call_from_thread=self.pump.call_from_thread,
-            wall_clock=lambda: self.now,
+        self.store = self.open_store(
             reader_threads=reader_threads,
             files=files,
             roll_octets=roll_octets,
             compaction=compaction,
             keep_deleted_s=keep_deleted_s,
+        )
+
+    def open_store(self, **options: Unpack[Options]) -> Store:
+        return Store.open(
+            self.state_dir,
+            call_from_thread=self.pump.call_from_thread,
+            wall_clock=lambda: self.now,
+            **options,
         )
 
     def prepare(self, state_dir: Path) -> None:

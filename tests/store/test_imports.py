@@ -17,6 +17,8 @@ from gateway.store.store import Store
 from tests.store.house import ALICE, LARGE, MESSAGE, NOW, House
 from tests.support.pump import Pump
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 SOURCE = ImportSource("imap://alice@old.example.test", "INBOX")
 OTHER = ImportSource("maildir:/old/alice", "INBOX")
 THEIRS = 1_100_000_000

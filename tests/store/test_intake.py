@@ -24,6 +24,8 @@ from tests.store.house import (
     delivered,
 )
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def test_a_delivery_makes_the_accounts_and_shares_the_octets(tmp_path: Path) -> None:
     with House(tmp_path) as house:

@@ -18,6 +18,8 @@ from gateway.core.mailboxes import DEFAULT_MAILBOXES, ListedMailbox, MailboxEven
 from gateway.store import names
 from tests.store.house import ALICE, BOB, MESSAGE, House, delivered
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def listed(house: House) -> dict[str, ListedMailbox]:
     rows = house.wait(house.store.list_mailboxes(ALICE))

@@ -14,6 +14,8 @@ from gateway.core.mailboxes import MailboxEvent
 from gateway.core.messages import AppendMessage
 from tests.store.house import ALICE, BOB, EVERY, LARGE, MESSAGE, NOW, House, delivered
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 NOWHERE = MailboxId(9999)
 
 

@@ -14,6 +14,8 @@ from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from tests.store.faults import FailingAt
 from tests.store.house import ALICE, CAROL, DAVE, MESSAGE, NOW, RECEIVED, House
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def lease(house: House, now: int = NOW, owner: str = "me", limit: int = 10) -> list[QueueItem]:
     return list(house.wait(house.store.lease_due(now, owner, 60, limit)))

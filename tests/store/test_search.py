@@ -25,6 +25,8 @@ from gateway.core.search import (
 )
 from tests.store.house import ALICE, House
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 T = TypeVar("T")
 
 DAY = 86_400

@@ -25,6 +25,8 @@ from gateway.wire.mime.octets import Octets
 from gateway.wire.mime.summary import summarise
 from tests.store.house import ALICE, EVERY, LARGE, MESSAGE, NOW, House, delivered
 
+pytestmark = pytest.mark.usefixtures("processes")
+
 
 def test_select_tells_uids_unseen_keywords_and_recent(tmp_path: Path) -> None:
     with House(tmp_path) as house:
