@@ -21,29 +21,44 @@ from gateway.wire.mime.text import decode_transfer
 MAX_CHARACTERS = 200
 """RFC 8970 section 3: the server must not send more."""
 MAX_TRIED = 5
+FIRST_OCTETS = 2 * 1024
 PLAIN_OCTETS = 16 * 1024
 HTML_OCTETS = 128 * 1024
 """Styles come first, and can be long."""
 
 # Blanks, controls, and characters without width that fill the previews of advertisements or turn
 # the direction of what follows; joiners between letters belong to words and stay.
-_GAP = re.compile(
-    "[\\s\\x00-\\x1f\\x7f-\\xa0\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180e"
-    "\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0]+"
+_ODDITIES = (
+    "\\x00-\\x1f\\x7f-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180e"
+    "\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164\\ufeff\\uffa0"
 )
+_ODD = re.compile(f"[{_ODDITIES}]")
+_GAP = re.compile(f"[\\s{_ODDITIES}]+")
 _JOINERS = frozenset("\u200c\u200d")
 
 
 def preview_of(message: Octets, root: Part) -> str:
     """At most MAX_CHARACTERS on one line; empty when there is nothing to read."""
     for number, part in enumerate(_readable(root), start=1):
-        is_html = part.media.sub == b"html"
-        most = HTML_OCTETS if is_html else PLAIN_OCTETS
-        octets = message[part.body_start : min(part.body_end, part.body_start + most)]
-        found = _words(part, octets, is_html)
+        found = _first_words(message, part)
         if found or number == MAX_TRIED:
             return found
     return ""
+
+
+def _first_words(message: Octets, part: Part) -> str:
+    is_html = part.media.sub == b"html"
+    line = ""
+    # Few octets are enough for most; behind a long style, or blanks, it takes more.
+    for most in (FIRST_OCTETS, HTML_OCTETS if is_html else PLAIN_OCTETS):
+        end = min(part.body_end, part.body_start + most)
+        line = _words(part, message[part.body_start : end], is_html)
+        if end == part.body_end or len(line) > MAX_CHARACTERS:
+            break
+    # What decoding could not make sense of is no text; a part cut off may end in such a thing.
+    return (
+        line[:MAX_CHARACTERS].rstrip().rstrip("\ufffd").encode("utf-8", "replace").decode("utf-8")
+    )
 
 
 def _readable(root: Part) -> Iterator[Part]:
@@ -84,9 +99,8 @@ def _own_lines(text: str) -> str:
 
 
 def _on_one_line(text: str) -> str:
-    line = _GAP.sub(_gap, text).strip()[:MAX_CHARACTERS].rstrip()
-    # What decoding could not make sense of is no text; a part cut off may end in such a thing.
-    return line.rstrip("\ufffd").encode("utf-8", "replace").decode("utf-8")
+    line = " ".join(text.split())
+    return _GAP.sub(_gap, line).strip() if _ODD.search(line) is not None else line
 
 
 def _gap(found: re.Match[str]) -> str:
