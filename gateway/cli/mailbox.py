@@ -15,6 +15,7 @@ from gateway.cli.deleted import deleted, undelete
 from gateway.cli.desk import Desk, at_person
 from gateway.cli.options import config_option, json_option, load_settings, person_argument
 from gateway.cli.progress import table
+from gateway.cli.reindex import reindex
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError, MailboxExists
 from gateway.core.mailboxes import ListedMailbox, MailboxStatus
@@ -34,6 +35,7 @@ def group() -> None:
 
 group.add_command(deleted)
 group.add_command(undelete)
+group.add_command(reindex)
 
 
 @group.command("list")

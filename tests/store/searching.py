@@ -27,6 +27,9 @@ class SearchHouse(House):
         self.free_octets = PLENTY
         self.places = Places(Layout(state_dir))
 
+    def __enter__(self) -> SearchHouse:
+        return self
+
     def indexer(self, monotonic: Callable[[], float] = lambda: 0.0) -> Indexer:
         return Indexer(
             Layout(self.state_dir),

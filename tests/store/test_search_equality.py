@@ -47,7 +47,7 @@ ODD = [
     mail("会议室", "今天的会议在三楼会议室举行，请准时参加。" + "漢字" * 200),
     mail("🙂🙃", "emoji 🙂 a🙂b 𝒜𝓁𝒾𝒸ℯ flags 🇩🇪 \0 nul a\0b"),
     mail("huge", "x" * 5_000 + "y" + "z" * 63 + " " + "w" * 64 + " " + "v" * 65),
-    mail("html", "<p>one</p><p>two</p> wo<b>rd</b>s a<br>b &eacute;t&eacute; <i>x</i>y", "text/html"),
+    mail("html", "<p>one</p><p>two</p> wo<b>rd</b>s a<br>b &eacute;t <i>x</i>y", "text/html"),
     mail("folded\r\n over\r\n\ttwo lines", "a line\r\nsecond", more="X-Long: a b\r\n c d\r\n"),
     mail("under_score and-dash", "foo_bar foo-bar foo.bar foo@bar.example 192.0.2.1 C++ $5"),
     mail("repeated", "text", more="Subject: second subject\r\nX-Empty:\r\n: no name\r\n"),
@@ -102,15 +102,12 @@ def leaves(draw: st.DrawFn) -> SearchKey:
     length = draw(st.integers(0, 12) | st.integers(0, 90))
     searched = text[start : start + length]
     searched = draw(st.sampled_from([searched, searched.upper(), searched.swapcase(), "needle"]))
-    return draw(
-        st.sampled_from(
-            [
-                TextHas(searched, with_header=True),
-                TextHas(searched, with_header=False),
-                HeaderHas(name, searched),
-            ]
-        )
-    )
+    keys: list[SearchKey] = [
+        TextHas(searched, with_header=True),
+        TextHas(searched, with_header=False),
+        HeaderHas(name, searched),
+    ]
+    return draw(st.sampled_from(keys))
 
 
 OTHERS: st.SearchStrategy[SearchKey] = st.sampled_from(
@@ -145,9 +142,10 @@ def test_the_index_changes_no_answer(key: SearchKey, house: SearchHouse) -> None
 @pytest.mark.parametrize(
     "text",
     ["strasse", "STRASSE", "ß", "fuss", "café", "cafe", "e\u0301a", "soft\u00adhyphen",
-     "softhyphen", "会议", "会议室举行", "漢字" * 40, "字漢字", "🙂", "a🙂b", "𝓁𝒾𝒸", "a\0b", "x" * 64, "xyz",
-     "x" * 100 + "yz", "w" * 64, "v" * 65, "v" * 66, "word", "words", "onetwo", "one two", "a b",
-     "été xy", "over two", "line\r\nsecond", "foo_bar", "foo-bar", "o.b", "@bar.ex", "192.0.2.1",
+     "softhyphen", "会议", "会议室举行", "漢字" * 40, "字漢字", "🙂", "a🙂b", "𝓁𝒾𝒸", "a\0b",
+     "x" * 64, "xyz", "x" * 100 + "yz", "w" * 64, "v" * 65, "v" * 66, "word", "words",
+     "onetwo", "one two", "a b", "ét xy", "over two", "line\r\nsecond", "foo_bar",
+     "foo-bar", "o.b", "@bar.ex", "192.0.2.1",
      "c++", "$5", "subject: second", ": second", "subject", "", " ", "\n", "in the middle of a",
      "½ ٣", "ⅷ", "latin é", "i\u0307stanbul", "fin", "hyphen, zero\u200bwidth"],
     ids=lambda text: ascii(text)[:24],

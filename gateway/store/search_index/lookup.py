@@ -166,7 +166,8 @@ class Lookup:
             numbers = array("H")
             for (data,) in self._connection.execute(
                 "SELECT p.data FROM json_each(?) AS wanted CROSS JOIN postings AS p"
-                " WHERE p.run_id = ? AND p.key BETWEEN wanted.value * ? + ? AND wanted.value * ? + ?",
+                " WHERE p.run_id = ?"
+                " AND p.key BETWEEN wanted.value * ? + ? AND wanted.value * ? + ?",
                 (listed, run.run_id, COLUMNS, first, COLUMNS, last),
             ):
                 if len(data) < bitmap_octets:
