@@ -127,7 +127,10 @@ class MaildirSource:
         return SourceFolder(printable(path), self._rename(name), name in subscribed)
 
     def _is_dotted_folder(self, name: str) -> bool:
-        return _is_dotted(name) and _has(self._fd, f"{name}/cur")
+        if not _is_dotted(name):
+            return False
+        kind = os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode
+        return stat.S_ISLNK(kind) or _has(self._fd, f"{name}/cur")
 
     def _tree(self, above: str, fd: int, depth: int) -> Iterator[str | Trouble]:
         for name in names_in(fd):
@@ -155,8 +158,10 @@ class MaildirSource:
     def _subscriptions(self) -> frozenset[str]:
         lines = lines_of(self._control_fd, "subscriptions")
         if lines[:1] == ["V\t2"]:
-            # Since Dovecot 2.3: levels parted by tabs, names as they are.
-            return frozenset(fitted(line.split("\t")) for line in lines[2:] if line)
+            # Since Dovecot 2.3: levels parted by tabs.
+            return frozenset(
+                fitted([decoded(part) for part in line.split("\t")]) for line in lines[2:] if line
+            )
         separator = "/" if self._options.layout == "fs" else self._options.separator
         return frozenset(
             fitted([decoded(part) for part in re.split(f"[/{re.escape(separator)}]", line)])

@@ -80,11 +80,12 @@ class FolderReader:
         except OSError as error:
             yield Trouble(self._shown(key), refusal(error))
             return
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(fd)
+            yield Trouble(self._shown(key), "it is no plain file")
+            return
         with os.fdopen(fd, "rb") as file:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                yield Trouble(self._shown(key), "it is no plain file")
-                return
             try:
                 date = self._date(key, found.st_mtime)
                 if self._date_from == "header":
@@ -171,9 +172,10 @@ def lines_of(fd: int, path: str) -> list[str]:
         file_fd = os.open(path, PLAIN_FILE, dir_fd=fd)
     except OSError:
         return []
+    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
+        os.close(file_fd)
+        return []
     with os.fdopen(file_fd, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        if not stat.S_ISREG(os.fstat(file_fd).st_mode):
-            return []
         return file.read().split("\n")
 
 

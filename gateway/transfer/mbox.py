@@ -126,10 +126,11 @@ class MboxSource:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise MessageFailed(f"{path}: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise MessageFailed(f"{path}: no plain file")
         file = os.fdopen(fd, "rb", PIECE_OCTETS)
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise MessageFailed(f"{path}: no plain file")
             # Both kinds, as programs use one or the other; the end of the file is the end of both.
             fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -141,9 +142,6 @@ class MboxSource:
         except OSError as error:
             file.close()
             raise MessageFailed(f"{path}: {error.strerror}") from error
-        except MessageFailed:
-            file.close()
-            raise
         return Opened(reader.items(known), reader.size_octets, "octets", uid_validity=uid_validity)
 
 

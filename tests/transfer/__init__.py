@@ -1,0 +1,1 @@
+"""Tests of moving mailboxes in and out."""
