@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli.progress import table
-from gateway.core.log_text import shown
 from gateway.transfer.dovecot_uidlist import check_uidl_format
 from gateway.transfer.names import NameRules
 from gateway.transfer.values import FolderResult, Report
@@ -75,7 +74,7 @@ def show_and_exit(
     else:
         for person, report in reports.items():
             if len(reports) > 1:
-                click.echo(f"{shown(person)}:")
+                click.echo(f"{person}:")
             click.echo(_as_table(report.folders, is_import, dry_run))
         for person, report in reports.items():
             _show_troubles(person, report)
@@ -85,11 +84,16 @@ def show_and_exit(
 
 def _show_troubles(person: str, report: Report) -> None:
     for trouble in report.troubles:
-        click.echo(f"failed: {shown(trouble.what)}: {trouble.why}", err=True)
+        click.echo(f"failed: {_plain(trouble.what)}: {_plain(trouble.why)}", err=True)
     if report.more_troubles:
         click.echo(f"failed: {report.more_troubles:,} more", err=True)
     if report.stopped:
-        click.echo(f"stopped: {shown(person)}: {report.stopped}", err=True)
+        click.echo(f"stopped: {person}: {_plain(report.stopped)}", err=True)
+
+
+def _plain(text: str) -> str:
+    """Names and replies are other people's: nothing in them that a terminal would obey."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _as_table(folders: Sequence[FolderResult], is_import: bool, dry_run: bool) -> str:
@@ -105,7 +109,7 @@ def _as_table(folders: Sequence[FolderResult], is_import: bool, dry_run: bool) -
         headings += ["flags set", "UIDs"]
     rows: list[list[object]] = []
     for one in folders:
-        row: list[object] = [shown(one.folder), one.mailbox, one.found, one.copied, one.already,
+        row: list[object] = [_plain(one.folder), one.mailbox, one.found, one.copied, one.already,
                              one.failed]  # fmt: skip
         if is_import:
             row += [one.flags_set, {True: "kept", False: "new", None: ""}[one.kept_uids]]
