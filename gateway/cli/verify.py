@@ -72,7 +72,7 @@ def _lost(repaired: Repaired | None) -> list[str]:
         for one in repaired.lost
     ]
     headings = ("lost from", "number", "arrived", "octets", "envelope")
-    return [f"{len(rows)} messages were lost:", table(rows, headings)]
+    return [f"messages lost: {len(rows)}", table(rows, headings)]
 
 
 def _day(date: int) -> str:
