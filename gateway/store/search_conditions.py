@@ -97,6 +97,7 @@ def join(conditions: Sequence[Condition], word: str = AND) -> Condition:
     sql = word.join(condition.sql for condition in conditions)
     values = tuple(v for condition in conditions for v in condition.values)
     indexes = [one.partial_index for one in conditions if one.partial_index]
+    # One is enough; by their names, the one that holds less comes first.
     return Condition(f"({sql})", values, min(indexes) if indexes and word == AND else "")
 
 
