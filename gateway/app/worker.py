@@ -59,7 +59,7 @@ class Worker:
     def __init__(self, boot: WorkerBoot, reactor: Any) -> None:
         self._boot = boot
         self._reactor = reactor
-        self._line = Line(self._on_message, lambda: self.stop("the parent is gone"))
+        self._line = Line(self._on_message, self._parent_lost)
         self._ending = False
         self._leading = False
         self._server: MailServer | None = None
@@ -96,6 +96,7 @@ class Worker:
         parts.store.share(self._line.hint)
         sockets = [socket.socket(fileno=fd) for fd in boot.listeners]
         server.open_doors(sockets)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self._before_shutdown)
         adopt(self._reactor, line, self._line)
         self._line.send(Ready())
 
@@ -170,22 +171,32 @@ class Worker:
         signal.signal(signal.SIGTERM, self._on_terminate)
 
     def _on_terminate(self, number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)  # whoever asks twice does not want to wait
+        # May come twice where everybody is told at once, and then the parent tells as well.
         self._reactor.callFromThread(self.stop, "SIGTERM")
+
+    def _parent_lost(self) -> None:
+        if self._ending:
+            # It waits for our end, so somebody has killed it meanwhile and will not wait.
+            os._exit(1)
+        self.stop("the parent is gone")
 
     def stop(self, why: str) -> None:
         """End in order, within END_LIMIT_S."""
-        if self._ending:
-            return
+        if not self._ending:
+            self._ending = True
+            self.log.info("stopping: {why}", why=why)
+            self._reactor.stop()
+
+    def _before_shutdown(self) -> Deferred[None]:
+        """The reactor stops, for whatever reason, when this has come."""
         self._ending = True
-        self.log.info("stopping: {why}", why=why)
         # A thread, as nothing that hangs may keep the listening sockets and the store's lock.
         last = threading.Timer(END_LIMIT_S, os._exit, (1,))
         last.daemon = True
         last.start()
         ended: Deferred[None] = Deferred.fromCoroutine(self._end())
         ended.addErrback(lambda failure: self.log.failure("not stopped in order", failure))
-        ended.addBoth(lambda _: self._reactor.stop())
+        return ended
 
     async def _end(self) -> None:
         if self._server is not None:

@@ -71,7 +71,7 @@ def _worker(worker: Mapping[str, Any]) -> str:
     else:
         told = f"pid {worker['pid']}, up {_duration(worker['uptime_s'])}, {_sessions(sessions)}"
     if worker["restarts"]:
-        told += f", started again {worker['restarts']} times"
+        told += f", restarts {worker['restarts']}"
     return f"  {number:<3} {told}{', runs the queue' if worker['runs_queue'] else ''}"
 
 

@@ -195,6 +195,6 @@ def test_status_shows_each_worker_and_what_is_wrong_with_it() -> None:
     lines = as_text(answer).splitlines()
     assert "  1   pid 101, up 1 min 1 s, 2 imap, runs the queue" in lines
     assert "  2   pid 102, does not answer" in lines
-    assert "  3   not running, will be started again, started again 4 times" in lines
+    assert "  3   not running, will be started again, restarts 4" in lines
     assert "  4   pid 104, starting" in lines
     assert "queue       not known, as no worker could tell" in lines

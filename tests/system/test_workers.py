@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from gateway.app.certificates import ensure_self_signed
+from gateway.app.demo import prepare
 from gateway.cli.control_client import CommandRefused
 from tests.support.gateway_process import BIN, Demo, running_demo
 from tests.support.idlers import Idler, one_in_each_worker
-from tests.support.mail import BOB, empty_inbox, inbox, send_all
+from tests.support.mail import BOB, inbox, send_all
 from tests.support.outbound import FRIEND, running, submit
 from tests.support.programs import run
 from tests.support.sink import running_sink
@@ -28,17 +29,20 @@ WORKERS = 3
 MESSAGE = b"From: alice@example.test\r\nSubject: hello\r\n\r\nHello\r\n"
 
 
+PER_ADDRESS = 40
+SECRET = "Geheim-0815"
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    with running_demo(tmp_path_factory.mktemp("workers") / "d", WORKERS) as running:
-        yield running
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[Demo]:
-    """For tests that kill."""
-    with running_demo(tmp_path / "d", WORKERS) as running:
-        yield running
+    """One for all tests that leave the parent alone."""
+    demo = Demo(tmp_path_factory.mktemp("workers") / "d", workers=WORKERS)
+    demo.environ["GATEWAY_LIMITS__CONNECTIONS_PER_ADDRESS"] = str(PER_ADDRESS)
+    demo.environ["GATEWAY_OUTBOUND__SMART_HOST_PASSWORD"] = SECRET
+    demo.start()
+    yield demo
+    assert demo.stop() == 0
+    assert not any(SECRET in line for line in demo.output)
 
 
 def pids(demo: Demo) -> dict[int, int]:
@@ -94,6 +98,7 @@ def test_P5_one_maildrop_for_one_pop3_session_whichever_worker_has_it(demo: Demo
 
 
 def test_status_adds_up_and_lists_the_workers(demo: Demo) -> None:
+    eventually(lambda: not demo.status()["sessions"])
     with one_in_each_worker(demo) as idlers:
         status = demo.status()
         assert status["sessions"] == {"imap": len(idlers)}
@@ -114,16 +119,10 @@ def test_a_command_that_changed_the_store_tells_the_sessions(demo: Demo) -> None
             demo.control().request("POST", "/v1/changes", body=wrong)
 
 
-def test_secrets_are_in_no_argument_and_no_environment(tmp_path: Path) -> None:
-    secret = "Geheim-0815"
-    demo = Demo(tmp_path / "d", workers=2)
-    demo.environ["GATEWAY_OUTBOUND__SMART_HOST_PASSWORD"] = secret
-    demo.start()
+def test_secrets_are_in_no_argument_and_no_environment(demo: Demo) -> None:
     for pid in pids(demo).values():
         for name in ("cmdline", "environ"):
-            assert secret.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
-    assert demo.stop() == 0
-    assert not any(secret in line for line in demo.output)
+            assert SECRET.encode() not in Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_D11_a_new_certificate_is_served_by_every_worker_and_sessions_live_on(
@@ -154,23 +153,23 @@ def test_D11_a_new_certificate_is_served_by_every_worker_and_sessions_live_on(
             idler.hears_exists()
 
 
-def test_a_worker_that_dies_takes_only_its_own_sessions_along(own: Demo) -> None:
-    with one_in_each_worker(own) as idlers:
-        before = pids(own)
+def test_a_worker_that_dies_takes_only_its_own_sessions_along(demo: Demo) -> None:
+    with one_in_each_worker(demo) as idlers:
+        before = pids(demo)
         os.kill(before[3], signal.SIGKILL)
-        own.wait_for_line("killed by SIGKILL")
+        demo.wait_for_line("killed by SIGKILL")
         cut_off = idlers.pop(3)
         assert not cut_off.hears_bye()
         cut_off.close()
-        send_all(own.port(25), [MESSAGE])
+        send_all(demo.port(25), [MESSAGE])
         for idler in idlers.values():
             idler.hears_exists()
-        eventually(lambda: all_ready(own))
-        after = pids(own)
+        eventually(lambda: all_ready(demo))
+        after = pids(demo)
         assert [number for number in before if before[number] != after[number]] == [3]
-        assert [each["restarts"] for each in own.status()["workers"]] == [0, 0, 1]
-    with one_in_each_worker(own) as idlers:
-        send_all(own.port(25), [MESSAGE])
+        assert demo.status()["workers"][2]["restarts"] == 1
+    with one_in_each_worker(demo) as idlers:
+        send_all(demo.port(25), [MESSAGE])
         idlers[3].hears_exists()
 
 
@@ -210,30 +209,36 @@ def test_D8_when_the_parent_is_killed_nothing_stays_and_nothing_is_lost(tmp_path
     run([str(BIN / "gateway"), "verify", "--config", str(demo.config)])
     demo.start()
     assert len(inbox(demo.port(143))) == 5
-    assert demo.stop() == 0
+    demo.signal(signal.SIGINT)
+    assert demo.process is not None
+    assert demo.process.wait(40) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_D11_it_stops_in_order(own: Demo, number: int) -> None:
-    workers = pids(own)
-    with one_in_each_worker(own) as idlers:
-        own.signal(number)
+def test_D11_it_stops_in_order(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d", workers=WORKERS)
+    demo.start()
+    workers = pids(demo)
+    with one_in_each_worker(demo) as idlers:
+        # As a service manager may do it that tells all of them.
+        for pid in workers.values():
+            os.kill(pid, signal.SIGTERM)
+        demo.signal(signal.SIGTERM)
         assert all(idler.hears_bye() for idler in idlers.values())
-    assert own.process is not None
-    assert own.process.wait(30) == 0
+    assert demo.process is not None
+    assert demo.process.wait(30) == 0
     assert all(map(is_gone, workers.values()))
-    assert not (own.folder / "state" / "control.sock").exists()
+    assert not (demo.folder / "state" / "control.sock").exists()
 
 
-def test_a_worker_told_to_end_finishes_its_sessions_and_is_followed_by_another(own: Demo) -> None:
-    before = pids(own)
-    with one_in_each_worker(own) as idlers:
+def test_a_worker_told_to_end_finishes_its_sessions_and_is_followed_by_another(demo: Demo) -> None:
+    before = pids(demo)
+    with one_in_each_worker(demo) as idlers:
         os.kill(before[2], signal.SIGTERM)
         finished = idlers.pop(2)
         assert finished.hears_bye()
         finished.close()
-        eventually(lambda: pids(own)[2] not in (None, before[2]) and all_ready(own))
-        send_all(own.port(25), [MESSAGE])
+        eventually(lambda: pids(demo)[2] not in (None, before[2]) and all_ready(demo))
+        send_all(demo.port(25), [MESSAGE])
         for idler in idlers.values():
             idler.hears_exists()
 
@@ -249,9 +254,8 @@ def test_D8_a_second_gateway_on_the_same_store_is_refused(demo: Demo) -> None:
 
 def test_workers_that_cannot_start_end_the_gateway_with_their_message(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "d", workers=WORKERS)
-    demo.start()
-    assert demo.stop() == 0
-    (tmp_path / "d" / "people.ldif").rename(tmp_path / "elsewhere.ldif")
+    prepare(demo.folder, demo.base)
+    (demo.folder / "people.ldif").unlink()
     result = run(
         [str(BIN / "twistd"), "--nodaemon", "--pidfile=", "gateway", "--config", str(demo.config)],
         environ=demo.environ,
@@ -261,22 +265,17 @@ def test_workers_that_cannot_start_end_the_gateway_with_their_message(tmp_path: 
     assert b"Traceback" not in result.stdout + result.stderr
 
 
-def test_connections_are_bounded_for_the_gateway_not_for_each_worker(tmp_path: Path) -> None:
-    demo = Demo(tmp_path / "d", workers=WORKERS)
-    demo.environ["GATEWAY_LIMITS__CONNECTIONS_PER_ADDRESS"] = "5"
-    demo.start()
-    try:
-        clients = [Idler(demo.port(143)) for _ in range(5)]
-        for _ in range(9):
-            with pytest.raises(imaplib.IMAP4.error):
-                imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20)
-        clients.pop().close()
-        eventually(lambda: demo.status()["sessions"]["imap"] == 4)
-        empty_inbox(demo.port(143))
-        for client in clients:
-            client.close()
-    finally:
-        assert demo.stop() == 0
+def test_connections_are_bounded_for_the_gateway_not_for_each_worker(demo: Demo) -> None:
+    eventually(lambda: not demo.status()["sessions"])
+    clients = [Idler(demo.port(143)) for _ in range(PER_ADDRESS)]
+    for _ in range(9):
+        with pytest.raises(imaplib.IMAP4.error):
+            imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20)
+    clients.pop().close()
+    eventually(lambda: demo.status()["sessions"]["imap"] < PER_ADDRESS)
+    assert inbox(demo.port(143))
+    for client in clients:
+        client.close()
 
 
 def test_a_daemon_logs_what_its_workers_say(tmp_path: Path) -> None:
