@@ -184,8 +184,10 @@ class Committer:
                 self._relieve()
             if last:
                 break
-            if self._cares and self._compactor.is_overdue():
-                self._compactor.step(self._serve_alone)
+            if self._cares:
+                self._compactor.look_at_foreign()
+                if self._compactor.is_overdue():
+                    self._compactor.step(self._serve_alone)
         self._refuse(self._take_waiting(), StoreUnavailable("the mail store is closed"))
         self._compactor.close()
         self._segments.close()
@@ -215,19 +217,15 @@ class Committer:
     def _take_waiting(self) -> list[Operation[Any]]:
         """All operations that wait, from any thread."""
         taken: list[Operation[Any]] = []
-        ends = False
         while True:
             try:
                 operation = self._waiting.get_nowait()
             except queue.Empty:
-                break
-            if operation is None:
-                ends = True
-            else:
-                taken.append(operation)
-        if ends:
-            self._waiting.put(None)
-        return taken
+                return taken
+            if operation is None:  # the end comes all the same
+                self._waiting.put(None)
+                return taken
+            taken.append(operation)
 
     def _refuse_all(self) -> None:
         """The turn does not come: whoever waits is told so. Called in the turn's own thread.
@@ -332,7 +330,7 @@ class Committer:
             refusal = StoreFull(reserve="used")
         self._fail(adding, refusal)
         self._remove_files(adding)
-        return [operation for operation in batch if not operation.payloads]
+        return [one for one in batch if not one.payloads and one.error is None]
 
     def _remove_files(self, operations: Sequence[Operation[Any]]) -> None:
         """Large files of operations that certainly are not in the index."""

@@ -12,10 +12,9 @@ import os
 from pathlib import Path
 
 from gateway.core.ports.clock import WallClock
-from gateway.store import engine
 from gateway.store.files import Files, OsFiles
 from gateway.store.layout import Layout
-from gateway.store.opening import open_index, recover
+from gateway.store.opening import open_index, recover, usable
 from gateway.store.presence import Roll
 from gateway.store.reserve import Reserve
 from gateway.store.turn import Turn
@@ -65,7 +64,7 @@ def _put_in_order(files: Files, layout: Layout, now: int) -> None:
         stack.callback(roll.close)
         turn = Turn(layout)
         stack.callback(turn.close)
-        with engine.errors_of_the_house():
+        with usable(layout):
             connection = open_index(files, layout, roll)
             stack.callback(connection.close)
             recover(connection, files, layout, turn, roll, now)

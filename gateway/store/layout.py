@@ -107,6 +107,26 @@ class Layout:
             except OSError as error:
                 raise StoreUnavailable(f"{path} cannot be used: {error.strerror}") from error
 
+    def check_joinable(self) -> None:
+        """Refuse to write beside another user's processes, which could not read it.
+
+        Raises:
+            StoreUnavailable: no store, or somebody else's; the text says what to do.
+        """
+        try:
+            owner = self.index.stat().st_uid
+        except FileNotFoundError as error:
+            raise StoreUnavailable(
+                f"there is no mail store in {self.state_dir}; it is made when the gateway starts"
+            ) from error
+        except OSError as error:
+            raise StoreUnavailable(f"{self.index} cannot be used: {error.strerror}") from error
+        if owner != os.geteuid():
+            raise StoreUnavailable(
+                f"{self.index} belongs to user id {owner}, but this runs as {os.geteuid()}; run it "
+                "as that user"
+            )
+
     def take_lock(self) -> int:
         """Hold the store; returns the descriptor, whose closing releases it.
 

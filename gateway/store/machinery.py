@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TypedDict
 
-from gateway.core.errors import StoreUnavailable
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.store import engine
@@ -24,7 +23,7 @@ from gateway.store.compaction import Compactor, Pace
 from gateway.store.files import Files, OsFiles
 from gateway.store.layout import Layout
 from gateway.store.migrations import check_current
-from gateway.store.opening import clear_predecessor
+from gateway.store.opening import clear_predecessor, usable
 from gateway.store.payloads import Nothing, Payloads
 from gateway.store.presence import Presence
 from gateway.store.queue_tables import free_leases
@@ -78,11 +77,8 @@ class Machinery:
         """
         files = options.get("files") or OsFiles()
         monotonic = options.get("monotonic", time.monotonic)
-        if not layout.index.exists():
-            raise StoreUnavailable(
-                f"there is no mail store in {layout.state_dir}; it is made when the gateway starts"
-            )
-        with ExitStack() as stack, engine.errors_of_the_house():
+        layout.check_joinable()
+        with ExitStack() as stack, usable(layout):
             self._presence = presence = Presence(layout, name)
             stack.callback(presence.close)
             if care:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -34,33 +36,42 @@ class Owners(Protocol):
     def has_owner(self, path: Path) -> bool: ...
 
 
+@contextmanager
+def usable(layout: Layout) -> Iterator[None]:
+    """Raises: StoreUnavailable for any error of the disk or the engine."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreUnavailable(f"{layout.root} cannot be used: {error.strerror}") from error
+    except sqlite3.Error as error:
+        failure = engine.store_error(error)
+        text = f"{layout.index} cannot be used: {error}"
+        raise type(failure)(text, **failure.fields) from error
+
+
 def open_index(files: Files, layout: Layout, roll: Roll) -> sqlite3.Connection:
     """The writing connection, at this program's schema version.
 
     Raises:
-        StoreUnavailable, SchemaTooNew
+        StoreUnavailable: a command holds up the change of the tables.
+        SchemaTooNew, OSError, sqlite3.Error
     """
+    # SQLite gives its log files the mode of the index.
+    os.close(os.open(layout.index, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+    connection = engine.open_writer(layout.index)
     try:
-        # SQLite gives its log files the mode of the index.
-        os.close(os.open(layout.index, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
-        connection = engine.open_writer(layout.index)
-        try:
-            found = version_of(connection)
-            if found < len(STEPS) and not roll.alone:
-                raise StoreUnavailable(
-                    f"the mail store in {layout.state_dir} must be brought from schema version "
-                    f"{found} to {len(STEPS)}, but a command is using it (process "
-                    f"{roll.processes() or 'unknown'}); wait until that has ended, then start again"
-                )
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
+        found = version_of(connection)
+        if found < len(STEPS) and not roll.alone:
+            raise StoreUnavailable(
+                f"the mail store in {layout.state_dir} must be brought from schema version "
+                f"{found} to {len(STEPS)}, but a command is using it (process "
+                f"{roll.processes() or 'unknown'}); wait until that has ended, then start again"
+            )
+        migrate(connection)
         files.sync_directory(layout.root)
-    except OSError as error:
-        raise StoreUnavailable(f"{layout.index} cannot be used: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"{layout.index} cannot be used: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

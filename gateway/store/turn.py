@@ -63,7 +63,8 @@ class Turn:
             raise
 
     def watch(self, on_late: Callable[[], None]) -> None:
-        """From now on the committer takes the turns; ``on_late`` is called in another thread."""
+        """From now on the committer takes the turns. ``on_late`` is called in another thread, while
+        the committer cannot go on; what it has in hand will not be written."""
         self._on_late = on_late
 
     def take(self) -> None:
@@ -172,21 +173,22 @@ class Turn:
             self.give_back()
             raise StoreUnavailable(_HELD_UP)
 
-    def _give_up(self) -> bool:
-        """Give up for the thread that waits; False when none does any more."""
+    def _give_up(self, overdue_s: float = 0.0) -> bool:
+        """Give up for the thread that waits; False when none does any more, or not for so long."""
         with self._state:
-            if self._since is None:
+            if self._since is None or self.given_up:
+                return False
+            if self._monotonic() - self._since < overdue_s:
                 return False
             self.given_up = True
+            # Before the waiting thread can go on: what it has in hand is what is refused.
+            if self._on_late is not None:
+                self._on_late()
             return True
 
     def _watch(self) -> None:
         while not self._closed.wait(min(WATCH_S, self._deadline_s)):
-            since = self._since
-            if since is None or self._monotonic() - since < self._deadline_s or self.given_up:
-                continue
-            if self._give_up() and self._on_late is not None:
-                self._on_late()
+            self._give_up(self._deadline_s)
 
 
 def _open(path: os.PathLike[str]) -> int:

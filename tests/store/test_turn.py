@@ -11,8 +11,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.core.errors import StoreUnavailable
 from gateway.store.files import OsFiles
@@ -176,3 +178,27 @@ def test_closing_does_not_wait_for_a_turn_that_does_not_come(tmp_path: Path) -> 
     with House(tmp_path) as again:
         assert again.uids() == [1]
         again.verify()
+
+
+def test_what_was_refused_is_not_done_when_the_turn_comes_after_all(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        house.deliver("before", ALICE)
+        inbox = house.box()
+    with House(tmp_path) as house:  # its first message needs a segment, whose id needs a turn
+        turn = house.store._committer._turn
+        turn._deadline_s = 0.2
+        with holder(house.layout):
+            expunge = house.store.expunge(inbox, None, only_deleted=False)
+            refused: tuple[Deferred[Any], ...] = (
+                house.start("1", ALICE, octets=LARGE),
+                house.start("2", ALICE),
+                house.pump.start(expunge),
+            )
+            for one in refused:
+                with pytest.raises(StoreUnavailable):
+                    house.pump.wait_for(one)
+        eventually(lambda: not turn.given_up)
+        house.deliver("after", ALICE)
+        assert house.contents() == [delivered(), delivered()]
+        assert list((tmp_path / "store/large").iterdir()) == []
+        house.verify()
