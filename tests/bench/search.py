@@ -3,28 +3,40 @@
 ``python -m tests.bench.search`` (a part of ``tests.bench.store``): fills a mailbox with
 ``letters``, searches by looking at every message, indexes, and searches again. The answers of both
 have to be the same. The index is made in this process, at normal priority and alone: messages per
-second of one processor.
+second of one processor. ``--disturbance`` measures instead what its process, busy all the time,
+costs deliveries: it is stopped and goes on in turn.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import signal
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from gateway.core.ids import MailboxId
+from twisted.internet.defer import Deferred
+
+from gateway.core.ids import AccountId, MailboxId
+from gateway.core.messages import Accepted
 from gateway.core.search import HeaderHas, SearchKey, TextHas
 from gateway.store.layout import Layout
 from gateway.store.search_index.indexer import Indexer
+from gateway.store.search_index.places import Places
 from tests.bench.letters import Letters
 from tests.store.house import ALICE, House
+from tests.store.searching import indexed, indexer_process
 
 MESSAGES = 100_000
 IN_FLIGHT = 200
 MIB = 1024 * 1024
+BACKLOG = 30_000
+"""Letters that keep the indexer busy while deliveries are measured."""
+DELIVERIES = 2_000
 
 
 def fill(house: House, letters: Letters, count: int) -> int:
@@ -107,15 +119,57 @@ def measure(folder: Path, runs: int, messages: int = MESSAGES) -> None:
             print(line, flush=True)
 
 
+def deliver(house: House, serial: Iterator[int], octets: bytes) -> float:
+    """Durable deliveries per second to twenty people, 32 in flight."""
+    started = time.monotonic()
+    waiting: deque[Deferred[Accepted]] = deque()
+    for number in itertools.islice(serial, DELIVERIES):
+        person = AccountId(f"person{number % 20}")
+        waiting.append(house.start(f"bench-{number}", person, octets=octets))
+        if len(waiting) == 32:
+            house.pump.wait_for(waiting.popleft())
+    for flow in waiting:
+        house.pump.wait_for(flow)
+    return DELIVERIES / (time.monotonic() - started)
+
+
+def measure_disturbance(folder: Path, runs: int) -> None:
+    letters = Letters()
+    with House(folder / "disturbance", reader_threads=4) as house:
+        house.pump.deadline_s = 3_600.0
+        fill(house, letters, BACKLOG)
+        serial = itertools.count()
+        octets = letters.letter(BACKLOG)
+        with indexer_process(house.state_dir) as (process, _):
+            rates: dict[int, list[float]] = {signal.SIGSTOP: [], signal.SIGCONT: []}
+            for run in range(-1, runs):
+                for state, found in rates.items():
+                    process.send_signal(state)
+                    rate = deliver(house, serial, octets)
+                    assert process.poll() is None
+                    if run >= 0:
+                        found.append(rate)
+            process.send_signal(signal.SIGCONT)
+        done = indexed(Places(Layout(house.state_dir)).file(ALICE))
+        assert 0 < done < BACKLOG, "it was busy all the time"
+    alone, beside = (statistics.median(found) for found in rates.values())
+    print(f"durable deliveries/s: {alone:,.0f} alone, {beside:,.0f} beside a busy indexer")
+    print(f"  ratio {beside / alone:.2f}, median of {runs} runs in turn", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--messages", type=int, default=MESSAGES)
+    parser.add_argument("--disturbance", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as scratch:
-        measure(Path(scratch), arguments.runs, arguments.messages)
+        if arguments.disturbance:
+            measure_disturbance(Path(scratch), arguments.runs)
+        else:
+            measure(Path(scratch), arguments.runs, arguments.messages)
 
 
 if __name__ == "__main__":

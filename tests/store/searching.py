@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from gateway.app.boot import boot_file
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.search import SearchKey
 from gateway.store.blobs import Location, SegmentFiles
@@ -14,6 +21,7 @@ from gateway.store.layout import Layout
 from gateway.store.search_index.indexer import EVERYTHING, Appetite, Indexer
 from gateway.store.search_index.places import Places
 from tests.store.house import ALICE, House
+from tests.support.gateway_process import ROOT
 
 PLENTY = 1 << 40
 
@@ -76,3 +84,35 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(SegmentFiles, "read", counting)
     return reads
+
+
+@contextmanager
+def indexer_process(state_dir: Path) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    """The process, and the line whose end it takes for its parent's."""
+    ours, theirs = socket.socketpair()
+    boot = boot_file({"state_dir": str(state_dir)})
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "gateway.app.indexer", str(boot)],
+        stdin=theirs.fileno(),
+        stdout=subprocess.PIPE,
+        pass_fds=(boot,),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    theirs.close()
+    os.close(boot)
+    try:
+        yield process, ours
+    finally:
+        ours.close()
+        process.kill()
+        process.communicate()
+
+
+def indexed(path: Path) -> int:
+    """How many messages a search file knows."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+            count: int = file.execute("SELECT coalesce(sum(documents), 0) FROM runs").fetchone()[0]
+            return count
+    except sqlite3.OperationalError:
+        return 0  # not made yet
