@@ -125,6 +125,14 @@ def integrity(connection: sqlite3.Connection) -> list[tuple[str]]:
     return [row for row in rows if row != ("ok",)]
 
 
+def is_readable(connection: sqlite3.Connection) -> bool:
+    """Whether one pass over the file's pages finds nothing; cheaper than ``integrity``."""
+    try:
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchall() == [("ok",)])
+    except sqlite3.DatabaseError:
+        return False
+
+
 def rebuild_indexes(connection: sqlite3.Connection) -> None:
     """Make every index again from its table."""
     connection.execute("REINDEX")

@@ -135,7 +135,7 @@ def space(connection: sqlite3.Connection, layout: Layout) -> Iterator[SegmentSpa
 
 def strays(connection: sqlite3.Connection, layout: Layout, now: float) -> Iterator[Path]:
     """Files that no row points to and no running process is still writing."""
-    for path in sorted(layout.segments.iterdir()):  # listed before the index is asked
+    for path in _files(layout.segments):  # listed before the index is asked
         segment_id = int(path.stem) if path.suffix == ".seg" and path.stem.isdecimal() else 0
         if path != layout.segment(segment_id) or not (
             _exists(connection, "segments WHERE segment_id = ?", segment_id)
@@ -143,11 +143,15 @@ def strays(connection: sqlite3.Connection, layout: Layout, now: float) -> Iterat
             or is_growing(layout, segment_id)
         ):
             yield path
-    for path in layout.large.iterdir():
+    for path in _files(layout.large):
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             is_old = now - path.stat().st_mtime > _ARRIVING_S
             if is_old and not _exists(connection, "blobs WHERE file_name = ?", path.name):
                 yield path
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _exists(connection: sqlite3.Connection, where: str, value: object) -> bool:

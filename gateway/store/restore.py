@@ -1,8 +1,8 @@
 """Puts a backup back: into an empty place, checked, and so that no client is misled by it.
 
 What happened after the backup is lost, and clients may have seen it. So every mailbox skips
-UIDS_SKIPPED UIDs, which are noted as gone, and every message gets a MODSEQ above any that was given:
-a client then never takes a new message for one it knows, looks at every flag again, and, as
+UIDS_SKIPPED UIDs, which are noted as gone, and every message gets a MODSEQ above any that was ever
+given: a client then never takes a new message for one it knows, looks at every flag again, and, as
 UIDVALIDITY stays, fetches no message twice. Ids of other kinds skip as many.
 
 Owns the order: copy into ``store.restoring``, adjust, check, and only then rename; so a stop leaves
@@ -145,10 +145,7 @@ def _copy(place: BackupPlace, manifest: Manifest, to: Layout, copying: Copier) -
     for path in (to.root, to.segments, to.large, to.incoming):
         path.mkdir(mode=DIRECTORY_MODE)
     index = place.numbered_index(manifest.number)
-    work = [(index, to.index)]
-    for source, target in ((place.segments, to.segments), (place.large, to.large)):
-        work += [(path, target / path.name) for path in sorted(source.iterdir())]
-    work = [(path, target) for path, target in work if path.suffix != ".part"]
+    work = [(index, to.index), *_needed(place, index, to)]
     copying.total = sum(path.stat().st_size for path, _ in work)
     copying.tell()
     for path, target in work:
@@ -156,6 +153,22 @@ def _copy(place: BackupPlace, manifest: Manifest, to: Layout, copying: Copier) -
     files = OsFiles()
     for directory in (to.segments, to.large, to.incoming, to.root):
         files.sync_directory(directory)
+
+
+def _needed(place: BackupPlace, index: Path, to: Layout) -> list[tuple[Path, Path]]:
+    """Files that the index points to and that are there; the check tells of others.
+
+    Not those that a later backup has left which did not come to its end.
+    """
+    connection = engine.open_foreign(index)
+    try:
+        segments = connection.execute("SELECT segment_id FROM segments ORDER BY segment_id")
+        work = [(place.segment(one), to.segment(one)) for (one,) in segments]
+        names = connection.execute("SELECT file_name FROM blobs WHERE file_name <> ''")
+        work += [(place.large / name, to.large / name) for (name,) in names]
+    finally:
+        connection.close()
+    return [(path, target) for path, target in work if path.exists()]
 
 
 def _begin_anew(restoring: Layout, now: int, *, with_queue: bool) -> int:

@@ -15,6 +15,7 @@ from gateway.core.ports.progress import Progress, silent
 from gateway.store.backup import BackedUp, back_up
 from gateway.store.backup_place import BackupPlace
 from gateway.store.copying import Copier
+from gateway.store.restore import restore
 from tests.store.house import ALICE, BOB, LARGE, NOW, House
 
 ROLL = 20_000
@@ -256,3 +257,21 @@ def test_a_disk_without_room_is_told_in_words(tmp_path: Path) -> None:
         house.deliver("1", ALICE, BOB)
         with pytest.raises(StoreUnavailable, match="No space left on device"):
             take(house.state_dir, tmp_path / "backup", copier=make)
+
+
+def test_a_damaged_index_never_follows_a_whole_one(tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    with House(tmp_path / "state") as house:
+        fill(house, range(40))
+        take(house.state_dir, target)
+    before = BackupPlace(target).manifest()
+    index = tmp_path / "state/store/index.sqlite"
+    octets = bytearray(index.read_bytes())
+    octets[-4096 * 8 :] = b"?" * 4096 * 8
+    index.write_bytes(octets)
+    with pytest.raises(StoreUnavailable, match="the backup before stays"):
+        take(tmp_path / "state", target)
+    assert BackupPlace(target).manifest() == before
+    done = restore(target, tmp_path / "new", wall_clock=lambda: float(NOW), progress=silent)
+    assert done.report is not None
+    assert done.report.sound

@@ -71,7 +71,7 @@ def test_whatever_contradicts_a_rule_is_repaired(statement: str, finding: str, k
     assert done.report.sound, done.report.problems
 
 
-def test_a_damaged_message_stays_and_what_is_left_of_it_is_kept(kept: Path) -> None:
+def test_D8_a_damaged_message_stays_and_what_is_left_of_it_is_kept(kept: Path) -> None:
     path = segment(kept)
     octets = path.read_bytes()
     at = octets.index(b"three")
@@ -158,7 +158,7 @@ def test_a_message_whose_mailbox_is_gone_is_kept(kept: Path) -> None:
     assert [path.read_bytes() for path in put_aside(kept, "mailbox-*.eml")] == [b"one", b"three"]
 
 
-def test_files_that_nothing_points_to_are_kept_for_a_while(kept: Path) -> None:
+def test_D8_files_that_nothing_points_to_are_kept_for_a_while(kept: Path) -> None:
     stray = kept / "store/segments/0000000099.seg"
     stray.write_bytes(b"somebody's")
     assert verify(kept).strays == (str(stray),)

@@ -162,6 +162,18 @@ def test_a_directory_without_a_whole_backup_is_refused(folders: Folders, tmp_pat
         restore(backup, folders[2], wall_clock=lambda: 0.0, progress=silent)
 
 
+def test_what_an_interrupted_later_backup_has_left_is_not_restored(folders: Folders) -> None:
+    state, backup, target = folders
+    with House(state, roll_octets=100) as house:
+        for number in range(5):
+            house.append("Sent", b"%d" % number * 200)
+        with pytest.raises(Stopped):
+            take(state, backup, StopAt(8))
+    assert len(list((backup / "segments").iterdir())) > 1
+    bring_back(folders)
+    assert len(list((target / "store/segments").iterdir())) == 1
+
+
 def test_a_restored_store_is_backed_up_where_the_old_one_was(folders: Folders) -> None:
     bring_back(folders)
     with House(folders[2]) as house:
