@@ -362,3 +362,20 @@ def test_counters_are_exact_whatever_happens(tmp_path: Path) -> None:
                     kept[name] = {}
             assert usage(house) == total()
     house.verify()
+
+
+def test_renaming_inbox_and_having_mail_back_need_no_room(tmp_path: Path) -> None:
+    with House(tmp_path, keep_deleted_s=86_400) as house:
+        house.append("INBOX", MESSAGE, MESSAGE)
+        bound(house, messages=2)
+        house.wait(house.store.rename_mailbox(ALICE, "INBOX", "Old"))
+        assert usage(house).messages == 2
+        house.wait(house.store.expunge(house.box(name="Old"), ((1, 1),), only_deleted=False))
+        house.deliver("1", ALICE)
+        deleted = house.wait(house.store.vault.deleted(ALICE))
+        wanted = [one.vault_id for one in deleted]
+        assert house.wait(house.store.vault.undelete(ALICE, wanted)) == 1
+        assert usage(house).messages == 3
+        with pytest.raises(OverQuota):
+            house.deliver("2", ALICE)
+    house.verify()
