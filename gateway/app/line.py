@@ -92,10 +92,16 @@ class Line(Protocol):
         else:
             self._write(message)
 
-    def hint(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
-        """Tell of commits, now or merged with others."""
+    def hint(
+        self, events: Sequence[MailboxEvent], queue_grew: bool, frame: bytes | None = None
+    ) -> None:
+        """Tell of commits, now or merged with others.
+
+        Args:
+            frame: the same as octets, if it has been made for another line already.
+        """
         if not self._paused and len(events) <= PIECE:
-            self._write(Hints(tuple(events), queue_grew))
+            self._write_octets(frame or encode(Hints(tuple(events), queue_grew)))
             return
         self._queue_grew = self._queue_grew or queue_grew
         if not self._doubtful:
@@ -117,9 +123,12 @@ class Line(Protocol):
             self._flush()
 
     def _write(self, message: Message) -> None:
+        self._write_octets(encode(message))
+
+    def _write_octets(self, octets: bytes) -> None:
         transport: Any = self.transport
         if not self._closed and transport is not None:
-            transport.write(encode(message))
+            transport.write(octets)
 
     def _flush(self) -> None:
         for message in self._kept.values():
