@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import cast
 
 from twisted.logger import Logger
 
@@ -61,7 +62,7 @@ class Search:
             uids = await self._readers.run(
                 lambda stored: uids_meeting(stored.connection, mailbox_id, where)
             )
-            return [Uid(uid) for uid in uids]
+            return _as_uids(uids)
         sorted_out: Sorted | None = None
         if any(map(asks_for_text, left)):
             sorted_out = await self._readers.run(
@@ -77,7 +78,7 @@ class Search:
                 found += await self._look_at(mailbox_id, sorted_out.doubtful, where, tests)
                 found.sort()
         found += await self._look_through(mailbox_id, after, where, _tests(left, None))
-        return [Uid(uid) for uid in found]
+        return _as_uids(found)
 
     # -- what is indexed
 
@@ -184,3 +185,7 @@ class Search:
 def _tests(keys: Iterable[SearchKey], sorted_out: Sorted | None) -> list[Test]:
     known = sorted_out.known if sorted_out is not None else {}
     return sorted((test_of(key, known) for key in keys), key=lambda test: test.cost)
+
+
+def _as_uids(numbers: Sequence[int]) -> Sequence[Uid]:
+    return cast(Sequence[Uid], numbers)  # no call for each of a million

@@ -15,7 +15,7 @@ from itertools import compress
 from gateway.core.ids import MailboxId
 from gateway.core.search import And, HeaderHas, Not, Or, SearchKey, TextHas
 from gateway.store import engine
-from gateway.store.search_conditions import Condition, condition_of, uids_meeting
+from gateway.store.search_conditions import EVERY, Condition, condition_of, uids_meeting
 from gateway.store.search_index.lookup import Lookup, MailboxAt, Verdict
 from gateway.store.search_tests import Known
 
@@ -127,6 +127,8 @@ class _Triage:
     def existing(self, bits: int, where: Condition) -> list[int]:
         """Those of a set that are still there and meet the condition, ascending."""
         uids = list(compress(self.lookup.uids, self.lookup.marks_of(bits))) if bits else []
+        if not uids or (where == EVERY and self._all_are_there()):
+            return uids
         if len(uids) > FEW_UIDS:
             wanted = set(uids)
             meeting = uids_meeting(self._index, self._mailbox_id, where, self.lookup.watermark)
@@ -142,3 +144,12 @@ class _Triage:
             )
             found += (uid for (uid,) in rows)
         return found
+
+    def _all_are_there(self) -> bool:
+        """Whether none of the indexed messages was expunged, going by the mailbox's counter."""
+        row = self._index.execute(
+            "SELECT messages - (SELECT count(*) FROM messages WHERE mailbox_id = ? AND uid > ?)"
+            " FROM mailboxes WHERE mailbox_id = ?",
+            (self._mailbox_id, self.lookup.watermark, self._mailbox_id),
+        ).fetchone()
+        return row is not None and row[0] == len(self.lookup.uids)
