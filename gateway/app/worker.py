@@ -46,8 +46,6 @@ from gateway.policy.shared_connections import SharedConnectionLimits
 
 END_LIMIT_S = DRAIN_LIMIT_S + 5.0
 """Draining, and closing the store. Then the process ends in whatever state it is."""
-
-
 TAKE_OVER_AGAIN_S = 5.0
 
 
