@@ -14,6 +14,7 @@ piece. No transaction stays open while messages are read.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import cast
@@ -36,6 +37,9 @@ from gateway.store.summaries import Summaries
 
 PIECE_MESSAGES = 100
 PIECE_OCTETS = 4 * 1024 * 1024  # a tenth of a second or so, if every octet has to be looked at
+ASKING_S = 5.0
+"""The search index has so long for its answer; without one, the messages are looked at."""
+ASKING_STEPS = 100_000
 
 
 class Search:
@@ -102,6 +106,9 @@ class Search:
         except sqlite3.Error as error:
             self.log.info("search file cannot be opened: {error}", error=str(error))
             return None
+        # A text that is part of very many words must not keep a reader for ever.
+        end = time.monotonic() + ASKING_S
+        search_file.set_progress_handler(lambda: time.monotonic() > end, ASKING_STEPS)
         try:
             mailbox = MailboxAt(mailbox_id, *row[1:])
             return triage(stored.connection, search_file, mailbox, keys, where)

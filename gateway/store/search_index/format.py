@@ -41,6 +41,7 @@ MOST_DOCUMENTS = 65_536
 _APPLICATION = 0x47577378
 _VERSION = 1
 _CHECKPOINT_PAGES = 4_000
+_LOG_OCTETS = 16 * 1024 * 1024
 _BUSY_TIMEOUT_S = 10.0
 WRITER_CACHE_KIB = 16 * 1024
 READER_CACHE_KIB = 8 * 1024
@@ -104,6 +105,7 @@ def open_writer(path: Path, account_id: AccountId) -> sqlite3.Connection:
         # A power cut may undo the last transactions, which are then done again; it damages nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_OCTETS}")
         connection.execute("PRAGMA temp_store = MEMORY")
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
             _make(connection, account_id)

@@ -267,6 +267,9 @@ class Indexer:
                               name=path.name)  # fmt: skip
             except FileNotFoundError:
                 continue
+            except sqlite3.Error as error:
+                self.log.error("search file {name}: {error}", name=path.name, error=str(error))
+                continue
             self._places.remove(path)
 
     # -- trouble

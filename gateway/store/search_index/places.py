@@ -100,15 +100,15 @@ class Places:
     def request(self, account_id: AccountId) -> None:
         """Ask the writer to make an account's file again. Raises: OSError."""
         fd, name = tempfile.mkstemp(dir=self.requests, prefix=".")
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(account_id)
+        with os.fdopen(fd, "wb") as file:
+            file.write(_octets(account_id))
         Path(name).rename(self.requests / _hash(account_id))
 
     def requested(self) -> list[tuple[Path, AccountId]]:
         """Requests that nobody has done yet; whoever does one removes it. Raises: OSError."""
         try:
             return [
-                (path, AccountId(path.read_text("utf-8")))
+                (path, AccountId(path.read_bytes().decode("utf-8", "replace")))
                 for path in self.requests.iterdir()
                 if not path.name.startswith(".")
             ]
@@ -117,4 +117,8 @@ class Places:
 
 
 def _hash(account_id: AccountId) -> str:
-    return hashlib.sha256(account_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    return hashlib.sha256(_octets(account_id)).hexdigest()[:40]
+
+
+def _octets(account_id: AccountId) -> bytes:
+    return account_id.encode("utf-8", "surrogatepass")
