@@ -16,7 +16,7 @@ from gateway.core.errors import StoreDamaged, StoreUnavailable
 from gateway.store import engine
 from gateway.store.backup_place import BackupPlace, Manifest
 from gateway.store.blobs import Location, SegmentFiles
-from gateway.store.copying import Copier
+from gateway.store.copying import Copier, sync_or_cut
 from gateway.store.layout import Layout
 from gateway.store.octets import is_whole, read_whole
 from gateway.store.segments import HEADER
@@ -133,7 +133,9 @@ class CopyRun:
         present = _size(target)
         if present >= end and not self._bad(records):
             if records:
-                _sync(target)  # whoever copied it may have been stopped before
+                _sync(
+                    target, min(present, self._kept_ends.get(segment_id, 0))
+                )  # whoever copied it may have been stopped before
                 self.found_files += end > self._kept_ends.get(segment_id, 0)
             return
         start = self._kept_ends.get(segment_id, 0)
@@ -212,9 +214,9 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _sync(path: Path) -> None:
+def _sync(path: Path, synced: int) -> None:
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
-        os.fdatasync(fd)
+        sync_or_cut(fd, synced)
     finally:
         os.close(fd)

@@ -61,27 +61,33 @@ class Copier:
     def stretch(self, source: Path, target: Path, start: int, end: int) -> None:
         """Make octets ``start`` to ``end`` of the target those of the source, and end it there.
 
-        A source that is shorter ends the target earlier. Raises: OSError.
+        A source that is shorter ends the target earlier. After an error the target ends at
+        ``start``: what the disk did not take must not be found there later (SECURITY D3).
+
+        Raises: OSError.
         """
         reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
             writing = os.open(target, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
             try:
                 os.ftruncate(writing, start)
-                os.lseek(writing, start, os.SEEK_SET)
-                while start < end:
-                    piece = os.pread(reading, min(PIECE_OCTETS, end - start), start)
-                    if not piece:
-                        break
-                    write_all(self._os, writing, piece)
-                    start += len(piece)
-                    self._count(len(piece))
-                os.fdatasync(writing)
+                self._copy(reading, writing, start, end)
+                sync_or_cut(writing, start)
             finally:
                 os.close(writing)
         finally:
             os.close(reading)
         self.files += 1
+
+    def _copy(self, reading: int, writing: int, at: int, end: int) -> None:
+        os.lseek(writing, at, os.SEEK_SET)
+        while at < end:
+            piece = os.pread(reading, min(PIECE_OCTETS, end - at), at)
+            if not piece:
+                return
+            write_all(self._os, writing, piece)
+            at += len(piece)
+            self._count(len(piece))
 
     def _count(self, octets: int) -> None:
         self.octets += octets
@@ -91,3 +97,16 @@ class Copier:
             self._next_at = max(self._next_at, now) + octets / self._limit
             if self._next_at > now:
                 self._sleep(self._next_at - now)
+
+
+def sync_or_cut(fd: int, synced: int) -> None:
+    """Sync a file whose first octets are synced already; when that fails, only those stay.
+
+    The kernel takes what it could not write for written, so a later sync would succeed (SECURITY
+    D3). Raises: OSError.
+    """
+    try:
+        os.fdatasync(fd)
+    except OSError:
+        os.ftruncate(fd, synced)
+        raise

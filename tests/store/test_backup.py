@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -257,6 +259,37 @@ def test_a_disk_without_room_is_told_in_words(tmp_path: Path) -> None:
         house.deliver("1", ALICE, BOB)
         with pytest.raises(StoreUnavailable, match="No space left on device"):
             take(house.state_dir, tmp_path / "backup", copier=make)
+
+
+def test_D3_what_a_disk_did_not_take_is_copied_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "backup"
+    failing = [True]
+    sync = os.fdatasync
+
+    def fail(fd: int) -> None:
+        if failing and str(target) in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(fd)
+
+    monkeypatch.setattr("os.fdatasync", fail)
+    with House(tmp_path / "state") as house:
+        failing.clear()
+        fill(house, range(3))
+        take(house.state_dir, target)
+        kept = place_sizes(target)
+        fill(house, range(3, 6))
+        # Copied, but stopped before anybody synced it; then the sync fails; then a copy's does.
+        (segment,) = (house.state_dir / "store/segments").iterdir()
+        shutil.copy(segment, target / "segments")
+        for _ in range(2):
+            failing.append(True)
+            with pytest.raises(StoreUnavailable, match="Input/output error"):
+                take(house.state_dir, target)
+            failing.clear()
+            assert place_sizes(target) == kept
+        assert take(house.state_dir, target).copied_octets > 3 * 3_000
 
 
 def test_a_damaged_index_never_follows_a_whole_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.ports.progress import silent
 from gateway.store.exclusive import only_user
 from gateway.store.layout import Layout
+from gateway.store.presence import Presence
 from gateway.store.restore import UIDS_SKIPPED, Restored, restore
 from gateway.store.verify import verify
 from tests.store.house import ALICE, BOB, CAROL, LARGE, NOW, House, delivered
@@ -191,3 +192,8 @@ def test_only_one_command_has_a_store_for_itself(tmp_path: Path) -> None:
         only_user(layout),
     ):
         pass
+    layout.root.mkdir(exist_ok=True)
+    command = Presence(layout, "import-1")
+    with pytest.raises(StoreUnavailable, match="a command is using"), only_user(layout):
+        pass
+    command.close()
