@@ -7,7 +7,6 @@ running gateway, can be interrupted and repeated, and then copies only what is n
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +16,14 @@ from gateway.cli.desk import Desk, at_person
 from gateway.cli.import_imap import imap
 from gateway.cli.options import config_option, json_option, load_settings, person_argument
 from gateway.cli.progress import ProgressShown
-from gateway.cli.transfers import checked_uidl, dry_run_option, import_options, show_and_exit
+from gateway.cli.transfers import (
+    checked_uidl,
+    copy_in,
+    dry_run_option,
+    import_options,
+    show_and_exit,
+)
 from gateway.core.account import Account
-from gateway.transfer.importing import Importer
 from gateway.transfer.maildir import MaildirOptions, MaildirSource
 from gateway.transfer.mbox import MboxOptions, MboxSource
 from gateway.transfer.names import NameRules
@@ -173,17 +177,15 @@ def _copy(
     as_json: bool,
 ) -> None:
     def work(desk: Desk, account: Account) -> Report:
-        with ProgressShown() as progress, closing(open_source()) as source:
-            importer = Importer(
-                desk.call,
-                desk.store,
-                desk.store.imports,
-                account.account_id,
+        with ProgressShown() as progress:
+            return copy_in(
+                desk,
+                account,
+                open_source(),
                 progress,
                 dry_run=dry_run,
                 refresh_flags=refresh_flags,
             )
-            return importer.run(source)
 
     report = at_person(load_settings(config_path).settings, person, work)
     show_and_exit({person: report}, as_json=as_json, dry_run=dry_run, is_import=True)

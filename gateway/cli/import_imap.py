@@ -12,7 +12,6 @@ import stat
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -22,11 +21,16 @@ import click
 from gateway.cli.desk import Desk, at_desk
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown
-from gateway.cli.transfers import checked_uidl, dry_run_option, import_options, show_and_exit
+from gateway.cli.transfers import (
+    checked_uidl,
+    copy_in,
+    dry_run_option,
+    import_options,
+    show_and_exit,
+)
 from gateway.core.errors import GatewayError
 from gateway.transfer.imap_connection import ImapConnection, ImapServer
 from gateway.transfer.imap_source import ImapOptions, ImapSource
-from gateway.transfer.importing import Importer
 from gateway.transfer.names import NameRules
 from gateway.transfer.values import Report
 
@@ -140,18 +144,10 @@ def imap(
                 except GatewayError as error:
                     report.stopped = str(error)
                     continue
-                importer = Importer(
-                    desk.call,
-                    desk.store,
-                    desk.store.imports,
-                    account.account_id,
-                    progress,
-                    dry_run=dry_run,
-                    refresh_flags=refresh_flags,
+                source = ImapSource(connection, f"imap://{move.login}@{host}", options, rules)
+                reports[move.person] = copy_in(
+                    desk, account, source, progress, dry_run=dry_run, refresh_flags=refresh_flags
                 )
-                origin = f"imap://{move.login}@{host}"
-                with closing(ImapSource(connection, origin, options, rules)) as source:
-                    reports[move.person] = importer.run(source)
                 if desk.interrupted:
                     return
 

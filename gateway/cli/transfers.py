@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 import click
 
+from gateway.cli.desk import Desk
 from gateway.cli.progress import table
+from gateway.core.account import Account
+from gateway.core.ports.progress import Progress
 from gateway.transfer.dovecot_uidlist import check_uidl_format
+from gateway.transfer.importing import Importer
 from gateway.transfer.names import NameRules
-from gateway.transfer.values import FolderResult, Report
+from gateway.transfer.values import FolderResult, Report, Source
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,6 +58,29 @@ def _rules(context: click.Context, parameter: click.Parameter, values: Sequence[
             raise click.BadParameter(f"found {value!r}; expected OLD=NEW", context, parameter)
         renamed[old] = new
     return NameRules(renamed)
+
+
+def copy_in(
+    desk: Desk,
+    account: Account,
+    source: Source,
+    progress: Progress,
+    *,
+    dry_run: bool,
+    refresh_flags: bool,
+) -> Report:
+    """Import all a source has into one account; closes the source."""
+    importer = Importer(
+        desk.call,
+        desk.store,
+        desk.store.imports,
+        account.account_id,
+        progress,
+        dry_run=dry_run,
+        refresh_flags=refresh_flags,
+    )
+    with closing(source):
+        return importer.run(source)
 
 
 def checked_uidl(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -108,6 +108,9 @@ class ImapSource:
         found: list[SourceFolder | Trouble] = []
         for wire_name, separator, attributes in self._listed("LIST"):
             name = decoded(wire_name.decode("utf-8", "surrogateescape"))
+            if not name.isprintable():
+                found.append(Trouble(ascii(name), "a name with control characters"))
+                continue
             levels = name.split(separator) if separator else [name]
             if attributes & _NO_MAILBOX or self._is_unwanted(name, separator, others):
                 continue
@@ -208,8 +211,10 @@ class ImapSource:
             if not bodies:
                 yield from (_planned(uid, uid_validity) for uid in window)
                 continue
-            details = self._details(window)
-            for portion in _portions([details[uid] for uid in window if uid in details]):
+            details = self._details_of(window)
+            found = [details[uid] for uid in window]
+            yield from (one for one in found if isinstance(one, Trouble))
+            for portion in _portions([one for one in found if isinstance(one, _Details)]):
                 for one, octets in self._bodies(portion):
                     if isinstance(octets, Trouble):
                         yield octets
@@ -224,9 +229,17 @@ class ImapSource:
                         one.uid,
                         uidl_by(uidl_format, listed, uid_validity, "") if uidl_format else "",
                     )
-            for uid in window:
-                if uid not in details:
-                    yield Trouble(f"UID {uid}", "it went away while the folder was read")
+
+    def _details_of(self, uids: Sequence[int]) -> dict[int, _Details | Trouble]:
+        """Of each UID; together or, if the server fails on them, one by one."""
+        try:
+            found = self._details(uids)
+        except MessageFailed as error:
+            if len(uids) == 1:
+                return {uids[0]: Trouble(f"UID {uids[0]}", str(error))}
+            return {uid: self._details_of([uid])[uid] for uid in uids}
+        gone = "it went away while the folder was read"
+        return {uid: found.get(uid) or Trouble(f"UID {uid}", gone) for uid in uids}
 
     def _details(self, uids: Sequence[int]) -> dict[int, _Details]:
         found: dict[int, _Details] = {}

@@ -29,7 +29,6 @@ from gateway.transfer.values import (
     Opened,
     Report,
     Source,
-    SourceFailed,
     SourceFolder,
     Trouble,
 )
@@ -229,9 +228,8 @@ class _FolderCopy:
             # UIDNEXT comes last: until then, messages are numbered below it.
             self._flush(opened.uid_next)
             self._set_known_flags()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SourceFailed):
-                self._keep_what_is_here()
+        except BaseException:
+            self._keep_what_is_here()
             for _, octets in self._batch:
                 if not isinstance(octets, bytes):
                     octets.discard()

@@ -14,7 +14,9 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -43,6 +45,7 @@ _LETTERS = {
 }
 _OWN_NAME = re.compile(r"\d+\.V(\d+)U(\d+)\.mail-gateway\Z")
 _LONE_LF = re.compile(rb"(?<!\r)\n")
+SYNCED_AT_ONCE = 16
 _PARTS = ("cur", "new", "tmp")
 
 
@@ -97,6 +100,17 @@ class MaildirTarget:
         return unique
 
 
+@dataclass(frozen=True, slots=True)
+class _Unsynced:
+    """A message that is written, but would not survive a power cut yet."""
+
+    uid: int
+    fd: int
+    temporary: Path
+    final: Path
+    name: str
+
+
 class MaildirFolder:
     """Keeps the port TargetFolder."""
 
@@ -118,6 +132,8 @@ class MaildirFolder:
         }
         self._keywords = {letter: keyword for keyword, letter in self._letters.items()}
         self._uidls = self._earlier_uidls()
+        self._unsynced: list[_Unsynced] = []
+        self._syncing = ThreadPoolExecutor(SYNCED_AT_ONCE, "maildir-sync")
 
     def _earlier_uidls(self) -> dict[int, str]:
         """POP3 names in the list of the export before. Raises: TargetFailed."""
@@ -151,25 +167,46 @@ class MaildirFolder:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
         try:
             size = lone = 0
-            with os.fdopen(fd, "wb") as file:
+            with os.fdopen(fd, "wb", closefd=False) as file:
                 ends_in_cr = False
                 for chunk in with_lf(chunks):
                     file.write(chunk)
                     size += len(chunk)
                     lone += len(_LONE_LF.findall(chunk)) - (ends_in_cr and chunk[:1] == b"\n")
                     ends_in_cr = chunk.endswith(b"\r") if chunk else ends_in_cr
-                file.flush()
-                os.utime(fd, (message.internal_date, message.internal_date))
-                os.fsync(fd)
-            # Dovecot trusts both sizes: as stored, and with CRLF.
-            name = f"{unique},S={size},W={size + lone}"
-            temporary.rename(self._path / "cur" / f"{name}:2,{self._info(message)}")
+            os.utime(fd, (message.internal_date, message.internal_date))
         except BaseException:
+            os.close(fd)
             with suppress(OSError):
                 temporary.unlink()
             raise
-        self._files[message.uid] = name
+        # Dovecot trusts both sizes: as stored, and with CRLF.
+        name = f"{unique},S={size},W={size + lone}"
+        final = self._path / "cur" / f"{name}:2,{self._info(message)}"
+        self._unsynced.append(_Unsynced(message.uid, fd, temporary, final, name))
         self._uidls[message.uid] = message.uidl
+        if len(self._unsynced) >= 4 * SYNCED_AT_ONCE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Give the messages their names, each after its sync; many syncs at once share a disk's.
+
+        Raises: OSError.
+        """
+        for _ in self._syncing.map(os.fsync, [one.fd for one in self._unsynced]):
+            pass
+        for one in self._unsynced:
+            one.temporary.rename(one.final)
+            self._files[one.uid] = one.name
+        self._drop()
+
+    def _drop(self) -> None:
+        waiting, self._unsynced = self._unsynced, []
+        for one in waiting:
+            os.close(one.fd)
+            if one.uid not in self._files:
+                with suppress(OSError):
+                    one.temporary.unlink()
 
     def _info(self, message: OutgoingMessage) -> str:
         letters = set()
@@ -193,6 +230,7 @@ class MaildirFolder:
         return self._letters[folded]
 
     def finish(self) -> None:
+        self._settle()
         sync_directory(self._path / "cur")
         if self._keywords:
             text = dovecot_uidlist.render_keywords(self._keywords)
@@ -200,11 +238,14 @@ class MaildirFolder:
         validity = self._mailbox.uid_validity
         guid = hashlib.sha256(f"{self._mailbox.mailbox_id}.{validity}".encode()).hexdigest()[:32]
         rows = [(uid, self._uidls.get(uid, ""), name) for uid, name in sorted(self._files.items())]
-        text = dovecot_uidlist.render(validity, self._mailbox.uid_next, guid, rows)
+        # A message may have come since the mailbox was looked at.
+        uid_next = max(self._mailbox.uid_next, max(self._files, default=0) + 1)
+        text = dovecot_uidlist.render(validity, uid_next, guid, rows)
         replace_file(self._path / "dovecot-uidlist", text.encode())
 
     def close(self) -> None:
-        return
+        self._drop()
+        self._syncing.shutdown()
 
 
 def _lines(path: Path) -> list[str]:

@@ -86,6 +86,7 @@ class _Splitter:
         self._file = file
         self._end = end
         self._dialect = dialect
+        self._at = file.tell()  # counted, as asking for each line takes longer than reading it
 
     def messages(self) -> Iterator[RawMessage]:
         line = self._line()
@@ -104,11 +105,13 @@ class _Splitter:
             else:
                 line = self._until_separator(content, line, is_complete)
             content.seek(0)
-            yield RawMessage(from_line, header, content, self._file.tell() - len(line))
+            yield RawMessage(from_line, header, content, self._at - len(line))
 
     def _line(self) -> bytes:
         """At most LINE_OCTETS of a line; empty at the end."""
-        return self._file.readline(max(0, min(LINE_OCTETS, self._end - self._file.tell())))
+        line = self._file.readline(max(0, min(LINE_OCTETS, self._end - self._at)))
+        self._at += len(line)
+        return line
 
     def _header(self) -> tuple[list[bytes], bytes, bool]:
         """Lines, the line behind them if they do not end well, and whether a blank one came."""
@@ -127,17 +130,17 @@ class _Splitter:
         """Whether a message may end so many octets from here."""
         if self._dialect in ("mboxo", "mboxrd"):
             return False
-        here = self._file.tell()
+        here = self._at
         if here + length > self._end:
             return False
-        self._file.seek(here + length)
+        self._at = self._file.seek(here + length)
         try:
             line = self._line()
             while line and not line.strip():
                 line = self._line()
             return not line or is_separator(line)
         finally:
-            self._file.seek(here)
+            self._at = self._file.seek(here)
 
     def _copy(self, content: IO[bytes], length: int) -> None:
         while length:
@@ -146,24 +149,29 @@ class _Splitter:
                 return
             content.write(piece)
             length -= len(piece)
+            self._at += len(piece)
 
     def _until_separator(self, content: IO[bytes], line: bytes, is_complete: bool) -> bytes:
         """Copy up to the blank line before a separator, which is returned."""
-        content.write(line)
+        lines = bytearray(line)
         starts_line = not line or line.endswith(b"\n")
         blank = b"\n" if is_complete else b""  # the one that ended the header: it is not content
         held = b""
         while line := self._line():
             if starts_line and (held or blank) and is_separator(line):
-                return line
-            content.write(held)
+                break
+            lines += held
             held = blank = b""
             if starts_line and not line.rstrip(b"\r\n"):
                 held = line
             else:
-                content.write(self._unquoted(line) if starts_line else line)
+                lines += self._unquoted(line) if starts_line else line
             starts_line = line.endswith(b"\n")
-        return b""
+            if len(lines) > PIECE_OCTETS:
+                content.write(lines)
+                lines.clear()
+        content.write(lines)
+        return line
 
     def _unquoted(self, line: bytes) -> bytes:
         if self._dialect == "mboxcl2" or not line.startswith(b">"):

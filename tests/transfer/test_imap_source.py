@@ -68,7 +68,7 @@ class OldServer(ImapConnection):
             spans = [one.partition(":") for one in numbers.split(",")]
             chosen = {uid for uid in self.messages
                       for low, _, high in spans if int(low) <= uid <= int(high or low)}  # fmt: skip
-        if "BODY" in items and chosen & self.refused:
+        if by_uid and chosen & self.refused:
             raise Refused("[SERVERBUG] no")
         for number, uid in enumerate(sorted(chosen - (self.vanished if by_uid else set())), 1):
             octets = self.messages[uid]
@@ -160,7 +160,7 @@ def test_sizes_that_are_not_true_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_message_that_is_refused_does_not_take_others_along() -> None:
     server = OldServer(dict.fromkeys(range(1, 8), b"A: b\r\n\r\n"))
-    server.refused = {4}
+    server.refused = {4}  # its flags as well as its octets
     server.vanished = {6}
     found = items(server)
     troubles = [item for item in found if isinstance(item, Trouble)]
