@@ -13,6 +13,7 @@ import pytest
 from gateway.core.errors import StoreInUse
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.search import And, HasFlag, HeaderHas, Not, Or, SearchKey, TextHas
+from gateway.store import search
 from gateway.store.search_index import documents, indexer, writing
 from gateway.store.search_index.indexer import Appetite
 from tests.store.house import ALICE, BOB
@@ -335,6 +336,18 @@ def test_a_damaged_message_is_looked_at_each_time(tmp_path: Path) -> None:
         assert 8 not in house.search(key)
         segment.write_bytes(whole)
         assert 8 in house.search(key)
+
+
+def test_an_index_that_thinks_too_long_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "ASKING_S", 0.0)
+    monkeypatch.setattr(search, "ASKING_STEPS", 1)
+    with SearchHouse(tmp_path) as house:
+        needles = fill(house)
+        house.index()
+        assert house.search(NEEDLE) == needles
+        assert not any(house.places.requests.iterdir())  # nothing is wrong with it
 
 
 def test_a_mailbox_deleted_meanwhile_has_no_messages(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ import sqlite3
 import sys
 import unicodedata
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import compress
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def open_writer(path: Path, account_id: AccountId) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
-    try:
+    with _closed_on_error(connection):
         connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -111,20 +112,11 @@ def open_writer(path: Path, account_id: AccountId) -> sqlite3.Connection:
             _make(connection, account_id)
         if _account_of(connection) != account_id:
             raise NotOurs
-    except sqlite3.Error as error:
-        connection.close()
-        if not is_damage(error):
-            raise
-        raise NotOurs from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
 def _make(connection: sqlite3.Connection, account_id: AccountId) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute(
@@ -133,10 +125,18 @@ def _make(connection: sqlite3.Connection, account_id: AccountId) -> None:
         )
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_user_version()}")
-        connection.execute("COMMIT")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk may have ended it
+            connection.execute("ROLLBACK")
         raise
+    connection.execute("COMMIT")
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -155,20 +155,23 @@ def open_reader(path: Path) -> sqlite3.Connection:
         timeout=_BUSY_TIMEOUT_S,
         isolation_level=None,
     )
-    try:
+    with _closed_on_error(connection):
         connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("BEGIN")
         _account_of(connection)
-    except sqlite3.Error as error:
-        connection.close()
-        if not is_damage(error):
-            raise
-        raise NotOurs from error
-    except BaseException:
-        connection.close()
-        raise
     return connection
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            raise NotOurs from error
+        raise
 
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR")

@@ -15,12 +15,11 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
 
 from gateway.store.search_index.documents import Words
-from gateway.store.search_index.format import COLUMNS, INCOMPLETE, pack, unpack
+from gateway.store.search_index.format import COLUMNS, INCOMPLETE, pack, transaction, unpack
 from gateway.store.search_index.lookup import MailboxAt
 
 JOIN_AT = 8
@@ -76,18 +75,6 @@ class Batch:
             rows.append((INCOMPLETE * COLUMNS, pack(self._incomplete, documents)))
         rows.sort()
         return rows
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:  # a full disk may have ended it
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def write_batch(
