@@ -194,6 +194,12 @@ class Importer:
         return sum(map(len, wanted.values()))
 
 
+def _discard(batch: Sequence[Read]) -> None:
+    for _, octets in batch:
+        if not isinstance(octets, bytes):
+            octets.discard()
+
+
 class _FolderCopy:
     """One folder on its way in."""
 
@@ -230,9 +236,7 @@ class _FolderCopy:
             self._set_known_flags()
         except BaseException:
             self._keep_what_is_here()
-            for _, octets in self._batch:
-                if not isinstance(octets, bytes):
-                    octets.discard()
+            _discard(self._batch)
             raise
 
     def _take(self, item: Message | Known | Trouble) -> None:
@@ -278,7 +282,11 @@ class _FolderCopy:
         if self._importer.dry_run or not (self._batch or uid_next or not self._result.found):
             return
         batch, self._batch, self._octets = self._batch, [], 0
-        added = self._importer.add(self._folder, self._names, batch, validity, uid_next)
+        try:
+            added = self._importer.add(self._folder, self._names, batch, validity, uid_next)
+        except BaseException:
+            _discard(batch)
+            raise
         new = sum(uid is not None for uid in added.uids)
         self._result.copied += new
         self._result.already += len(added.uids) - new
