@@ -112,7 +112,7 @@ class Search:
         try:
             mailbox = MailboxAt(mailbox_id, *row[1:])
             return triage(stored.connection, search_file, mailbox, keys, where)
-        except sqlite3.Error as error:
+        except search_format.BROKEN as error:
             if not search_format.is_damage(error):
                 self.log.info("search file cannot be read: {error}", error=str(error))
                 return None

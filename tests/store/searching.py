@@ -116,3 +116,14 @@ def indexed(path: Path) -> int:
             return count
     except sqlite3.OperationalError:
         return 0  # not made yet
+
+
+def letter(text: str, subject: str = "a letter") -> bytes:
+    return f"From: ann@example.test\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
+
+
+def fill(house: SearchHouse, count: int = 30, every: int = 5) -> list[int]:
+    """Append so many messages, each ``every``th with a needle; returns those."""
+    texts = [letter("needle" if n % every == 0 else f"hay {n}", f"s{n}") for n in range(count)]
+    uids = house.append("INBOX", *texts).uids
+    return [int(uid) for uid in uids[::every]]

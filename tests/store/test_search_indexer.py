@@ -12,26 +12,14 @@ import pytest
 
 from gateway.core.errors import StoreInUse
 from gateway.core.ids import AccountId, MailboxId
-from gateway.core.search import And, HasFlag, HeaderHas, Not, Or, SearchKey, TextHas
-from gateway.store import search
-from gateway.store.search_index import documents, indexer, writing
+from gateway.core.search import And, HasFlag, HeaderHas, Not, Or, TextHas
+from gateway.store.search_index import indexer, writing
 from gateway.store.search_index.indexer import Appetite
 from tests.store.house import ALICE, BOB
-from tests.store.searching import SearchHouse, count_reads
+from tests.store.searching import SearchHouse, count_reads, fill, letter
 
 NEEDLE = TextHas("needle", with_header=False)
 TEXT = TextHas("needle", with_header=True)
-
-
-def letter(text: str, subject: str = "a letter") -> bytes:
-    return f"From: ann@example.test\r\nSubject: {subject}\r\n\r\n{text}\r\n".encode()
-
-
-def fill(house: SearchHouse, count: int = 30, every: int = 5) -> list[int]:
-    """Append so many messages, each ``every``th with a needle; returns those."""
-    texts = [letter("needle" if n % every == 0 else f"hay {n}", f"s{n}") for n in range(count)]
-    uids = house.append("INBOX", *texts).uids
-    return [int(uid) for uid in uids[::every]]
 
 
 def test_what_is_indexed_is_found_without_reading_a_message(
@@ -140,77 +128,6 @@ def test_runs_are_joined_by_size() -> None:
     assert writing.runs_to_join([]) is None
 
 
-@pytest.mark.parametrize("damage", ["garbage", "middle", "empty", "version", "table"])
-def test_a_damaged_file_fails_no_search_and_is_made_again(damage: str, tmp_path: Path) -> None:
-    with SearchHouse(tmp_path) as house:
-        needles = fill(house)
-        house.index()
-        path = house.file()
-        if damage == "garbage":
-            path.write_bytes(b"no database at all" * 1_000)
-        elif damage == "middle":
-            octets = bytearray(path.read_bytes())
-            octets[4_096:] = bytes(len(octets) - 4_096)
-            path.write_bytes(octets)
-        elif damage == "empty":
-            path.write_bytes(b"")
-        else:
-            with sqlite3.connect(path) as file:
-                file.execute(
-                    "PRAGMA user_version = 99" if damage == "version" else "DROP TABLE words"
-                )
-            file.close()
-        assert house.search(NEEDLE) == needles
-        house.append("INBOX", letter("needle"))  # gives the indexer a reason to look
-        house.index()
-        house.index()
-        assert house.search(NEEDLE) == [*needles, 31]
-        assert not any(house.places.requests.iterdir())
-        with sqlite3.connect(path) as file:
-            assert file.execute("SELECT sum(documents) FROM runs").fetchone() == (31,)
-        file.close()
-
-
-def test_a_batch_that_fails_in_the_middle_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with SearchHouse(tmp_path) as house:
-        needles = fill(house)
-        house.index()
-        house.append("INBOX", letter("needle"))
-
-        def stop(*_: object) -> None:
-            raise SystemExit
-
-        with monkeypatch.context() as patch:
-            patch.setattr(writing.Batch, "postings", stop)
-            with pytest.raises(SystemExit):
-                house.index()
-        with sqlite3.connect(house.file()) as file:
-            assert file.execute("SELECT sum(documents) FROM runs").fetchone() == (30,)
-        file.close()
-        assert house.search(NEEDLE) == [*needles, 31]
-        assert house.index() == 1
-        assert house.search(NEEDLE) == [*needles, 31]
-
-
-def test_messages_over_a_bound_are_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(documents, "DISTINCT_WORDS", 50)
-    monkeypatch.setattr(documents, "TEXT_OCTETS", 5_000)
-    with SearchHouse(tmp_path) as house:
-        many = " ".join(f"word{number}" for number in range(60))
-        house.append("INBOX", letter(f"{many} needle"), letter("x " * 5_000 + "needle"))
-        needles = [1, 2, *(uid for uid in fill(house))]
-        house.index()
-        reads = count_reads(monkeypatch)
-        assert house.search(NEEDLE) == needles
-        assert 0 < len(reads) < 10
-        key = Not(TextHas("word59", with_header=True))
-        assert house.search(key) == house.without_index(key) == list(range(2, 33))
-
-
 def test_large_messages_are_indexed_by_their_text_only(tmp_path: Path) -> None:
     attachment = b"--b\r\nContent-Type: image/png\r\n\r\n" + b"picture0 " * 200_000
     large = (
@@ -293,16 +210,6 @@ def test_a_mailbox_with_another_uid_validity_is_indexed_anew(tmp_path: Path) -> 
         assert house.search(NEEDLE) == needles
 
 
-def test_D6_on_a_full_disk_the_index_stands_still(tmp_path: Path) -> None:
-    with SearchHouse(tmp_path) as house:
-        needles = fill(house)
-        house.free_octets = indexer.FREE_OCTETS - 1
-        assert house.index() == 0 and not house.file().exists()
-        assert house.search(NEEDLE) == needles
-        house.free_octets = indexer.FREE_OCTETS
-        assert house.index() == 30
-
-
 def test_an_account_is_made_again_on_request(tmp_path: Path) -> None:
     with SearchHouse(tmp_path) as house:
         needles = fill(house)
@@ -323,31 +230,6 @@ def test_one_process_writes(tmp_path: Path) -> None:
             house.indexer()
         first.close()
         house.indexer().close()
-
-
-def test_a_damaged_message_is_looked_at_each_time(tmp_path: Path) -> None:
-    with SearchHouse(tmp_path) as house:
-        fill(house)
-        segment = next((tmp_path / "store/segments").glob("*.seg"))
-        whole = segment.read_bytes()
-        segment.write_bytes(whole.replace(b"hay 7", b"hay 8"))
-        house.index()
-        key: SearchKey = TextHas("hay", with_header=False)
-        assert 8 not in house.search(key)
-        segment.write_bytes(whole)
-        assert 8 in house.search(key)
-
-
-def test_an_index_that_thinks_too_long_is_not_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(search, "ASKING_S", 0.0)
-    monkeypatch.setattr(search, "ASKING_STEPS", 1)
-    with SearchHouse(tmp_path) as house:
-        needles = fill(house)
-        house.index()
-        assert house.search(NEEDLE) == needles
-        assert not any(house.places.requests.iterdir())  # nothing is wrong with it
 
 
 def test_a_mailbox_deleted_meanwhile_has_no_messages(tmp_path: Path) -> None:

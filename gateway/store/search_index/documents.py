@@ -6,9 +6,12 @@ bounds of it. What passes a bound is not lost: such a message is always looked a
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 
-from gateway.core.errors import StoreDamaged
+from twisted.logger import Logger
+
+from gateway.core.errors import MessageGone, StoreDamaged
 from gateway.core.ids import BlobId
 from gateway.core.messages import MessageSummary
 from gateway.store import engine
@@ -18,6 +21,8 @@ from gateway.store.search_index.format import BODY, CC, FROM, HEADER, SUBJECT, T
 from gateway.store.search_index.words import words_of
 from gateway.wire.mime.summary import decode, summarise
 from gateway.wire.mime.text import header_lines, text_octets
+
+log = Logger()
 
 OWN_COLUMNS = {b"subject": SUBJECT, b"from": FROM, b"to": TO, b"cc": CC}
 """Fields with a column of their own; the words of all others, and all names, share one."""
@@ -38,10 +43,15 @@ NOTHING_SURE = Words((), complete=False)
 
 
 def words_of_message(stored: StoredOctets, blob_id: BlobId) -> Words:
-    """Raises: MessageGone. A damaged message may be whole again when it is searched."""
+    """Raises: MessageGone, sqlite3.Error. A damaged message may be whole when it is searched."""
     try:
         return _words(stored, blob_id)
     except StoreDamaged:
+        return NOTHING_SURE
+    except (MessageGone, sqlite3.Error):
+        raise
+    except Exception:  # one bad message must never keep the others out (SECURITY M6)
+        log.failure("message {id} cannot be indexed", id=blob_id)
         return NOTHING_SURE
 
 

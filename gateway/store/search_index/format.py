@@ -177,11 +177,18 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR")
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+BROKEN = (sqlite3.Error, NotOurs, ValueError, IndexError, OverflowError)
+"""What working with a file may raise; ``is_damage`` tells."""
+
+
+def is_damage(error: Exception) -> bool:
     """Whether the file is to blame, not the disk's space or the like.
 
-    Our statements have no mistakes, so a general error (a table is missing) comes from the file.
+    Our statements have no mistakes, so a general error (a table is missing) comes from the file,
+    and so do posting lists that do not fit their runs.
     """
+    if not isinstance(error, sqlite3.Error):
+        return isinstance(error, BROKEN)
     name = getattr(error, "sqlite_errorname", "")
     return name.startswith(_DAMAGE) and name != "SQLITE_ERROR_SNAPSHOT"
 

@@ -97,6 +97,7 @@ class Indexer:
         self._open: tuple[AccountId, sqlite3.Connection] | None = None
         self._at_work: AccountId | None = None
         self._damaged: AccountId | None = None
+        self._resting: dict[AccountId, float] = {}
         self._not_before = self._care_at = float("-inf")
         self._room_was_short = False
         self.indexed = 0
@@ -122,14 +123,15 @@ class Indexer:
         try:
             self._do_requests()
             self._take_care()
-            if not self._waiting and self._marks.has_changed():
-                self._waiting.extend(self._marks.accounts_with_news())
+            if not self._waiting and (self._marks.has_changed() or self._end_rests()):
+                news = self._marks.accounts_with_news()
+                self._waiting.extend(each for each in news if each not in self._resting)
             if not self._waiting or not self._has_room():
                 return False
             account_id = self._waiting.popleft()
             if self.index_some(account_id, stop):
                 self._waiting.append(account_id)
-        except (OSError, sqlite3.Error, search_format.NotOurs) as error:
+        except (OSError, *search_format.BROKEN) as error:
             self._recover(error)
         return bool(self._waiting)
 
@@ -282,16 +284,18 @@ class Indexer:
         """
         if isinstance(error, sqlite3.Error):
             self._index.execute("SELECT count(*) FROM counters").fetchone()
-            damaged = search_format.is_damage(error)
-        else:
-            damaged = isinstance(error, search_format.NotOurs)
         account_id = self._at_work
-        if damaged and account_id is not None and account_id != self._damaged:
+        self._close_file()
+        if (
+            account_id is not None
+            and account_id != self._damaged
+            and search_format.is_damage(error)
+        ):
             self._damaged = account_id
             self.log.error(
                 "the search index of account {id} is damaged or old, and is made again: {error}",
                 id=account_id,
-                error=str(error) or "not of this version",
+                error=repr(error),
             )
             try:
                 self.make_again(account_id)
@@ -299,15 +303,26 @@ class Indexer:
                 error = failure
             else:
                 return
-        self._close_file()
-        self._marks.look_again()
-        self._waiting.clear()
-        self._not_before = self._monotonic() + PAUSE_S
+        rests_until = self._monotonic() + PAUSE_S
+        if account_id is not None and self._free_octets() >= FREE_OCTETS:
+            self._resting[account_id] = rests_until  # the others' need not wait
+        else:
+            self._marks.look_again()
+            self._not_before = rests_until
         self.log.error(
-            "the search index waits {pause} s after an error: {error}",
+            "the search index of account {id} waits {pause} s after an error: {error}",
+            id=account_id or "any",
             pause=int(PAUSE_S),
-            error=str(error),
+            error=repr(error),
         )
+
+    def _end_rests(self) -> bool:
+        """Let accounts whose time has come have another try; whether there were any."""
+        now = self._monotonic()
+        over = [account_id for account_id, until in self._resting.items() if until <= now]
+        for account_id in over:
+            del self._resting[account_id]
+        return bool(over)
 
     def _has_room(self) -> bool:
         short = self._free_octets() < FREE_OCTETS

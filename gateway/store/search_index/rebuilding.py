@@ -15,7 +15,7 @@ from gateway.core.errors import StoreInUse, StoreUnavailable
 from gateway.core.ids import AccountId
 from gateway.store import engine
 from gateway.store.layout import Layout
-from gateway.store.search_index.format import NotOurs
+from gateway.store.search_index.format import BROKEN
 from gateway.store.search_index.indexer import Indexer
 from gateway.store.search_index.places import Places
 
@@ -64,8 +64,8 @@ def rebuild(
         return Rebuilt(len(accounts), indexer.indexed, in_background=False)
     except sqlite3.Error as error:
         raise engine.store_error(error) from error
-    except (OSError, NotOurs) as error:
-        raise StoreUnavailable(f"the search index cannot be made: {error}") from error
+    except (OSError, *BROKEN) as error:
+        raise StoreUnavailable(f"the search index cannot be made: {error!r}") from error
 
 
 def _all_accounts(index: sqlite3.Connection) -> list[AccountId]:
