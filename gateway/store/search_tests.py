@@ -60,26 +60,19 @@ def test_of(key: SearchKey, known: Known) -> Test:
             return Test(10, lambda one: _sent_matches(one, comparison, day))
         case HeaderHas(name, text):
             folded = text.casefold()
-            answer = known.get(key)
-
-            def in_header(one: Candidate) -> bool:
-                told = answer(one.uid) if answer is not None else None
-                return (
-                    any(folded in value for value in one.header_values(name))
-                    if told is None
-                    else told
-                )
-
-            return Test(10, in_header)
+            return Test(
+                10,
+                _unless_known(
+                    known.get(key),
+                    lambda one: any(folded in value for value in one.header_values(name)),
+                ),
+            )
         case TextHas(text, with_header):
             folded = text.casefold()
-            answer = known.get(key)
-
-            def in_text(one: Candidate) -> bool:
-                told = answer(one.uid) if answer is not None else None
-                return one.has_text(folded, with_header) if told is None else told
-
-            return Test(100, in_text)
+            return Test(
+                100,
+                _unless_known(known.get(key), lambda one: one.has_text(folded, with_header)),
+            )
         case Not(inner):
             cost, matches = test_of(inner, known)
             return Test(cost, lambda one: not matches(one))
@@ -94,6 +87,20 @@ def test_of(key: SearchKey, known: Known) -> Test:
                 (test_of(left, known), test_of(right, known)), key=lambda test: test.cost
             )
             return Test(either[-1].cost, lambda one: any(test.matches(one) for test in either))
+
+
+def _unless_known(
+    answer: Callable[[int], bool | None] | None, looks: Callable[[Candidate], bool]
+) -> Callable[[Candidate], bool]:
+    """A test that looks at a message only where there is no answer for it."""
+    if answer is None:
+        return looks
+
+    def matches(one: Candidate) -> bool:
+        told = answer(one.uid)
+        return looks(one) if told is None else told
+
+    return matches
 
 
 def _compare(value: int, comparison: str, day: int) -> bool:
