@@ -38,6 +38,7 @@ from gateway.store.bodies import Payload
 from gateway.store.compaction import LOOK_S, Compactor
 from gateway.store.execution import execute
 from gateway.store.files import Files, unlink_quietly
+from gateway.store.housekeeping import Housekeeping
 from gateway.store.layout import Layout
 from gateway.store.operations import Operation
 from gateway.store.pins import Removals
@@ -51,7 +52,6 @@ T = TypeVar("T")
 MAX_WAITING = 10_000
 BATCH_OPERATIONS = 512
 BATCH_OCTETS = 16 * 1024 * 1024
-HOUSEKEEPING_S = 3600
 JOIN_S = 1.0
 
 
@@ -80,7 +80,7 @@ class Committer:
         compactor: Compactor,
         aftermath: Aftermath,
         inboxes: dict[AccountId, MailboxId],
-        housekeeping: Sequence[Callable[[Transaction], object]],
+        housekeeping: Housekeeping,
         relief: Callable[[sqlite3.Connection, int], Callable[[Transaction], None] | None],
         cares: bool,
         call_from_thread: CallFromThread,
@@ -88,7 +88,6 @@ class Committer:
     ) -> None:
         """
         Args:
-            housekeeping: steps of an hour's; True when there is more, for the next transaction.
             relief: on a full disk, what to run (if anything) so that less of it is needed.
         """
         self._tx = Transaction(connection)
@@ -106,7 +105,6 @@ class Committer:
         self._is_full = False
         self._call_from_thread = call_from_thread
         self._wall_clock = wall_clock
-        self._next_housekeeping = 0.0
         self._waiting: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
         self._batch: list[Operation[Any]] = []
         self._cares = cares
@@ -123,6 +121,11 @@ class Committer:
         """From now on compact and keep house, which one process alone does."""
         self._cares = True
         self._waiting.put(Operation(lambda _: None, uses_reserve=True))  # so that it is noticed
+
+    def relieve(self) -> None:
+        """The disk had no room for a large message, whose file is not the committer's business."""
+        self._is_full = True
+        self._waiting.put(Operation(lambda _: None, uses_reserve=True))
 
     def submit(self, operation: Operation[Any]) -> None:
         """Queue an operation. Raises: StoreUnavailable (closed, or too many are waiting)."""
@@ -177,8 +180,7 @@ class Committer:
                     last = True
                     break
                 batch.append(operation)
-                for payload in operation.payloads:
-                    octets += len(payload.octets)
+                octets += sum(len(payload.octets) for payload in operation.payloads)
             self._serve(batch)
             if self._is_full:
                 self._relieve()
@@ -207,7 +209,7 @@ class Committer:
             except queue.Empty:
                 if pause_s is not None:
                     compactor.step(self._serve_alone)
-                elif self._wall_clock() >= self._next_housekeeping:
+                elif self._housekeeping.is_due(self._wall_clock()):
                     self._serve_alone(Operation(lambda _: None, uses_reserve=True))
             compactor.look_at_foreign()
 
@@ -300,7 +302,8 @@ class Committer:
             self._serve_alone(Operation(run, uses_reserve=True))
 
     def _fail(self, operations: Sequence[Operation[Any]], error: StoreUnavailable) -> None:
-        self._is_full = self._is_full or isinstance(error, StoreFull)
+        if isinstance(error, StoreFull):
+            self._is_full = True
         self.log.error("the store failed {count} operations: {error}", count=len(operations),
                        error=error)  # fmt: skip
         for operation in operations:
@@ -352,9 +355,8 @@ class Committer:
         try:
             tx.begin(int(now))
             execute(tx, operations)
-            if self._cares and now >= self._next_housekeeping:
-                has_more = [keep_house(tx) for keep_house in self._housekeeping]
-                self._next_housekeeping = now if True in has_more else now + HOUSEKEEPING_S
+            if self._cares:
+                self._housekeeping.keep_house(tx, now)
             if tx.blobs_freed:
                 tx.sweep(self._segments.current_id)
             committing = True

@@ -21,6 +21,7 @@ from gateway.store.bodies import Bodies
 from gateway.store.committer import Aftermath, Committer
 from gateway.store.compaction import Compactor, Pace
 from gateway.store.files import Files, OsFiles
+from gateway.store.housekeeping import Housekeeping
 from gateway.store.layout import Layout
 from gateway.store.migrations import check_current
 from gateway.store.opening import clear_predecessor, usable
@@ -103,7 +104,9 @@ class Machinery:
             )
             sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
             self._sealers = Pool("store-sealer", sealing, call_from_thread)
-            self.payloads = Payloads(Bodies(files, layout, name), self._sealers)
+            self.payloads = Payloads(
+                Bodies(files, layout, name), self._sealers, lambda: self.committer.relieve()
+            )
             reserve.hold()
             segments = SegmentWriter(
                 files,
@@ -122,7 +125,7 @@ class Machinery:
                 compactor=Compactor(writer, segments, files, layout, reserve, monotonic, pace),
                 aftermath=aftermath,
                 inboxes=inboxes,
-                housekeeping=housekeeping,
+                housekeeping=Housekeeping(housekeeping),
                 relief=relief,
                 cares=care,
                 call_from_thread=call_from_thread,

@@ -6,9 +6,12 @@ own pool first, so that a big message's fsync does not hold up everybody's commi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from gateway.core.errors import StoreFull
 from gateway.core.ports.body import IncomingBody
 from gateway.store.bodies import Bodies, Body, Payload
 from gateway.store.readers import Closable, Pool
@@ -22,11 +25,18 @@ class Nothing:
 
 
 class Payloads:
-    """Turns bodies into payloads; reactor thread."""
+    """Turns bodies into payloads; reactor thread.
 
-    def __init__(self, bodies: Bodies, sealers: Pool[Closable]) -> None:
+    Args:
+        when_full: called when the disk had no room for a large body.
+    """
+
+    def __init__(
+        self, bodies: Bodies, sealers: Pool[Closable], when_full: Callable[[], None]
+    ) -> None:
         self._bodies = bodies
         self._sealers = sealers
+        self._when_full = when_full
 
     def open_body(self) -> IncomingBody:
         return self._bodies.open()
@@ -38,7 +48,11 @@ class Payloads:
             StoreFull, StoreUnavailable: the disk failed while the body arrived.
         """
         assert isinstance(body, Body), "bodies come from this store's open_body"
-        body.take()
+        try:
+            body.take()
+        except StoreFull:
+            self._when_full()
+            raise
         if not body.is_large:
             octets = head + body.take_octets()
             return succeed(Payload(octets=octets, size_octets=len(octets)))
@@ -58,6 +72,8 @@ class Payloads:
                 answer.callback(payload)
 
         def failed(failure: Failure) -> None:
+            if failure.check(StoreFull):
+                self._when_full()
             if not answer.called:
                 answer.errback(failure)
 
