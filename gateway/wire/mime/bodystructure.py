@@ -25,7 +25,11 @@ _LANGUAGE = re.compile(rb"[A-Za-z0-9*-]++")
 
 
 def render_body(root: Part, budget: Budget) -> tuple[bytes, bytes]:
-    """BODY (without extension data) and BODYSTRUCTURE of the message."""
+    """BODY (without extension data) and BODYSTRUCTURE of the message.
+
+    Raises:
+        Overrun: they are too long to be kept and sent.
+    """
     plain: list[bytes] = []
     extended: list[bytes] = []
     _write(root, plain, extended, budget)
@@ -45,14 +49,11 @@ def _write(part: Part, plain: list[bytes], extended: list[bytes], budget: Budget
         for child in part.children:
             _write(child, plain, extended, budget)
         subtype = b" " + text(part.media.sub)
+        parameters = _parameters(part.media.parameters)
+        extension = b" %b%b)" % (parameters, _common_extension(part.fields))
+        budget.spend_rendered(len(extension))
         plain += (subtype, b")")
-        extended += (
-            subtype,
-            b" ",
-            _parameters(part.media.parameters),
-            _common_extension(part.fields),
-            b")",
-        )
+        extended += (subtype, extension)
         return
     fields, media = part.fields, part.media
     # body-fields = body-fld-param SP body-fld-id SP body-fld-desc SP body-fld-enc SP
@@ -66,12 +67,16 @@ def _write(part: Part, plain: list[bytes], extended: list[bytes], budget: Budget
         text(encoding_of(part)),
         part.body_end - part.body_start,
     )
+    # body-ext-1part = body-fld-md5 [SP body-fld-dsp [SP body-fld-lang [SP body-fld-loc]]]
+    extension = b" %b%b)" % (text(fields.get(b"content-md5")), _common_extension(fields))
+    budget.spend_rendered(len(basics) + len(extension))
     plain.append(basics)
     extended.append(basics)
     if part.is_message:
         # body-type-msg = media-message SP body-fields SP envelope SP body SP body-fld-lines
         (message,) = part.children
         envelope = b" %b " % render_envelope(message.fields, budget)
+        budget.spend_rendered(len(envelope))
         plain.append(envelope)
         extended.append(envelope)
         _write(message, plain, extended, budget)
@@ -80,13 +85,7 @@ def _write(part: Part, plain: list[bytes], extended: list[bytes], budget: Budget
         plain.append(lines)
         extended.append(lines)
     plain.append(b")")
-    # body-ext-1part = body-fld-md5 [SP body-fld-dsp [SP body-fld-lang [SP body-fld-loc]]]
-    extended += (
-        b" ",
-        text(fields.get(b"content-md5")),
-        _common_extension(fields),
-        b")",
-    )
+    extended.append(extension)
 
 
 def _parameters(parameters: Parameters) -> bytes:

@@ -20,6 +20,9 @@ MAX_FIELDS = 200_000
 MAX_DELIMITER_CANDIDATES = 1_000_000
 """Lines that begin like a boundary delimiter and have to be looked at one by one."""
 
+MAX_RENDERED_OCTETS = 4 * 1024 * 1024
+"""Octets of a BODYSTRUCTURE; the envelope of a wrapped message can be as long as the message."""
+
 MAX_FIELD_OCTETS = 262_144
 """Octets of one header field that are looked at; the rest is served but not interpreted (M2)."""
 
@@ -45,6 +48,7 @@ class Budget:
     fields: int = MAX_FIELDS
     candidates: int = MAX_DELIMITER_CANDIDATES
     addresses: int = MAX_ADDRESSES
+    rendered: int = MAX_RENDERED_OCTETS
 
     def spend_part(self) -> None:
         self.parts -= 1
@@ -60,3 +64,8 @@ class Budget:
         self.candidates -= 1
         if self.candidates < 0:
             raise Overrun(f"more than {MAX_DELIMITER_CANDIDATES} lines like boundary delimiters")
+
+    def spend_rendered(self, octets: int) -> None:
+        self.rendered -= octets
+        if self.rendered < 0:
+            raise Overrun(f"more than {MAX_RENDERED_OCTETS} octets to say of its parts")

@@ -20,6 +20,8 @@ HEADER_STEP_OCTETS = 1024  # what most headers of parts fit into
 
 # field = field-name ":" unstructured CRLF; obs-optional = field-name *WSP ":" unstructured CRLF
 _FIELD = re.compile(rb"([!-9;-~]*+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*)(?:\n|\Z)")
+# All of them in one search, ten times as fast where only their end is asked for.
+_FIELDS = re.compile(rb"(?:[!-9;-~]*+[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z))*+")
 _MBOX_LINE = re.compile(rb">?From [^\n]*+(?:\n|\Z)")
 
 # Fields whose repetition is read as one longer list, so that no reader sees a sender that another
@@ -77,10 +79,20 @@ def pick_fields(
 
 def header_end(octets: bytes) -> int:
     """The offset of the body: behind the empty line, or where the fields stop."""
-    position = _after_mbox_line(octets, 0)
-    while (found := _FIELD.match(octets, position)) is not None:
-        position = found.end()
-    return _after_empty_line(octets, position)
+    fields = _FIELDS.match(octets, _after_mbox_line(octets, 0))
+    assert fields is not None, "it also matches nothing"
+    return _after_empty_line(octets, fields.end())
+
+
+def header_end_at(message: Octets) -> int:
+    """As ``header_end``, of a message that need not be in memory."""
+    length = HEADER_STEP_OCTETS
+    while True:
+        piece = message[:length]
+        end = header_end(piece)
+        if length >= len(message) or _is_whole(piece, end):
+            return end
+        length *= 4
 
 
 def ends_within(start: bytes, end: int) -> bool:
@@ -167,14 +179,15 @@ def read_header_at(
             left,
             None if is_delimiter is None else lambda at: is_delimiter(start + at),
         )
-        if (
-            start + length >= len(message)
-            or ends_within(piece, end)
-            or piece[:end].endswith((b"\n\r\n", b"\n\n"))
-        ):
+        if start + length >= len(message) or _is_whole(piece, end):
             budget.fields = left.fields
             return fields, start + end
         length *= 4
+
+
+def _is_whole(piece: bytes, end: int) -> bool:
+    """Whether the header surely ends at ``end``, whatever follows the piece."""
+    return ends_within(piece, end) or piece[:end].endswith((b"\n\r\n", b"\n\n"))
 
 
 def _joined(fields: dict[bytes, bytes], repeated: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:

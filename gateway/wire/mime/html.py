@@ -16,6 +16,9 @@ _RAW_END = {
     "style": re.compile(r"</style", re.IGNORECASE),
 }
 
+# Longer numbers name no character, and beyond 4,300 digits ``unescape`` raises ValueError.
+_LONG_NUMBER = re.compile(r"&#([0-9]{9,})")
+
 # Tags inside which a word may continue; every other tag separates words.
 _INLINE = frozenset(
     {"a", "abbr", "b", "bdi", "bdo", "big", "code", "em", "font", "i", "ins", "mark", "s"}
@@ -50,4 +53,5 @@ def strip_tags(text: str) -> str:
             break
     else:
         kept.append(text[position:])
-    return unescape("".join(kept))
+    plain = "".join(kept)
+    return unescape(_LONG_NUMBER.sub(lambda found: f"&#{(found[1].lstrip('0') or '0')[:8]}", plain))

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from gateway.core.errors import GatewayError
 from gateway.core.messages import MessageSummary, PartSpan
 from gateway.wire.mime.bodystructure import encoding_of, render_body
-from gateway.wire.mime.budget import Budget, Overrun
+from gateway.wire.mime.budget import MAX_FIELDS, Budget, Overrun
 from gateway.wire.mime.envelope import EMPTY_ENVELOPE, render_envelope
-from gateway.wire.mime.headers import read_header_at
+from gateway.wire.mime.headers import header_end_at, read_header
 from gateway.wire.mime.octets import Octets
 from gateway.wire.mime.parameters import TEXT_PLAIN
 from gateway.wire.mime.preview import preview_of
@@ -65,9 +65,10 @@ def _opaque(message: Octets, note: str) -> MessageSummary:
     """The message as one text part of 8-bit octets, with as much of an envelope as can be had."""
     body_start, envelope = 0, EMPTY_ENVELOPE
     try:
-        fields, body_start = read_header_at(
-            message, 0, MESSAGE_FIELDS, Budget(fields=len(message) + 1)
-        )
+        body_start = header_end_at(message)
+        # So few octets hold no more fields than the budget has; the line that they end in is left.
+        start = message[: min(body_start, MAX_FIELDS)]
+        fields, _ = read_header(start[: start.rfind(b"\n") + 1], 0, MESSAGE_FIELDS, Budget())
         envelope = render_envelope(fields, Budget())
     except GatewayError:
         raise

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.core.messages import MessageSummary
 from gateway.wire.mime.budget import MAX_DEPTH, MAX_PARTS
+from gateway.wire.mime.octets import Windows
 from gateway.wire.mime.summary import decode, encode, summarise
 from gateway.wire.mime.text import body_text, header_text, header_values
 from tests.wire.mime.checks import check_summary
@@ -156,3 +157,29 @@ def test_M5_nul_octets_everywhere() -> None:
     typed = b"Content-Type: image/png; \0=\0\r\nContent-ID: \0\r\nContent-Language: \0\r\n\r\n\0"
     assert b"\0" not in serve(typed).body_structure
     assert serve(b"\0" * 1_000_000).note == ""
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b"Content-Type: message/rfc822\r\n\r\nSubject: " + b"x" * 250_000 + b"\r\n\r\n",
+        b'Content-Type: text/html; a="' + b"y" * 200_000 + b'"\r\n\r\n',
+        b"Content-Location: " + b"z" * 200_000 + b"\r\n\r\n",
+        b"Content-Type: multipart/mixed; boundary=c; a=" + b"y" * 200_000 + b"\r\n\r\n--c\r\n\r\n",
+    ],
+)
+def test_M6_what_is_kept_of_a_message_is_bounded(part: bytes) -> None:
+    head = b"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    summary = serve(head + b"--b\r\n" + part)
+    assert summary.note == "" and len(summary.parts) > 1
+    summary = serve(head + (b"--b\r\n" + part + b"\r\n") * 50)
+    assert summary.note == "more than 4194304 octets to say of its parts"
+    assert len(encode(summary)) < 1_000 and b'"s"' in summary.envelope
+
+
+def test_M2_sixteen_million_fields() -> None:
+    message = b"Subject: first\r\n" + b"a:\n" * 16_000_000 + b"\nbody"
+    for octets in (message, Windows(lambda start, end: message[start:end], len(message))):
+        summary = summarise(octets)
+        assert summary.note == "more than 200000 header fields"
+        assert b'"first"' in summary.envelope and summary.parts["1"].body_start == len(message) - 4
