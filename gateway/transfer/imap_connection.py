@@ -4,12 +4,15 @@ Owns the standard library's client and what its errors mean. TLS is verified; wi
 sent but to this machine itself, unless the administrator insists. Opens mailboxes by EXAMINE alone,
 so nothing there changes.
 
-Limits: TIMEOUT_S for each answer; a lost connection is tried again after each of PAUSES_S.
+Limits: TIMEOUT_S for each read, ANSWER_OCTETS for what one command brings; a lost connection is
+tried again after each of PAUSES_S, and a command on which it is lost ATTEMPTS times is given up.
 """
 
 from __future__ import annotations
 
+import base64
 import imaplib
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,6 +28,8 @@ T = TypeVar("T")
 
 TIMEOUT_S = 60.0
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0)
+ATTEMPTS = 5
+ANSWER_OCTETS = 64 * 1024 * 1024
 MAX_TEXT = 300
 
 LOST = (imaplib.IMAP4.abort, OSError, EOFError)
@@ -32,7 +37,34 @@ LOST = (imaplib.IMAP4.abort, OSError, EOFError)
 
 
 class Refused(Exception):
-    """The server answered NO or BAD; the text is its own."""
+    """The server answered NO or BAD, or breaks the connection each time; the text says which."""
+
+
+_ENDLESS = re.compile(rb"\{\d{11,}\+?\}\r?\n\Z")
+
+
+class _Client(imaplib.IMAP4):
+    """imaplib reserves as many octets as a server announces, and keeps all that comes."""
+
+    octets_left = ANSWER_OCTETS
+
+    def read(self, size: int) -> bytes:
+        self._spend(size)
+        return super().read(size)
+
+    def readline(self) -> bytes:
+        line = super().readline()
+        self._spend(ANSWER_OCTETS + 1 if _ENDLESS.search(line) else len(line))
+        return line
+
+    def _spend(self, octets: int) -> None:
+        self.octets_left -= octets
+        if self.octets_left < 0:
+            raise self.abort(f"one answer has more than {ANSWER_OCTETS:,} octets")
+
+
+class _TlsClient(_Client, imaplib.IMAP4_SSL):
+    """The same with TLS from the first octet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +99,11 @@ class ImapConnection:
                 f"{server.shown} is another machine, and the password would go there in clear text;"
                 " use TLS, or insist by --allow-clear-text"
             )
+        if re.search(r"[\0\r\n]", server.user + server.auth_user + server.password):
+            raise SourceFailed("a login or password has a line end or NUL in it")
         self._server = server
         self._sleep = sleep
-        self._client: imaplib.IMAP4 | None = None
+        self._client: _Client | None = None
         self._selected: tuple[bytes, int] | None = None
 
     # -- coming and going
@@ -89,30 +123,30 @@ class ImapConnection:
             ) from error
         except imaplib.IMAP4.error as error:
             _raise_if_lost(error)
-            raise SourceFailed(f"{server.shown}: {_text(error)}") from error
+            raise SourceFailed(f"{server.shown}: {self._told(error)}") from error
         try:
             self._log_in(client)
         except imaplib.IMAP4.error as error:
             _log_out(client)
             _raise_if_lost(error)
             raise SourceFailed(
-                f"{server.shown} does not let {server.user} in: {_text(error)}"
+                f"{server.shown} does not let {server.user} in: {self._told(error)}"
             ) from error
         except BaseException:
             _log_out(client)
             raise
         self._client = client
 
-    def _open(self) -> imaplib.IMAP4:
+    def _open(self) -> _Client:
         server = self._server
         if server.tls == "none":
-            return imaplib.IMAP4(server.host, server.port, timeout=server.timeout_s)
+            return _Client(server.host, server.port, timeout=server.timeout_s)
         context = ssl.create_default_context(cafile=server.ca_file)
         if server.tls == "implicit":
-            return imaplib.IMAP4_SSL(
+            return _TlsClient(
                 server.host, server.port, ssl_context=context, timeout=server.timeout_s
             )
-        client = imaplib.IMAP4(server.host, server.port, timeout=server.timeout_s)
+        client = _Client(server.host, server.port, timeout=server.timeout_s)
         try:
             client.starttls(context)
         except BaseException:
@@ -155,8 +189,8 @@ class ImapConnection:
             self.connect()
         except LOST as error:
             raise SourceFailed(
-                f"{self._server.shown} cannot be reached: {_text(error)}; are host, port and kind"
-                " of TLS right?"
+                f"{self._server.shown} cannot be reached: {self._told(error)}; are host, port and"
+                " kind of TLS right?"
             ) from error
 
     def reconnect(self) -> None:
@@ -177,8 +211,8 @@ class ImapConnection:
             else:
                 return
         raise SourceFailed(
-            f"{self._server.shown} cannot be reached any more ({_text(last)}); run the import again"
-            " later, and it goes on where it was"
+            f"{self._server.shown} cannot be reached any more ({self._told(last)}); run the import"
+            " again later, and it goes on where it was"
         )
 
     def _reopen(self) -> None:
@@ -198,14 +232,21 @@ class ImapConnection:
             _log_out(client)
 
     def patiently(self, ask: Callable[[], T]) -> T:
-        """What ``ask`` returns, over as many connections as it takes. Raises: SourceFailed."""
-        while True:
+        """What ``ask`` returns, which opens the mailbox it is about; over several connections.
+
+        Raises: SourceFailed, Refused (also when every connection is lost on it).
+        """
+        last: BaseException | None = None
+        for _ in range(ATTEMPTS):
             try:
                 if self._client is None:
                     self.connect()
                 return ask()
-            except LOST:
+            except LOST as error:
+                last = error
+                self._selected = None
                 self.reconnect()
+        raise Refused(f"the connection is lost each time: {self._told(last)}")
 
     # -- commands; Raises: Refused, LOST
 
@@ -245,7 +286,18 @@ class ImapConnection:
     def _open_client(self) -> imaplib.IMAP4:
         if self._client is None:
             raise imaplib.IMAP4.abort("not connected")
+        self._client.octets_left = ANSWER_OCTETS
         return self._client
+
+    def _told(self, error: object) -> str:
+        """Some servers repeat what they were sent; nobody shall read a password there."""
+        server = self._server
+        plain = "\0".join((server.user if server.auth_user else "",
+                           server.auth_user or server.user, server.password))  # fmt: skip
+        text = _text(error)
+        for secret in (base64.b64encode(plain.encode()).decode(), server.password):
+            text = text.replace(secret, "[password]") if secret else text
+        return text
 
 
 def _accepted(answer: tuple[str, Any]) -> Sequence[Piece | None]:

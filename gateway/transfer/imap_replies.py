@@ -15,7 +15,7 @@ Value = None | bytes | list["Value"]
 
 _TOKEN = re.compile(
     rb'(?P<blank>[ \r\n]+)|(?P<open>\()|(?P<close>\))|"(?P<quoted>(?:[^"\\]|\\.)*)"'
-    rb"|(?P<atom>(?:[^\s()\"{\[\]]*\[[^\]]*\](?:<\d+>)?)|\\?[^\s()\"{]+)",
+    rb"|(?P<atom>(?:[^\s()\"{\[\]]{0,99}\[[^\]\r\n]{0,999}\](?:<\d+>)?)|\\?[^\s()\"{]+)",
     re.DOTALL,
 )
 _LITERAL = re.compile(rb"~?\{\d+\+?\}\Z")

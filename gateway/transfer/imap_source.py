@@ -1,11 +1,11 @@
 """Pulls mailboxes from another IMAP server, the way a client reads them.
 
-Owns which folders there are and what they are called here, and in which portions messages are
-fetched. A message is known by UIDVALIDITY and UID, so a second run asks for nothing twice. Nothing
-there is changed: mailboxes are opened read-only and bodies are peeked at.
+Owns in which portions messages are fetched. A message is known by UIDVALIDITY and UID, so a second
+run asks for nothing twice. Nothing there is changed: mailboxes are opened read-only and bodies are
+peeked at.
 
 Memory: the UIDs of one folder, and PORTION_OCTETS of messages; a larger message comes in pieces.
-A message on which the server fails REFUSALS times alone is given up; the rest goes on.
+A message on which the server fails ATTEMPTS times alone is given up; the rest goes on.
 """
 
 from __future__ import annotations
@@ -13,24 +13,30 @@ from __future__ import annotations
 import imaplib
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 
 from gateway.core.messages import Flags
 from gateway.core.uidset import from_sorted
 from gateway.transfer.dovecot_uidlist import Listed, uidl_by
-from gateway.transfer.imap_connection import LOST, ImapConnection, Refused
+from gateway.transfer.imap_connection import (
+    ATTEMPTS,
+    LOST,
+    ImapConnection,
+    Refused,
+)
+from gateway.transfer.imap_folders import FolderListing, ImapOptions
 from gateway.transfer.imap_replies import (
     Piece,
     ReplyNotUnderstood,
     Value,
     fetched,
     replies_of,
-    values_of,
     words_of,
 )
-from gateway.transfer.names import BY_SPECIAL_USE, decoded, fitted
-from gateway.transfer.octets import with_crlf
+from gateway.transfer.octets import MAX_HEADER_OCTETS, header_date, with_crlf
 from gateway.transfer.values import (
+    MAX_MESSAGE_OCTETS,
     Item,
     Known,
     Message,
@@ -48,33 +54,31 @@ DETAILS_AT_ONCE = 200
 PORTION_MESSAGES = 100
 PORTION_OCTETS = 2 * 1024 * 1024
 PIECE_OCTETS = 1024 * 1024
-REFUSALS = 5
+MAX_UID = 2**32 - 1  # RFC 3501 section 9: nz-number
 
 _DETAILS = "(UID FLAGS INTERNALDATE RFC822.SIZE)"
-_NO_MAILBOX = frozenset({"\\noselect", "\\nonexistent"})
-
-
-@dataclass(frozen=True, slots=True)
-class ImapOptions:
-    """What an administrator wants of the old server.
-
-    Args:
-        uidl_format: what its POP3 called messages of INBOX, as Dovecot's ``pop3_uidl_format``.
-        skip: folders to leave out, by their names there, with all below them.
-        shared: also take what belongs to others or to all.
-    """
-
-    uidl_format: str = ""
-    skip: tuple[str, ...] = ()
-    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Details:
     uid: int
     flags: Flags
-    internal_date: int
+    internal_date: int | None
     size_octets: int
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """A folder's messages.
+
+    Args:
+        flags: by UID, if they were asked for; equal ones are one object.
+        unnamed: messages to which the server gave no UID.
+    """
+
+    uids: Sequence[int] = ()
+    flags: dict[int, Flags] = field(default_factory=dict)
+    unnamed: int = 0
 
 
 class ImapSource:
@@ -95,67 +99,14 @@ class ImapSource:
     # -- folders
 
     def folders(self) -> Sequence[SourceFolder | Trouble]:
-        connection = self._connection
-        connection.begin()
+        self._connection.begin()
+        listing = FolderListing(self._connection, self._options, self._rename)
         try:
-            return connection.patiently(self._list)
+            found = self._connection.patiently(listing.read)
         except (Refused, ReplyNotUnderstood, imaplib.IMAP4.error) as error:
             raise SourceFailed(f"the folders cannot be listed: {error}") from error
-
-    def _list(self) -> list[SourceFolder | Trouble]:
-        mine, others = self._namespaces()
-        subscribed = {name for name, _, _ in self._listed("LSUB")}
-        found: list[SourceFolder | Trouble] = []
-        for wire_name, separator, attributes in self._listed("LIST"):
-            name = decoded(wire_name.decode("utf-8", "surrogateescape"))
-            if not name.isprintable():
-                found.append(Trouble(ascii(name), "a name with control characters"))
-                continue
-            levels = name.split(separator) if separator else [name]
-            if attributes & _NO_MAILBOX or self._is_unwanted(name, separator, others):
-                continue
-            special = next((BY_SPECIAL_USE[use] for use in attributes if use in BY_SPECIAL_USE), "")
-            below_prefix = _without(levels, mine, separator)
-            here = self._rename(special or fitted(below_prefix))
-            self._wire_names[name] = wire_name
-            found.append(SourceFolder(name, here, wire_name in subscribed))
-        # INBOX first: it is what people wait for.
-        return sorted(found, key=lambda one: isinstance(one, SourceFolder) and one.name != "INBOX")
-
-    def _namespaces(self) -> tuple[list[str], list[str]]:
-        """Prefixes of the person's own folders and of all others (RFC 2342)."""
-        if not self._connection.has("NAMESPACE"):
-            return [], []
-        kinds: list[list[str]] = [[], [], []]
-        for reply in replies_of(self._connection.namespace()):
-            for prefixes, value in zip(kinds, values_of(reply), strict=False):
-                prefixes += [
-                    decoded(one[0].decode("utf-8", "surrogateescape"))
-                    for one in (value if isinstance(value, list) else [])
-                    if isinstance(one, list) and one and isinstance(one[0], bytes) and one[0]
-                ]
-        return kinds[0], kinds[1] + kinds[2]
-
-    def _listed(self, what: str) -> Iterator[tuple[bytes, str, frozenset[str]]]:
-        """Name, separator and folded attributes of each line."""
-        for reply in replies_of(self._connection.list("LSUB" if what == "LSUB" else "LIST")):
-            attributes, separator, *name = values_of(reply)
-            words = [word for word in name if isinstance(word, bytes)]
-            yield (
-                b"".join(words),
-                separator.decode("ascii", "replace") if isinstance(separator, bytes) else "",
-                frozenset(word.casefold() for word in words_of(attributes)),
-            )
-
-    def _is_unwanted(self, name: str, separator: str, others: Sequence[str]) -> bool:
-        if not self._options.shared and any(
-            name == prefix.rstrip(separator or "/") or name.startswith(prefix) for prefix in others
-        ):
-            return True
-        return any(
-            name == skipped or (separator and name.startswith(skipped + separator))
-            for skipped in self._options.skip
-        )
+        self._wire_names = listing.wire_names
+        return found
 
     # -- messages
 
@@ -164,7 +115,7 @@ class ImapSource:
     ) -> Opened:
         wire_name = self._wire_names[folder.folder]
 
-        def look() -> tuple[int, int, dict[int, Flags | None]]:
+        def look() -> tuple[int, int, _Numbers]:
             count, uid_validity, uid_next = self._connection.examine(wire_name)
             return uid_validity, uid_next, self._numbers(count, flags)
 
@@ -174,36 +125,51 @@ class ImapSource:
             raise MessageFailed(f"the folder cannot be read: {error}") from error
         uid_format = self._options.uidl_format if folder.folder.upper() == "INBOX" else ""
         return Opened(
-            self._items(numbers, uid_validity, known, bodies, uid_format),
-            len(numbers),
+            self._items(folder, numbers, uid_validity, known, bodies, uid_format),
+            len(numbers.uids),
             uid_validity=uid_validity,
             uid_next=uid_next,
         )
 
-    def _numbers(self, count: int, flags: bool) -> dict[int, Flags | None]:
+    def _numbers(self, count: int, flags: bool) -> _Numbers:
         """All UIDs; by ranges, as the answer to SEARCH would be one line of any length."""
-        found: dict[int, Flags | None] = {}
+        found = _Numbers()
+        uids = array("I")
+        same: dict[Flags, Flags] = {}
         for first in range(1, count + 1, NUMBERS_AT_ONCE):
             last = min(count, first + NUMBERS_AT_ONCE - 1)
             items = "(UID FLAGS)" if flags else "(UID)"
+            before = len(uids)
             for values in _replies(self._connection.fetch(f"{first}:{last}", items, by_uid=False)):
                 uid = _number(values.get(b"UID"))
-                if uid:
-                    found[uid] = _flags(values.get(b"FLAGS")) if flags else None
+                if not 0 < uid <= MAX_UID:
+                    continue
+                uids.append(uid)
+                if flags:
+                    read = _flags(values.get(b"FLAGS"))
+                    found.flags[uid] = same.setdefault(read, read)
+            if len(uids) == before:
+                break  # there are not so many after all
+        found.uids = array("I", sorted(set(uids)))
+        found.unnamed = count - len(found.uids)
         return found
 
     def _items(
         self,
-        numbers: dict[int, Flags | None],
+        folder: SourceFolder,
+        numbers: _Numbers,
         uid_validity: int,
         known: frozenset[str],
         bodies: bool,
         uidl_format: str,
     ) -> Iterator[Item]:
+        if numbers.unnamed > 0:
+            why = f"the server gives {numbers.unnamed:,} messages no UID of their own"
+            yield Trouble(folder.folder, why, share=0)
         new = array("I")
-        for uid in sorted(numbers):
+        for uid in numbers.uids:
             if f"{uid_validity}.{uid}" in known:
-                yield Known(uid, numbers[uid])
+                yield Known(uid, numbers.flags.get(uid))
             else:
                 new.append(uid)
         for start in range(0, len(new), DETAILS_AT_ONCE):
@@ -219,11 +185,16 @@ class ImapSource:
                     if isinstance(octets, Trouble):
                         yield octets
                         continue
+                    try:
+                        date, octets = _dated(one, octets)
+                    except MessageFailed as error:
+                        yield Trouble(f"UID {one.uid}", str(error))
+                        continue
                     listed = Listed(one.uid)
                     yield Message(
                         f"{uid_validity}.{one.uid}",
                         one.flags,
-                        one.internal_date,
+                        date,
                         with_crlf(octets),
                         one.size_octets,
                         one.uid,
@@ -248,7 +219,7 @@ class ImapSource:
             size, date = values.get(b"RFC822.SIZE"), values.get(b"INTERNALDATE")
             if uid and isinstance(size, bytes):
                 when = parse_date_time(date) if isinstance(date, bytes) else None
-                found[uid] = _Details(uid, _flags(values.get(b"FLAGS")), when or 0, _number(size))
+                found[uid] = _Details(uid, _flags(values.get(b"FLAGS")), when, _number(size))
         return found
 
     def _bodies(
@@ -286,21 +257,25 @@ class ImapSource:
         while True:
             items = f"(UID BODY.PEEK[]<{offset}.{PIECE_OCTETS}>)"
             name = b"BODY[]<%d>" % offset
-            piece: Value = None
-            for values in self._ask([one.uid], items):
-                piece = values.get(name, piece)
-            if not isinstance(piece, bytes):
+            told = [values[name] for values in self._ask([one.uid], items) if name in values]
+            piece = told[-1] if told else None
+            if not isinstance(piece, bytes) and not (told and offset):
                 raise MessageFailed("the server sent no octets of it")
+            if not isinstance(piece, bytes) or not piece:
+                return  # behind the end, where the message is shorter than the server had said
             yield piece
             offset += len(piece)
-            if len(piece) < PIECE_OCTETS:
+            if offset > MAX_MESSAGE_OCTETS:
+                raise MessageFailed(f"the message has more than {MAX_MESSAGE_OCTETS:,} octets")
+            # A server may send less than it was asked for; its sizes need not be true either.
+            if len(piece) < PIECE_OCTETS and offset >= one.size_octets:
                 return
 
     def _ask(self, uids: Sequence[int], items: str) -> list[dict[bytes, Value]]:
         """Raises: MessageFailed (the server fails on these), SourceFailed."""
         ranges = from_sorted(uids)
         numbers = ",".join(f"{low}:{high}" if low < high else f"{low}" for low, high in ranges)
-        for attempt in range(1, REFUSALS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 return list(_replies(self._connection.fetch(numbers, items, by_uid=True)))
             except LOST as error:
@@ -308,19 +283,9 @@ class ImapSource:
                 failure: Exception = error
             except (Refused, ReplyNotUnderstood, imaplib.IMAP4.error) as error:
                 failure = error
-                if len(uids) > 1 or attempt == REFUSALS:
+                if len(uids) > 1 or attempt == ATTEMPTS:
                     break
         raise MessageFailed(f"the server fails on it: {failure}")
-
-
-def _without(levels: list[str], prefixes: Sequence[str], separator: str) -> list[str]:
-    """Below the prefix that a server puts before all of a person's folders, such as ``INBOX.``."""
-    for prefix in prefixes:
-        above = prefix.removesuffix(separator).split(separator) if separator else []
-        folded = [level.casefold() for level in levels[: len(above)]]
-        if above and len(levels) > len(above) and folded == [one.casefold() for one in above]:
-            return levels[len(above) :]
-    return levels
 
 
 def _replies(data: Sequence[Piece | None]) -> Iterator[dict[bytes, Value]]:
@@ -347,6 +312,14 @@ def _portions(details: Sequence[_Details]) -> Iterator[list[_Details]]:
         octets += one.size_octets
     if portion:
         yield portion
+
+
+def _dated(one: _Details, octets: Iterator[bytes]) -> tuple[int, Iterator[bytes]]:
+    """When it came, by its header if the server does not tell. Raises: MessageFailed."""
+    if one.internal_date is not None:
+        return one.internal_date, octets
+    first = next(octets, b"")
+    return header_date(first[:MAX_HEADER_OCTETS]) or 0, chain((first,), octets)
 
 
 def _planned(uid: int, uid_validity: int) -> Message:

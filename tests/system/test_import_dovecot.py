@@ -20,7 +20,8 @@ from gateway.core.messages import Flags
 from gateway.store.verify import verify
 from gateway.transfer.exporting import Exporter
 from gateway.transfer.imap_connection import ImapConnection, ImapServer
-from gateway.transfer.imap_source import ImapOptions, ImapSource
+from gateway.transfer.imap_folders import ImapOptions
+from gateway.transfer.imap_source import ImapSource
 from gateway.transfer.importing import Importer
 from gateway.transfer.maildir import MaildirOptions, MaildirSource
 from gateway.transfer.maildir_target import MaildirTarget

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.transfer import imap_source
 from gateway.transfer.imap_connection import ImapConnection, ImapServer, Refused
+from gateway.transfer.imap_folders import ImapOptions
 from gateway.transfer.imap_replies import (
     Piece,
     ReplyNotUnderstood,
@@ -17,7 +18,7 @@ from gateway.transfer.imap_replies import (
     replies_of,
     values_of,
 )
-from gateway.transfer.imap_source import ImapOptions, ImapSource
+from gateway.transfer.imap_source import ImapSource
 from gateway.transfer.names import NameRules
 from gateway.transfer.values import Item, Known, Message, SourceFailed, SourceFolder, Trouble
 
