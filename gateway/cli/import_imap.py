@@ -30,7 +30,8 @@ from gateway.cli.transfers import (
 )
 from gateway.core.errors import GatewayError
 from gateway.transfer.imap_connection import ImapConnection, ImapServer
-from gateway.transfer.imap_source import ImapOptions, ImapSource
+from gateway.transfer.imap_folders import ImapOptions
+from gateway.transfer.imap_source import ImapSource
 from gateway.transfer.names import NameRules
 from gateway.transfer.values import Report
 
