@@ -82,7 +82,7 @@ def check(fault: Fault, said: Sequence[dict[str, Any]], state_dir: Path) -> int:
                 step["step"],
                 error,
             )
-        if error and step["step"] != "compact":
+        if error and step["step"] != "expire":
             assert step["picture"] == before["picture"], (fault, step["step"])
     assert refused <= 2, (fault, refused)
     if state_dir.exists():

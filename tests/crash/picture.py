@@ -28,7 +28,11 @@ _QUERIES = {
     "subscriptions": "SELECT account_id, name FROM subscriptions ORDER BY account_id, name",
     "expunged": "SELECT mailbox_id, modseq, first_uid, last_uid FROM expunged"
     " ORDER BY mailbox_id, modseq, first_uid",
-    "accounts": "SELECT account_id, messages, size_octets FROM accounts ORDER BY account_id",
+    "accounts": "SELECT account_id, messages, size_octets, quota_octets FROM accounts"
+    " ORDER BY account_id",
+    "uidls": "SELECT mailbox_id, uid, uidl FROM uidls ORDER BY mailbox_id, uid",
+    "imports": "SELECT account_id, origin, folder, message_key FROM imports"
+    " ORDER BY account_id, origin, folder, message_key",
 }
 _MESSAGES = (
     "SELECT m.mailbox_id, m.uid, m.modseq, m.flags, m.keywords, m.internal_date, m.size_octets,"

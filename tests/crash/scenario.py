@@ -17,12 +17,15 @@ from pathlib import Path
 
 from gateway.core.errors import GatewayError
 from gateway.core.queue import Recorded
+from gateway.core.quota import Quota
+from gateway.core.transfer import ImportedMessage, ImportSource
 from tests.crash.picture import picture
 from tests.store.compacting import FAST, fill, keep_every, settle
 from tests.store.house import ALICE, BOB, CAROL, DAVE, LARGE, MESSAGE, NOW, House
 
 Step = Callable[[House], object]
 ROLL_OCTETS = 20_000
+KEEP_DELETED_S = 7 * 86_400
 
 
 def _accept(house: House) -> None:
@@ -86,12 +89,41 @@ def _report(house: House) -> None:
         house.wait(house.store.record(item.queue_id, [Recorded(2, 2, None, "550 no")], report))
 
 
+def _bound(house: House) -> None:
+    house.wait(house.store.quota.set_quota(ALICE, Quota(octets=10_000_000)))
+
+
+def _undelete(house: House) -> None:
+    deleted = house.wait(house.store.vault.deleted(ALICE))
+    ids = [one.vault_id for one in deleted[:3]]
+    house.wait(house.store.vault.undelete(ALICE, ids))
+
+
+def _import(house: House) -> None:
+    messages = [
+        ImportedMessage(str(uid), house.body(MESSAGE), frozenset({"\\Seen"}), NOW, uid, f"old{uid}")
+        for uid in (3, 7)
+    ]
+    source = ImportSource("imap://old.example", "Lists")
+    house.wait(
+        house.store.imports.import_messages(
+            ALICE, "Lists", source, messages, uid_validity=77, uid_next=12
+        )
+    )
+
+
 def _fill(house: House) -> None:
     fill(house, 1)
 
 
-def _compact(house: House) -> None:
+def _delete_most(house: House) -> None:
     keep_every(house, 4)
+
+
+def _expire(house: House) -> None:
+    """What was deleted goes, and the segments it lay in are compacted."""
+    house.now += 2 * KEEP_DELETED_S
+    house.wait(house.store.set_subscribed(ALICE, "Lists", True))
     settle(house)
 
 
@@ -109,15 +141,21 @@ STEPS: dict[str, Step] = {
     "delete mailbox": _delete_mailbox,
     "record": _record,
     "report": _report,
+    "bound": _bound,
+    "undelete": _undelete,
+    "import": _import,
     "rename inbox": _rename_inbox,
     **{f"fill {number}": _fill for number in range(24)},
-    "compact": _compact,
+    "delete most": _delete_most,
+    "expire": _expire,
 }
 
 
 def run(state_dir: Path, names: list[str]) -> None:
     """Go through the steps, writing a line for each."""
-    with House(state_dir, roll_octets=ROLL_OCTETS, compaction=FAST) as house:
+    with House(
+        state_dir, roll_octets=ROLL_OCTETS, compaction=FAST, keep_deleted_s=KEEP_DELETED_S
+    ) as house:
         _say({"step": "open", "picture": picture(state_dir)})
         for name in names:
             try:

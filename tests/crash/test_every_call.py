@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import GatewayError
-from tests.crash.every_call import Recording, recorded, stop_everywhere
+from tests.crash.every_call import MIGRATION, Recording, recorded, stop_everywhere
 from tests.crash.failing_calls import fail_each
 
 
@@ -22,6 +22,11 @@ def test_D1_D3_D9_a_stop_after_any_call_loses_nothing(recording: Recording, tmp_
     tally = stop_everywhere(recording, tmp_path, every=13)
     assert tally.kills >= 50
     assert tally.messages > 500
+
+
+def test_a_migration_stopped_after_any_call_is_done_at_the_next_start(tmp_path: Path) -> None:
+    tally = stop_everywhere(recorded(MIGRATION), tmp_path, every=3, from_line=1)
+    assert tally.kills >= 20
 
 
 def test_the_check_sees_what_a_disk_loses_that_lies_about_syncs(
