@@ -154,7 +154,8 @@ def undelete(
             raise GatewayError(_nothing(settings, person))
         goals = _goals(found, into)
         rows = [
-            (name, len(some), sum(message.size_octets for message in some)) for name, some in goals
+            (plain(name), len(some), sum(message.size_octets for message in some))
+            for name, some in goals
         ]
         if dry_run:
             click.echo(table(rows, ("would come back to", "messages", "octets")))
@@ -177,8 +178,9 @@ def _find(
 def _by_id(
     found: Sequence[DeletedMessage], ids: Sequence[int], person: str
 ) -> Sequence[DeletedMessage]:
-    chosen = [message for message in found if message.vault_id in set(ids)]
-    if unknown := set(ids) - {message.vault_id for message in chosen}:
+    wanted = set(ids)
+    chosen = [message for message in found if message.vault_id in wanted]
+    if unknown := wanted - {message.vault_id for message in chosen}:
         names = ", ".join(map(str, sorted(unknown)))
         raise GatewayError(
             f"no deleted message has the id {names}; `gateway mailbox deleted {person}` lists them"
@@ -242,12 +244,12 @@ def _shown(message: DeletedMessage, header: object) -> Shown:
     if not isinstance(header, bytes):
         return Shown(message, "", f"(cannot be read: {header})")
     sender, subject = (
-        _plain(", ".join(header_values(header, name))) for name in ("from", "subject")
+        plain(", ".join(header_values(header, name))) for name in ("from", "subject")
     )
     return Shown(message, sender, subject)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Without control and format characters: foreign text must not steer a terminal."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
@@ -274,7 +276,7 @@ def _as_row(row: Shown) -> tuple[object, ...]:
     when = datetime.fromtimestamp(message.deleted_at).strftime("%Y-%m-%d %H:%M")
     cut = (_cut(row.sender, FROM_WIDTH), _cut(row.subject, SUBJECT_WIDTH))
     # A number as text: ids are typed again, so they have no separators.
-    return (str(message.vault_id), when, _plain(message.mailbox_name), message.size_octets, *cut)
+    return (str(message.vault_id), when, plain(message.mailbox_name), message.size_octets, *cut)
 
 
 def _cut(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ import unicodedata
 
 import click
 
-from gateway.cli.deleted import deleted, undelete
+from gateway.cli.deleted import deleted, plain, undelete
 from gateway.cli.desk import Desk, at_person
 from gateway.cli.options import config_option, json_option, load_settings, person_argument
 from gateway.cli.progress import table
@@ -90,7 +90,7 @@ def _as_object(
 
 def _as_table(found: list[tuple[ListedMailbox, MailboxStatus]]) -> str:
     rows: list[tuple[object, ...]] = [
-        (each.name, status.messages, status.unseen, status.size_octets, each.special_use)
+        (plain(each.name), status.messages, status.unseen, status.size_octets, each.special_use)
         for each, status in found
     ]
     totals = (sum(status.messages for _, status in found), sum(s.unseen for _, s in found))

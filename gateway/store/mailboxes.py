@@ -177,11 +177,7 @@ class Mailboxes:
             if not subscribed:
                 tx.execute("DELETE FROM subscriptions WHERE account_id = ? AND name = ?", key)
                 return
-            tx.execute(
-                "INSERT INTO subscriptions (account_id, name) VALUES (?, ?)"
-                " ON CONFLICT (account_id, name) DO NOTHING",
-                key,
-            )
+            subscribe(tx, account_id, name)
             (count,) = tx.fetch_all(
                 "SELECT count(*) FROM subscriptions WHERE account_id = ?", (account_id,)
             )[0]
@@ -198,6 +194,14 @@ def make_mailbox(tx: Transaction, account_id: AccountId, name: str, special_use:
     (count,) = tx.fetch_all("SELECT count(*) FROM mailboxes WHERE account_id = ?", (account_id,))[0]
     if count > names.MAX_MAILBOXES:
         raise MailboxLimit()
+
+
+def subscribe(tx: Transaction, account_id: AccountId, name: str) -> None:
+    tx.execute(
+        "INSERT INTO subscriptions (account_id, name) VALUES (?, ?)"
+        " ON CONFLICT (account_id, name) DO NOTHING",
+        (account_id, name),
+    )
 
 
 def _row(tx: Transaction, account_id: AccountId, name: str) -> Any:

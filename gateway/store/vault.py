@@ -23,7 +23,7 @@ from gateway.store import names
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
 from gateway.store.flags import DELETED
-from gateway.store.mailboxes import BY_NAME, make_mailbox
+from gateway.store.mailboxes import BY_NAME, make_mailbox, subscribe
 from gateway.store.messages import add_rows
 from gateway.store.readers import Pool
 from gateway.store.retention import Retention
@@ -108,6 +108,8 @@ def _insert(tx: Transaction, account_id: AccountId, name: str, rows: Sequence[An
     mailbox: Any = tx.fetch_one(BY_NAME, (account_id, name))
     if mailbox is None:
         make_mailbox(tx, account_id, name)
+        # Clients that show subscribed mailboxes only unsubscribe from what they delete.
+        subscribe(tx, account_id, name)
         mailbox = tx.fetch_one(BY_NAME, (account_id, name))
     add_rows(tx, MailboxId(mailbox[0]), [row[2:] for row in rows])
 

@@ -96,6 +96,14 @@ def test_mailboxes_are_made_and_listed(office: Office) -> None:
     assert "reserved" in office("create", "alice", "a/../b", status=1)
 
 
+def test_a_name_that_turns_the_line_around_is_shown_without_that(office: Office) -> None:
+    at_desk(office.settings, lambda desk: desk.call(desk.store.ensure_account(ALICES_ID)))
+    office("create", "alice", "a\u202ecod.exe")
+    assert "a\ufffdcod.exe" in office("list", "alice")
+    office.delete("a\u202ecod.exe", GREETING)
+    assert "\u202e" not in office("deleted", "alice") + office("undelete", "alice", "--all")
+
+
 def test_what_cannot_be_meant_is_said(office: Office) -> None:
     assert "there is no mail store in" in office("list", "alice", status=1)
     at_desk(office.settings, lambda desk: None)

@@ -108,14 +108,17 @@ def test_a_deleted_mailbox_is_made_again_with_those_above_it(tmp_path: Path) -> 
         house.wait(house.store.create_mailbox(ALICE, "Work/2023/May"))
         house.append("Work/2023/May", b"one", b"two", flags=("$Later",))
         for name in ("Work/2023/May", "Work/2023", "Work"):
+            house.wait(house.store.set_subscribed(ALICE, name, False))
             house.wait(house.store.delete_mailbox(ALICE, name))
         house.verify()
         found = deleted(house, mailbox="Work/2023/May")
         assert len(found) == 2
         assert undelete(house, found) == 2
         assert house.contents(ALICE, "Work/2023/May") == [b"one", b"two"]
-        names = [each.name for each in house.wait(house.store.list_mailboxes(ALICE)) if each.exists]
+        listed = house.wait(house.store.list_mailboxes(ALICE))
+        names = [each.name for each in listed if each.exists]
         assert {"Work", "Work/2023", "Work/2023/May"} <= set(names)
+        assert "Work/2023/May" in [each.name for each in listed if each.subscribed]
         house.verify()
 
 
