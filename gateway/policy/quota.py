@@ -23,6 +23,8 @@ from gateway.core.quota import Quota
 
 NO_BOUNDS = Quota()
 MOST_COMPLAINTS = 10_000
+TRACE_OCTETS = 1024
+"""More than is put on top of a message that comes in by SMTP (RFC 5321 section 4.4)."""
 
 
 class QuotaPolicy:
@@ -84,7 +86,12 @@ class QuotaPolicy:
         Raises: OverQuota.
         """
         await self.learn(account)
-        await self._look((account.account_id,), max(announced_octets, 1))
+        octets = max(announced_octets, 1)
+        if announced_octets and not self._promises:
+            # Else a message that fits but for these would pass here, and be refused after DATA for
+            # all its recipients, each time that its sender comes again.
+            octets += TRACE_OCTETS
+        await self._look((account.account_id,), octets)
 
     async def admit_message(self, accounts: Sequence[AccountId], octets: int) -> None:
         """Whether all recipients have room for a message that is there, unless promised already.

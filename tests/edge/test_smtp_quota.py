@@ -65,6 +65,16 @@ def test_the_announced_size_decides_at_rcpt() -> None:
     assert world.client.say(b"RCPT TO:" + A).startswith(b"250 ")
 
 
+@pytest.mark.parametrize(("check", "answer"), [("data", b"452 4.2.2 "), ("rcpt", b"250 ")])
+def test_what_is_too_much_with_its_trace_is_told_at_rcpt_not_to_all_after_data(
+    check: Literal["rcpt", "data"], answer: bytes
+) -> None:
+    world = World(check)
+    world.fill(900)
+    world.client.say(b"MAIL FROM:<a@far.test> SIZE=100")
+    assert world.client.say(b"RCPT TO:" + A).startswith(answer)
+
+
 def test_what_was_promised_at_rcpt_is_taken_though_it_overshoots() -> None:
     world = World()
     world.fill(999)
