@@ -184,10 +184,12 @@ VERSION_3 = (
         last_uid BIGINT NOT NULL,
         PRIMARY KEY (mailbox_id, first_uid)
     ) WITHOUT ROWID""",
+    # Named below, as SQLite would look for a maximum along the key: through the mailbox's rows, for
+    # every gap.
     "CREATE INDEX expunged_2_by_uid ON expunged_2 (mailbox_id, uid, modseq)",
     """INSERT INTO expunged (mailbox_id, modseq, first_uid, last_uid)
         SELECT mailbox_id,
-            (SELECT coalesce(max(e.modseq), 1) FROM expunged_2 AS e
+            (SELECT coalesce(max(e.modseq), 1) FROM expunged_2 AS e INDEXED BY expunged_2_by_uid
                 WHERE e.mailbox_id = gaps.mailbox_id AND e.uid > gaps.below AND e.uid < gaps.uid),
             below + 1, uid - 1
         FROM (SELECT mailbox_id, uid,
