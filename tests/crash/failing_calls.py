@@ -65,7 +65,7 @@ def run(fault: Fault, folder: Path, steps: Sequence[str] = ()) -> tuple[list[dic
         timeout=60,
     )  # fmt: skip
     said = [json.loads(line) for line in done.stdout.splitlines()]
-    assert said or b"Unavailable" in done.stderr, done.stderr.decode()[-2000:]
+    assert said or b"\ngateway.core.errors.Store" in done.stderr, done.stderr.decode()[-2000:]
     return said, b"(INJECTED)" in log.read_bytes()
 
 
@@ -83,7 +83,7 @@ def check(fault: Fault, said: Sequence[dict[str, Any]], state_dir: Path) -> int:
                 error,
             )
         if error and step["step"] != "expire":
-            assert step["picture"] == before["picture"], (fault, step["step"])
+            assert _kept(step) == _kept(before), (fault, step["step"])
     assert refused <= 2, (fault, refused)
     if state_dir.exists():
         with House(state_dir, compaction=OFF, reader_threads=1) as house:
@@ -96,6 +96,11 @@ def check(fault: Fault, said: Sequence[dict[str, Any]], state_dir: Path) -> int:
                 assert found == said[-1]["picture"], fault
             house.deliver("afterwards", ALICE)
     return refused
+
+
+def _kept(step: dict[str, Any]) -> dict[str, Any]:
+    """Without the vault, which gives way when space runs out."""
+    return {name: rows for name, rows in step["picture"].items() if name != "deleted"}
 
 
 def fail_each(every: int, limit: int = 2000) -> tuple[int, int]:
