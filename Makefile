@@ -42,9 +42,10 @@ crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill i
 	$(BIN)/python -m tests.crash.kill_loop --workers 3
 	$(BIN)/python -m tests.crash.power_cut
 
-bench: $(VENV)/.test-installed  ## mail received per second beside Postfix
+bench: $(VENV)/.test-installed  ## mail received per second beside Postfix, and the store by itself
 	tests/install-servers
 	$(BIN)/python -m tests.bench.inbound
+	$(BIN)/python -m tests.bench.store
 
 bench-scale: $(VENV)/.test-installed  ## a mailbox of a million messages beside one of a thousand
 	$(BIN)/python -m tests.bench.scale
