@@ -74,8 +74,8 @@ _ROWS = (
         capabilities=(("LOGINDISABLED", When.LOGIN_REFUSED),),
     ),
     # -- authenticated
-    Row(wire.Select, "SELECT", mailboxes.select, LOGGED_IN),
-    Row(wire.Examine, "EXAMINE", mailboxes.select, LOGGED_IN),
+    Row(wire.Select, "SELECT", mailboxes.select, LOGGED_IN, numbered=True),
+    Row(wire.Examine, "EXAMINE", mailboxes.select, LOGGED_IN, numbered=True),
     Row(wire.Create, "CREATE", mailboxes.create, LOGGED_IN),
     Row(wire.Delete, "DELETE", mailboxes.delete, LOGGED_IN),
     Row(wire.Rename, "RENAME", mailboxes.rename, LOGGED_IN, looks=True),

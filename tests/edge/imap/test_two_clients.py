@@ -166,6 +166,26 @@ def test_I15_a_message_that_came_and_went_unheard_is_never_told(bench: Bench) ->
     assert one.say(b"UID SEARCH ALL")[0] == b"* SEARCH 2"
 
 
+@pytest.mark.parametrize("verb", [b"SELECT", b"EXAMINE"])
+def test_I15_what_select_has_told_stands_until_the_next_command(bench: Bench, verb: bytes) -> None:
+    """Clients take EXISTS and UNSEEN of its reply for the mailbox they begin with."""
+    bench.deliver(3)
+    one, two = bench.select(), bench.log_in()
+    selects, held = bench.store.select, []
+
+    async def slow_select(*args: object, **options: object) -> object:
+        held.append(await selects(*args, **options))  # type: ignore[arg-type]
+        one.say(b"STORE 1 +FLAGS.SILENT (\\Deleted)")
+        one.say(b"EXPUNGE")
+        return held[-1]
+
+    bench.store.select = slow_select  # type: ignore[assignment, method-assign]
+    lines = two.say(verb + b" INBOX")
+    assert b"* 3 EXISTS" in lines
+    assert not any(line.endswith(b"EXPUNGE") for line in lines)
+    assert two.say(b"NOOP")[0] == b"* 1 EXPUNGE"
+
+
 def test_uid_expunge_takes_only_what_is_named(bench: Bench) -> None:
     bench.deliver(4, flags=frozenset({"\\Deleted"}))
     client = bench.select()
