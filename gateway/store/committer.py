@@ -304,18 +304,18 @@ class Committer:
     def _fail(self, operations: Sequence[Operation[Any]], error: StoreUnavailable) -> None:
         if isinstance(error, StoreFull):
             self._is_full = True
-        self.log.error("the store failed {count} operations: {error}", count=len(operations),
-                       error=error)  # fmt: skip
+        self.log.error("the store failed {n} operations: {error}", n=len(operations), error=error)
         for operation in operations:
             operation.error = error
 
     def _place(self, batch: list[Operation[Any]]) -> list[Operation[Any]]:
         """Write the batch's octets; returns the operations that can go on."""
+        has_room = self._reserve.hold()  # what is deleted goes by it as well
         adding = [operation for operation in batch if operation.payloads]
         if not adding:
             return batch
         refusal: StoreUnavailable | None = None
-        if self._reserve.hold():
+        if has_room:
             records = [p for o in adding for p in o.payloads if not p.file_name]
             if not records:
                 return batch

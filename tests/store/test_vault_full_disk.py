@@ -11,6 +11,7 @@ import pytest
 from gateway.core.errors import StoreFull
 from gateway.store.files import OsFiles
 from tests.store.house import ALICE, LARGE, MESSAGE, House
+from tests.store.test_committer import FullIndex
 from tests.store.test_vault import KEEP_S, deleted, expunge
 
 
@@ -54,6 +55,21 @@ def test_D6_the_vault_gives_way_to_a_large_message(tmp_path: Path, at_sync: bool
         disk.fails_sync = False
         house.deliver("the sender comes again", ALICE, octets=LARGE)
         assert house.uids() == [2]
+        house.verify()
+
+
+def test_D6_a_process_that_only_deletes_keeps_it_again_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with House(tmp_path, keep_deleted_s=KEEP_S) as house:
+        house.append("INBOX", MESSAGE)
+        house.append("Sent", MESSAGE)
+        disk = FullIndex(house, monkeypatch)
+        expunge(house)
+        assert deleted(house) == []
+        disk.full = False
+        expunge(house, "Sent")
+        assert [message.mailbox_name for message in deleted(house)] == ["Sent"]
         house.verify()
 
 
