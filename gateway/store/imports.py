@@ -88,7 +88,8 @@ class Imports:
         payloads: list[Payload] = []
         try:
             for message in messages:
-                payload = await self._payloads.make(message.body)
+                made = self._payloads.make(message.body)
+                payload = made if isinstance(made, Payload) else await made
                 payloads.append(payload)  # one by one: on an error those made already are removed
             deferred = self._committer.write(
                 lambda tx: self._add(

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.messages import Accepted, NewMessage
 from gateway.core.ports.body import IncomingBody
+from gateway.store.bodies import Payload
 from gateway.store.committer import Committer
 from gateway.store.deliveries import Deliveries, Delivery
 from gateway.store.operations import Operation
@@ -54,5 +55,5 @@ class MailIntake:
             message.received_at,
             message.eight_bit,
             message.may_exceed_quota,
-            await made,
+            made if isinstance(made, Payload) else await made,
         )

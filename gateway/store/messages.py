@@ -55,7 +55,8 @@ class Messages:
         payloads: list[Payload] = []
         try:
             for message in messages:
-                payload = await self._payloads.make(message.body)
+                made = self._payloads.make(message.body)
+                payload = made if isinstance(made, Payload) else await made
                 payloads.append(payload)  # one by one: on an error those made already are removed
 
             def run(tx: Transaction) -> AppendResult:

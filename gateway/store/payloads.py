@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from gateway.core.errors import StoreFull
@@ -41,8 +41,8 @@ class Payloads:
     def open_body(self) -> IncomingBody:
         return self._bodies.open()
 
-    def make(self, body: IncomingBody, head: bytes = b"") -> Deferred[Payload]:
-        """Take the body, ``head`` before it; fired already for a small one.
+    def make(self, body: IncomingBody, head: bytes = b"") -> Payload | Deferred[Payload]:
+        """Take the body, ``head`` before it: at once if it is small, and most are.
 
         Raises:
             StoreFull, StoreUnavailable: the disk failed while the body arrived.
@@ -55,7 +55,7 @@ class Payloads:
             raise
         if not body.is_large:
             octets = head + body.take_octets()
-            return succeed(Payload(octets=octets, size_octets=len(octets)))
+            return Payload(octets=octets, size_octets=len(octets))
         try:
             sealed = self._sealers.run(lambda _: body.seal(head), even_cancelled=True)
         except BaseException:
