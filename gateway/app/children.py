@@ -178,6 +178,17 @@ class Child:
         if self._process is not None:
             self._limit = self._timers.callLater(limit_s, self._kill_late)
 
+    def kill_stuck(self, silent_s: float) -> None:
+        """Kill the process that runs now, as it does not answer; its end is dealt with as usual."""
+        if self._process is not None:
+            self.log.error(
+                "{name} (process {pid}) has not answered for {silent_s} s and is killed",
+                name=self.name,
+                pid=self._process.pid,
+                silent_s=int(silent_s),
+            )
+            self._process.signal(signal.SIGKILL)
+
     def _kill_late(self) -> None:
         assert self._process is not None, "the limit ends with the process"
         self.log.error("{name} did not end in time and is killed", name=self.name)

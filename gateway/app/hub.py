@@ -13,8 +13,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.app.line import PIECE, Line
-from gateway.app.messages import Doubt, Hints, Message, StatusAnswer, StatusAsked, encode
+from gateway.app.line import Line
+from gateway.app.messages import Doubt, Hints, Message, StatusAnswer, StatusAsked
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.ports.clock import Timers
 
@@ -63,12 +63,9 @@ class Hub:
         self, events: Sequence[MailboxEvent], queue_grew: bool, *, besides: int | None = None
     ) -> None:
         """Tell all workers but one."""
-        # Large ones go in pieces, which each line makes for itself.
-        small = len(events) <= PIECE
-        frame = encode(Hints(tuple(events), queue_grew)) if small else None
         for number, line in self._lines.items():
             if number != besides:
-                line.hint(events, queue_grew, frame)
+                line.hint(events, queue_grew)
 
     def doubt(self, *, besides: int | None = None) -> None:
         """Have all workers but one look at everything again."""

@@ -1,8 +1,10 @@
 """One end of the line between the parent and a worker, on Twisted.
 
-Owns what happens while the other end does not read: hints are merged by mailbox, and turn into one
-``Doubt`` when they are too many; of every other kind of message the latest is kept. So one that is
-stuck holds up nobody and costs a bounded amount of memory.
+Owns how hints travel: the first at once, those of the next REST_S merged by mailbox into one frame,
+so that a thousand deliveries a second wake the other processes fifty times and not a thousand; and
+what happens while the other end does not read: hints stay merged, and turn into one ``Doubt`` when
+they are too many; of every other kind of message the latest is kept. So one that is stuck holds up
+nobody and costs a bounded amount of memory.
 
 Limits: MAX_MERGED mailboxes wait at most; the transport buffers about 64 KiB besides.
 """
@@ -22,7 +24,10 @@ from zope.interface import implementer
 from gateway.app.messages import Doubt, FrameReader, Hints, Message, encode
 from gateway.core.ids import MailboxId
 from gateway.core.mailboxes import MailboxEvent
+from gateway.core.ports.clock import Timer, Timers
 
+REST_S = 0.02
+"""Between two frames of hints. A hint passes two lines, and a person does not see 40 ms."""
 MAX_MERGED = 10_000
 PIECE = 1_000
 """Events to a frame."""
@@ -42,15 +47,18 @@ class Line(Protocol):
 
     def __init__(
         self,
+        timers: Timers,
         on_message: Callable[[Message], None],
         on_lost: Callable[[], None],
         reader: FrameReader | None = None,
     ) -> None:
+        self._timers = timers
         self._on_message = on_message
         self._on_lost = on_lost
         self._reader = reader or FrameReader()
         self._paused = False
         self._closed = False
+        self._rest: Timer | None = None
         self._merged: dict[MailboxId, MailboxEvent] = {}
         self._queue_grew = False
         self._doubtful = False
@@ -69,6 +77,7 @@ class Line(Protocol):
             self._hang_up()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
+        self._end_rest()
         if not self._closed:
             self._closed = True
             self._on_lost()
@@ -76,6 +85,7 @@ class Line(Protocol):
     def close(self) -> None:
         """Hang up; what is not sent yet is dropped."""
         self._closed = True
+        self._end_rest()
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -92,17 +102,8 @@ class Line(Protocol):
         else:
             self._write(message)
 
-    def hint(
-        self, events: Sequence[MailboxEvent], queue_grew: bool, frame: bytes | None = None
-    ) -> None:
-        """Tell of commits, now or merged with others.
-
-        Args:
-            frame: the same as octets, if it has been made for another line already.
-        """
-        if not self._paused and len(events) <= PIECE:
-            self._write_octets(frame or encode(Hints(tuple(events), queue_grew)))
-            return
+    def hint(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
+        """Tell of commits, now or soon."""
         self._queue_grew = self._queue_grew or queue_grew
         if not self._doubtful:
             for event in events:
@@ -111,38 +112,52 @@ class Line(Protocol):
                 if known is None or known.highest_modseq < event.highest_modseq:
                     self._merged[event.mailbox_id] = event
             if len(self._merged) > MAX_MERGED:
-                self.doubt()
-        if not self._paused:
-            self._flush()
+                self._lose_hints()
+        self._flush_hints()
 
     def doubt(self) -> None:
         """Tell that hints were lost."""
+        self._lose_hints()
+        self._flush_hints()
+
+    def _lose_hints(self) -> None:
         self._merged.clear()
         self._doubtful = True
-        if not self._paused:
-            self._flush()
 
     def _write(self, message: Message) -> None:
-        self._write_octets(encode(message))
-
-    def _write_octets(self, octets: bytes) -> None:
         transport: Any = self.transport
         if not self._closed and transport is not None:
-            transport.write(octets)
+            transport.write(encode(message))
 
-    def _flush(self) -> None:
-        for message in self._kept.values():
-            self._write(message)
-        self._kept.clear()
-        events = list(self._merged.values())
-        for start in range(0, len(events), PIECE):
-            self._write(Hints(tuple(events[start : start + PIECE])))
-        self._merged.clear()
-        if self._doubtful:
-            self._write(Doubt())
-        if self._queue_grew:
-            self._write(Hints((), True))
+    def _flush_hints(self) -> None:
+        if self._paused or self._closed or self._rest is not None:
+            return
+        doubtful, queue_grew, events = (
+            self._doubtful,
+            self._queue_grew,
+            tuple(self._merged.values()),
+        )
+        if not (doubtful or queue_grew or events):
+            return
         self._doubtful = self._queue_grew = False
+        self._merged.clear()
+        self._rest = self._timers.callLater(REST_S, self._rested)
+        if doubtful:
+            self._write(Doubt())
+        while len(events) > PIECE:
+            self._write(Hints(events[:PIECE]))
+            events = events[PIECE:]
+        if events or queue_grew:
+            self._write(Hints(events, queue_grew))
+
+    def _rested(self) -> None:
+        self._rest = None
+        self._flush_hints()
+
+    def _end_rest(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
 
     # -- IPushProducer, as the transport sees us
 
@@ -151,7 +166,10 @@ class Line(Protocol):
 
     def resumeProducing(self) -> None:
         self._paused = False
-        self._flush()
+        for message in self._kept.values():
+            self._write(message)
+        self._kept.clear()
+        self._flush_hints()
 
     def stopProducing(self) -> None:
         self._paused = True

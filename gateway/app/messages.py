@@ -54,6 +54,11 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """Are you there? A worker's reactor says the same back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reload:
     """A new certificate and its key, both PEM."""
 
@@ -77,10 +82,11 @@ class StatusAnswer:
     status: Mapping[str, Any]
 
 
-Message = Hints | Doubt | Ready | Failed | Lead | Reload | StatusAsked | StatusAnswer
+Message = Hints | Doubt | Ready | Failed | Lead | Beat | Reload | StatusAsked | StatusAnswer
 
 _PLAIN: Mapping[str, type[Message]] = {
-    kind.__name__: kind for kind in (Doubt, Ready, Failed, Lead, Reload, StatusAsked, StatusAnswer)
+    kind.__name__: kind
+    for kind in (Doubt, Ready, Failed, Lead, Beat, Reload, StatusAsked, StatusAnswer)
 }
 
 

@@ -21,9 +21,13 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from gateway.app.boot import boot_file
+from gateway.core.ports.clock import Timer
 from gateway.core.settings.environment import PREFIX
 
-CHUNK_OCTETS = 65_536
+CHUNK_OCTETS = 65_536  # as much as a pipe holds
+LOG_REST_S = 0.02
+"""Between two looks into a child's log, so that each of a thousand lines a second does not wake us:
+the pipe takes what comes meanwhile."""
 MAX_LINE_OCTETS = 16_384
 MAX_CHUNKS_LEFT = 64
 POLL_S = 0.1
@@ -101,10 +105,9 @@ class Process:
 
     def watch(self, reactor: Any, on_end: Callable[[], None]) -> None:
         """Pass its log on, and call back once after its end."""
-        reactor.addReader(self._log)
+        self._log.watch(reactor)
 
         def ended() -> None:
-            reactor.removeReader(self._log)
             self._closed()
             on_end()
 
@@ -144,6 +147,16 @@ class Process:
             self._line = None
 
 
+def tracer_of(pid: int) -> int:
+    """The debugger or tracer that this process is in the hands of, 0 without one."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8", "replace").splitlines():
+            name, _, value = line.partition(":")
+            if name == "TracerPid":
+                return int(value)
+    return 0
+
+
 def _environment(environ: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
     """Ours without settings (they may be secrets), and with the modules we run with."""
     kept = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
@@ -159,6 +172,13 @@ class _LogPipe:
         self._fd = fd
         self._sink = sink
         self._rest = b""
+        self._reactor: Any = None
+        self._timer: Timer | None = None
+
+    def watch(self, reactor: Any) -> None:
+        """Read it in the reactor from now on."""
+        self._reactor = reactor
+        reactor.addReader(self)
 
     def fileno(self) -> int:
         return self._fd
@@ -168,16 +188,26 @@ class _LogPipe:
 
     def doRead(self) -> Exception | None:
         """Called when readable. An error or the end is seen by whoever waits for the process."""
-        return None if self._take() is not None else EOFError()
+        found = self._take()
+        if found is None:
+            return EOFError()
+        if self._reactor is not None and found < CHUNK_OCTETS:
+            self._reactor.removeReader(self)
+            self._timer = self._reactor.callLater(LOG_REST_S, self._look_again)
+        return None
 
-    def _take(self) -> bool | None:
-        """Pass a chunk on; False when nothing is there now, None when nothing will come."""
+    def _look_again(self) -> None:
+        self._timer = None
+        self._reactor.addReader(self)
+
+    def _take(self) -> int | None:
+        """Pass a chunk on; its octets, None when nothing will come."""
         if self._fd < 0:
             return None
         try:
             data = os.read(self._fd, CHUNK_OCTETS)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             return None
         if not data:
@@ -187,7 +217,7 @@ class _LogPipe:
             lines.append(self._rest)
             self._rest = b""
         self._pass_on(lines)
-        return True
+        return len(data)
 
     def _pass_on(self, lines: Sequence[bytes]) -> None:
         if lines:
@@ -198,6 +228,12 @@ class _LogPipe:
 
     def close(self) -> None:
         """Read what is left, but not for ever what somebody else may go on writing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._reactor is not None:
+            self._reactor.removeReader(self)
+            self._reactor = None
         for _ in range(MAX_CHUNKS_LEFT):
             if not self._take():
                 break

@@ -7,7 +7,8 @@ is little in it that could end it.
 Start: all workers are started and waited for before the reactor runs, so that a gateway whose
 workers cannot start ends with their message and status; later a worker that ends is started again
 (``children``). One of those that are ready leads: it runs the queue and cares for the store. When
-it ends, another one that is ready takes over at once.
+it ends, another one that is ready takes over at once. One that lives and does not answer is ended
+(``pulse``): it might lead, or have the turn to write.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from gateway.app.children import Child
 from gateway.app.connection_table import ConnectionTable
 from gateway.app.hub import Hub
 from gateway.app.line import Line, adopt
-from gateway.app.messages import Failed, FrameReader, Lead, Message, Ready, Reload
-from gateway.app.process import LogSink, Process
+from gateway.app.messages import Beat, Failed, FrameReader, Lead, Message, Ready, Reload
+from gateway.app.process import LogSink, Process, tracer_of
+from gateway.app.pulse import Pulse
 from gateway.app.worker import END_LIMIT_S
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError
@@ -39,7 +41,10 @@ from gateway.edge.tls import Pem
 from gateway.store.holding import Holding
 
 START_LIMIT_S = 120.0
-"""For all workers together, at the first start."""
+"""For all workers together at the first start, for each one later."""
+SILENCE_S = 60.0
+"""A worker's reactor answers within milliseconds. One that has not for so long is stuck: its
+clients wait in vain, and if it leads or has the turn to write, everybody's do."""
 LOOK_S = 0.2
 STOP_LIMIT_S = END_LIMIT_S + 2.0
 MODULE = "gateway.app.worker"
@@ -84,6 +89,7 @@ class Supervisor:
         self._clear_text_login = clear_text_login
         self._log_sink = log_sink
         self._hub = Hub(reactor)
+        self._pulse = Pulse(reactor, self._ask_for_life, self._is_silent)
         self._ready: set[int] = set()
         self._leader: int | None = None
         self._stopping = False
@@ -206,19 +212,24 @@ class Supervisor:
 
     def _attach(self, number: int, end: socket.socket, reader: FrameReader) -> None:
         line = Line(
+            self._reactor,
             lambda message: self._on_message(number, message),
             lambda: self._line_lost(number),
             reader,
         )
         self._hub.attach(number, line)
         adopt(self._reactor, end, line)
+        self._pulse.watch(number, START_LIMIT_S)
 
     def _on_message(self, number: int, message: Message) -> None:
+        self._pulse.heard(number)
         if self._hub.heard(number, message):
             return
         match message:
             case Ready():
                 self._is_ready(number)
+            case Beat():
+                pass
             case Failed(_, text):
                 self.log.error("worker {number} cannot start: {text}", number=number, text=text)
             case _:
@@ -226,7 +237,25 @@ class Supervisor:
 
     def _is_ready(self, number: int) -> None:
         self._ready.add(number)
+        self._pulse.watch(number, SILENCE_S)
         self._elect()
+
+    def _ask_for_life(self, number: int) -> None:
+        self._hub.send([number], Beat())
+
+    def _is_silent(self, number: int, silent_s: float) -> None:
+        worker = self._workers[number]
+        tracer = tracer_of(worker.pid) if worker.pid is not None else 0
+        if tracer:  # somebody is looking at it, and has stopped it for that
+            self.log.warn(
+                "{name} has not answered for {silent_s} s, and is left to process {tracer}, "
+                "which traces it",
+                name=worker.name,
+                silent_s=int(silent_s),
+                tracer=tracer,
+            )
+        else:
+            worker.kill_stuck(silent_s)
 
     def _elect(self) -> None:
         if self._leader is None and self._ready and not self._stopping:
@@ -235,13 +264,16 @@ class Supervisor:
 
     def _line_lost(self, number: int) -> None:
         """It ends, or is out of our reach and ends for that reason."""
-        self._ready.discard(number)
-        self._hub.detach(number)
+        self._is_out(number)
         self._workers[number].end_within(STOP_LIMIT_S)
 
-    def _lost(self, number: int) -> None:
+    def _is_out(self, number: int) -> None:
         self._ready.discard(number)
+        self._pulse.forget(number)
         self._hub.detach(number)
+
+    def _lost(self, number: int) -> None:
+        self._is_out(number)
         if self._leader == number:
             self._leader = None
             self._elect()
@@ -285,6 +317,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Have all workers end in order, within a bound; then give the store up."""
         self._stopping = True
+        self._pulse.stop()
         for each in self._bound:
             each.close()
         stops = [

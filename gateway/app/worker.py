@@ -27,6 +27,7 @@ from gateway.app.connection_table import ConnectionTable
 from gateway.app.line import Line, adopt
 from gateway.app.log import begin_child_log
 from gateway.app.messages import (
+    Beat,
     Doubt,
     Failed,
     Hints,
@@ -57,7 +58,7 @@ class Worker:
     def __init__(self, boot: WorkerBoot, reactor: Any) -> None:
         self._boot = boot
         self._reactor = reactor
-        self._line = Line(self._on_message, self._parent_lost)
+        self._line = Line(reactor, self._on_message, self._parent_lost)
         self._ending = False
         self._leading = False
         self._server: MailServer | None = None
@@ -108,6 +109,8 @@ class Worker:
                 server.parts.store.heard(events, queue_grew)
             case Doubt():
                 server.parts.store.doubt()
+            case Beat():
+                self._line.send(Beat())
             case Lead():
                 self._begin_leading()
             case Reload(certificate, key):
@@ -131,8 +134,12 @@ class Worker:
         parts = self._server.parts
         try:
             await parts.store.take_care()
-        except GatewayError as error:
-            self.log.error("the queue cannot be taken over: {error}", error=str(error))
+        except Exception as error:
+            # Whatever it is: nobody else runs the queue while we are said to.
+            if isinstance(error, GatewayError):
+                self.log.error("the queue cannot be taken over: {error}", error=str(error))
+            else:
+                self.log.failure("the queue cannot be taken over")
             self._leading = False
             self._reactor.callLater(TAKE_OVER_AGAIN_S, self._begin_leading)
             return

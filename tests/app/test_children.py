@@ -130,6 +130,17 @@ def test_one_that_shall_end_by_itself_is_killed_if_it_does_not_and_followed() ->
     assert len(world.processes) == 2 and not world.clock.getDelayedCalls()
 
 
+def test_one_that_is_stuck_is_killed_and_followed() -> None:
+    world = World()
+    world.child.kill_stuck(60)
+    world.child.start()
+    world.child.kill_stuck(60)
+    assert world.processes[0].signals == [signal.SIGKILL]
+    world.processes[0].end()
+    world.clock.advance(0)
+    assert world.running() == (101, 1)
+
+
 def test_at_a_failed_start_it_is_killed_and_waited_for() -> None:
     world = World()
     world.child.start_unwatched()

@@ -38,6 +38,8 @@ def test_a_commit_is_told_to_all_but_who_made_it() -> None:
     assert world.hub.heard(2, Hints((event(1),), True))
     hints = Hints((event(1),), True)
     assert world.sent() == {1: [hints], 2: [], 3: [hints]}
+    for wire in world.wires.values():
+        wire.rest()
     world.hub.hint([event(4)], False)
     assert all(sent == [Hints((event(4),))] for sent in world.sent().values())
     assert not world.hub.heard(1, Ready()), "that is not the hub's"

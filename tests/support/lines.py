@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from gateway.app.line import Line
+from gateway.app.line import REST_S, Line
 from gateway.app.messages import FrameReader, Message
 from gateway.core.ids import AccountId, MailboxId, ModSeq
 from gateway.core.mailboxes import MailboxEvent
@@ -25,7 +26,9 @@ class Wire:
         on_message: Callable[[Message], None] = lambda _: None,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        self.line = Line(on_message, on_lost)
+        self.clock = Clock()
+        timers: Any = self.clock
+        self.line = Line(timers, on_message, on_lost)
         self.transport = StringTransport()
         # Any: mypy does not see what zope declares of it.
         transport: Any = self.transport
@@ -35,6 +38,10 @@ class Wire:
 
     def _aborted(self) -> None:
         self.aborted = True
+
+    def rest(self) -> None:
+        """Hints may go out at once again."""
+        self.clock.advance(REST_S)
 
     def sent(self) -> list[Message]:
         """What has left since the last call."""

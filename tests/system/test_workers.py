@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,6 +194,31 @@ def test_when_the_queues_worker_dies_another_one_runs_it(tmp_path: Path) -> None
                 submit(demo, FRIEND, message=MESSAGE)
                 eventually(lambda: len(sink.script.received) >= count)  # noqa: B023 - used at once
             eventually(lambda: demo.status()["queue"]["messages"] == 0)
+
+
+IMPATIENT = """
+import runpy, sys
+from gateway.app import pulse, supervisor
+pulse.BEAT_S, supervisor.SILENCE_S = 0.5, 5.0
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_worker_that_lives_and_does_not_answer_is_replaced(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d", workers=WORKERS)
+    demo.start(command=[sys.executable, "-c", IMPATIENT])
+    try:
+        before, first = pids(demo), queue_worker(demo)
+        assert first is not None
+        os.kill(before[first], signal.SIGSTOP)
+        line = demo.wait_for_line("has not answered")
+        assert f"worker {first} (process {before[first]})" in line and "is killed" in line
+        eventually(lambda: queue_worker(demo) not in (None, first))
+        eventually(lambda: all_ready(demo))
+        assert [number for number, pid in pids(demo).items() if pid != before[number]] == [first]
+    finally:
+        assert demo.stop() == 0
 
 
 def test_D8_when_the_parent_is_killed_nothing_stays_and_nothing_is_lost(tmp_path: Path) -> None:
