@@ -29,6 +29,12 @@ from gateway.store.segments import is_known, try_lock
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
 
+SETTLE = (
+    "INSERT OR REPLACE INTO counters (name, value)"
+    " SELECT 'settled_segment', value FROM counters WHERE name = 'segment'"
+)
+"""What was given out by now is put in order by this start."""
+
 
 class Owners(Protocol):
     """Tells whose process still runs; kept by ``presence.Roll``."""
@@ -85,7 +91,9 @@ def recover(
 ) -> None:
     """Free leases, remove dead blobs, put aside files nobody points to."""
     tx = Transaction(connection)
+    of_last_run = _claimed(connection)
     with turn.transaction(tx, now):
+        tx.execute(SETTLE)
         free_leases(tx)
         prune_ingests(tx)
         tx.sweep(0)
@@ -96,12 +104,16 @@ def recover(
         if not owners.has_owner(path):
             unlink_quietly(files, path)
     quarantine = Quarantine(files, layout, now)
+    put_aside(connection, layout, quarantine, owners, of_last_run)
     quarantine.clear()
-    put_aside(connection, layout, quarantine, owners)
 
 
 def put_aside(
-    connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine, owners: Owners
+    connection: sqlite3.Connection,
+    layout: Layout,
+    quarantine: Quarantine,
+    owners: Owners,
+    claimed: range,
 ) -> None:
     """Quarantine segments and large files no index row points to, unless a backup may."""
     if not _may_remove(layout):
@@ -114,11 +126,11 @@ def put_aside(
     for path in large:
         if path.name not in known:
             quarantine.take_in(path)
-    _put_segments_aside(connection, layout, quarantine)
+    _put_segments_aside(connection, layout, quarantine, claimed)
 
 
 def _put_segments_aside(
-    connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine
+    connection: sqlite3.Connection, layout: Layout, quarantine: Quarantine, claimed: range
 ) -> None:
     segments = {number for (number,) in connection.execute("SELECT segment_id FROM segments")}
     for path in tuple(layout.segments.iterdir()):
@@ -126,11 +138,16 @@ def _put_segments_aside(
         if path != layout.segment(segment_id):
             quarantine.take_in(path)
         elif segment_id not in segments:
-            _put_segment_aside(connection, path, segment_id, quarantine)
+            is_dead = segment_id in claimed
+            _put_segment_aside(connection, path, segment_id, quarantine, is_dead)
 
 
 def _put_segment_aside(
-    connection: sqlite3.Connection, path: Path, segment_id: int, quarantine: Quarantine
+    connection: sqlite3.Connection,
+    path: Path,
+    segment_id: int,
+    quarantine: Quarantine,
+    is_dead: bool,
 ) -> None:
     """Unless a process may still append to it; looked up again under its lock."""
     try:
@@ -139,7 +156,7 @@ def _put_segment_aside(
         return
     try:
         if try_lock(fd) and not is_known(connection, segment_id):
-            quarantine.take_in(path)
+            quarantine.take_in(path, dead=is_dead)
     finally:
         os.close(fd)
 
@@ -157,8 +174,23 @@ def clear_predecessor(
     quarantine = Quarantine(files, layout, now)
     for path in tuple(layout.large.iterdir()):
         if path.name.startswith(prefix) and not _has_row(connection, path.name):
-            quarantine.take_in(path)
-    _put_segments_aside(connection, layout, quarantine)
+            # The start of the gateway has left none, so it was made since.
+            quarantine.take_in(path, dead=True)
+    _put_segments_aside(connection, layout, quarantine, _claimed(connection))
+    quarantine.clear()
+
+
+def _claimed(connection: sqlite3.Connection) -> range:
+    """Ids that this index has given to segments since the start before.
+
+    Such a segment without a row holds nothing that was acknowledged and is still wanted. Of others
+    that cannot be said: where somebody has put an older index into place, they are newer mail.
+    """
+    numbers: dict[str, int] = dict(
+        connection.execute("SELECT name, value FROM counters WHERE name LIKE '%segment'").fetchall()
+    )
+    last = numbers["segment"]
+    return range(numbers.get("settled_segment", last) + 1, last + 1)
 
 
 def _may_remove(layout: Layout) -> bool:

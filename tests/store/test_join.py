@@ -154,7 +154,7 @@ def test_a_restarted_process_clears_up_after_its_predecessor(store: Path) -> Non
             assert left == {"worker-1", "worker-22"}
             assert len(names(store / "store/large")) == 2
             assert {name[16:] for name in names(store / "store/quarantine")} == {
-                "large-worker-2.whole",
+                "dead-worker-2.whole",
                 "segments-0000000099.seg",
             }
         body.discard()

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.core.errors import SchemaTooNew, StoreFull, StoreUnavailable
 from gateway.core.queue import Recorded
+from gateway.store import quarantine
 from gateway.store.engine import open_writer
 from gateway.store.files import OsFiles
 from gateway.store.holding import Holding
@@ -146,6 +147,44 @@ def test_D8_files_nobody_points_to_are_kept_aside_for_a_while(tmp_path: Path) ->
     assert len(list((root / "quarantine").iterdir())) == 6
     Holding.take(tmp_path, wall_clock=lambda: later + 1).close()
     assert [path.name for path in (root / "quarantine").iterdir()] == ["by hand"]
+
+
+def crash_with_a_dead_segment(state_dir: Path, name: str) -> None:
+    """A process that is killed after it wrote a segment whose messages are all gone again."""
+    with House(state_dir) as house:
+        house.deliver("1", ALICE)
+        (segment,) = (state_dir / "store/segments").iterdir()
+        house.wait(house.store.expunge(house.box(), None, only_deleted=False))
+    segment.write_bytes(name.encode() * 1000)
+
+
+def test_D8_crashes_without_end_do_not_fill_the_disk_with_what_is_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "DEAD_OCTETS", 3500)
+    for name in "abcdef":
+        crash_with_a_dead_segment(tmp_path, name)
+    Holding.take(tmp_path, wall_clock=lambda: NOW).close()
+    kept = sorted((tmp_path / "store/quarantine").iterdir())
+    assert [path.read_bytes()[:1] for path in kept] == [b"d", b"e", b"f"]
+
+
+def test_D8_what_an_older_index_does_not_know_is_kept_however_much_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "DEAD_OCTETS", 0)
+    with House(tmp_path) as house:
+        house.deliver("before", ALICE)
+    index = (tmp_path / "store/index.sqlite").read_bytes()
+    for number in range(3):
+        with House(tmp_path) as house:
+            house.deliver(str(number), ALICE)
+    (tmp_path / "store/index.sqlite").write_bytes(index)
+    for _ in range(3):
+        with House(tmp_path) as house:
+            assert house.contents() == [delivered()]
+            house.verify()
+    assert len(list((tmp_path / "store/quarantine").iterdir())) == 3
 
 
 def test_D8_two_unknown_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
