@@ -21,7 +21,8 @@ DELETED = BITS["\\Deleted"]
 _FOLDED_BITS = {flag.casefold(): bit for flag, bit in BITS.items()}
 
 MAX_KEYWORDS = 200  # per mailbox; each is sent to every client that selects it (SECURITY I12)
-_KEYWORD = re.compile(r"[!-~]{1,128}")
+# An atom (RFC 3501 section 9), as imports bring keywords that no parser has looked at.
+_KEYWORD = re.compile(r"[^\x00-\x20(){%*\"\\\]\x7f-\U0010ffff]{1,128}")
 
 
 def bit_of(flag: str) -> int:

@@ -8,12 +8,13 @@ POP3 names that ``pop3_uidl_format`` makes. Version 3 of the list has extension 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 # 3 V1275660208 N25 G3085f01b7f11094c501100008c4a11c1      1 1275660208 25
 _FIELD = re.compile(r"[!-~]+")
 _MAX_NUMBER = 2**32 - 1
+_MAX_DIGITS = 20
 MAX_KEYWORDS = 26
 
 
@@ -44,8 +45,11 @@ def unique_part(file_name: str) -> str:
     return re.split(r"[:;!]2,|:1,|,", file_name, maxsplit=1)[0]
 
 
-def parse(lines: Iterable[str]) -> UidList:
-    """Raises: BadUidList."""
+def parse(lines: Iterable[str], wanted: Container[str] | None = None) -> UidList:
+    """The list, or what it says of the messages that are ``wanted``.
+
+    Raises: BadUidList.
+    """
     numbered = enumerate(lines, start=1)
     _, head = next(numbered, (0, ""))
     version, *fields = head.split()[:8] or [""]
@@ -71,18 +75,19 @@ def parse(lines: Iterable[str]) -> UidList:
         if uid <= last:
             raise BadUidList(f"line {number}: UID {uid} does not ascend")
         last = uid
-        values = {one[0]: one[1:] for one in rest}
-        found.messages[unique_part(file_name)] = Listed(
-            uid, values.get("P", ""), values.get("G", "")
-        )
+        key = unique_part(file_name)
+        if wanted is None or key in wanted:
+            values = {one[0]: one[1:] for one in rest}
+            found.messages[key] = Listed(uid, values.get("P", ""), values.get("G", ""))
     found.uid_next = max(found.uid_next, last + 1)
     return found
 
 
 def _number(text: str, line: int) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) <= _MAX_NUMBER):
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else 0
+    if not 0 < number <= _MAX_NUMBER:
         raise BadUidList(f"line {line}: {text[:20]!r} is no UID")
-    return int(text)
+    return number
 
 
 def render(
@@ -101,7 +106,7 @@ def parse_keywords(lines: Iterable[str]) -> dict[str, str]:
     letters: dict[str, str] = {}
     for line in lines:
         number, _, keyword = line.rstrip("\n").partition(" ")
-        if number.isascii() and number.isdigit() and int(number[:3]) < MAX_KEYWORDS and keyword:
+        if re.fullmatch("[0-9]{1,3}", number) and int(number) < MAX_KEYWORDS and keyword:
             letters[chr(ord("a") + int(number))] = keyword
     return letters
 

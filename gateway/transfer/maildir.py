@@ -2,7 +2,7 @@
 
 Owns which directories are folders, and where Dovecot's and Courier's lists of UIDs, keywords and
 subscriptions are. Only reads, and may do so while a server works on the Maildir. What belongs to
-people may be made by them to mislead, so no symbolic link below the Maildir itself is followed.
+people may be made by them to mislead; how it is opened is the business of ``untrusted``.
 
 Files that are no messages (Courier's databases, Dovecot's indexes) lie beside ``new`` and ``cur``,
 and ``tmp`` holds what is not there yet: none of it is looked at.
@@ -13,24 +13,24 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
 from gateway.transfer import dovecot_uidlist
 from gateway.transfer.dovecot_uidlist import BadUidList, UidList
-from gateway.transfer.maildir_folder import (
+from gateway.transfer.maildir_folder import DateFrom, FolderReader, files_in
+from gateway.transfer.names import decoded, fitted
+from gateway.transfer.untrusted import (
     DIRECTORY,
-    DateFrom,
-    FolderReader,
-    files_in,
     lines_of,
     names_in,
+    open_below,
     printable,
     refusal,
 )
-from gateway.transfer.names import decoded, fitted
 from gateway.transfer.values import (
     MessageFailed,
     Opened,
@@ -43,6 +43,8 @@ from gateway.transfer.values import (
 Layout = Literal["auto", "maildir++", "fs"]
 
 MAX_DEPTH = 30
+MAX_SUBSCRIPTIONS = 100_000
+MAX_KEYWORD_LINES = 1_000
 _DOVECOTS_UIDL = "%08Xu%08Xv"
 _MAILDIR_PARTS = frozenset({"cur", "new", "tmp"})
 
@@ -71,7 +73,7 @@ class MaildirSource:
     """One person's Maildir. Keeps the port Source."""
 
     def __init__(self, root: Path, options: MaildirOptions, rename: Rename) -> None:
-        self.origin = options.origin or f"maildir:{root.resolve()}"
+        self.origin = printable(options.origin or f"maildir:{root.resolve()}")
         self._root = root
         self._options = options
         self._rename = rename
@@ -113,7 +115,7 @@ class MaildirSource:
         self, path: str, layout: str, subscribed: frozenset[str]
     ) -> SourceFolder | Trouble | None:
         try:
-            fd = self._open(self._fd, path)
+            fd = open_below(self._fd, path, DIRECTORY)
         except OSError as error:
             return Trouble(printable(path), refusal(error))
         try:
@@ -129,14 +131,18 @@ class MaildirSource:
     def _is_dotted_folder(self, name: str) -> bool:
         if not _is_dotted(name):
             return False
-        kind = os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mode
-        return stat.S_ISLNK(kind) or _has(self._fd, f"{name}/cur")
+        return stat.S_ISLNK(_kind(self._fd, name)) or _has(self._fd, f"{name}/cur")
 
     def _tree(self, above: str, fd: int, depth: int) -> Iterator[str | Trouble]:
-        for name in names_in(fd):
+        try:
+            names = names_in(fd)
+        except OSError as error:
+            yield Trouble(printable(above.rstrip("/") or "."), refusal(error))
+            return
+        for name in names:
             if name.startswith(".") or (name in _MAILDIR_PARTS and _is_maildir(fd)):
                 continue
-            kind = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+            kind = _kind(fd, name)
             path = f"{above}{name}"
             if stat.S_ISLNK(kind):
                 yield Trouble(printable(path), "a symbolic link, which is not followed")
@@ -156,7 +162,10 @@ class MaildirSource:
                 os.close(below)
 
     def _subscriptions(self) -> frozenset[str]:
-        lines = lines_of(self._control_fd, "subscriptions")
+        try:
+            lines = list(islice(lines_of(self._control_fd, "subscriptions"), MAX_SUBSCRIPTIONS))
+        except MessageFailed:
+            return frozenset()  # no mail server's
         if lines[:1] == ["V\t2"]:
             # Since Dovecot 2.3: levels parted by tabs.
             return frozenset(
@@ -176,7 +185,7 @@ class MaildirSource:
     ) -> Opened:
         path = self._paths[folder.folder]
         try:
-            fd = self._open(self._fd, path)
+            fd = open_below(self._fd, path, DIRECTORY)
         except OSError as error:
             raise MessageFailed(refusal(error)) from error
         try:
@@ -184,52 +193,48 @@ class MaildirSource:
         except OSError as error:
             os.close(fd)
             raise MessageFailed(refusal(error)) from error
-        uids, uidl_format, troubles = self._uid_list(path)
-        keywords = dovecot_uidlist.parse_keywords(self._control_lines(path, "dovecot-keywords"))
+        uids, uidl_format, troubles = self._uid_list(path, files)
+        try:
+            lines = islice(self._control_lines(path, "dovecot-keywords"), MAX_KEYWORD_LINES)
+            keywords = dovecot_uidlist.parse_keywords(lines)
+        except MessageFailed as error:
+            troubles.append(Trouble(printable(path), f"{error}; keywords are lost", share=0))
+            keywords = {}
         reader = FolderReader(fd, files, uids, keywords, self._options.date_from, uidl_format)
         items = reader.items(troubles, known, bodies)
         if uids is None:
             return Opened(items, len(files))
         return Opened(items, len(files), uid_validity=uids.uid_validity, uid_next=uids.uid_next)
 
-    def _uid_list(self, path: str) -> tuple[UidList | None, str, list[Trouble]]:
+    def _uid_list(
+        self, path: str, files: Container[str]
+    ) -> tuple[UidList | None, str, list[Trouble]]:
         """The list if there is a good one, how POP3 names INBOX's messages, and what is wrong."""
         # Courier's has the form of Dovecot's first.
         for name, usual in (("dovecot-uidlist", _DOVECOTS_UIDL), ("courierimapuiddb", "")):
-            lines = self._control_lines(path, name)
-            if not lines:
-                continue
             uidl_format = (self._options.uidl_format or usual) if path == "." else ""
             try:
-                return dovecot_uidlist.parse(lines), uidl_format, []
-            except BadUidList as error:
+                lines = self._control_lines(path, name)
+                first = next(lines, None)
+                if first is None:
+                    continue
+                uids = dovecot_uidlist.parse(chain((first,), lines), files)
+            except (BadUidList, MessageFailed) as error:
                 trouble = Trouble(
                     f"{printable(path)}/{name}", f"{error}; messages get new UIDs", share=0
                 )
                 return None, "", [trouble]
+            return uids, uidl_format, []
         return None, "", []
 
-    def _control_lines(self, path: str, name: str) -> list[str]:
+    def _control_lines(self, path: str, name: str) -> Iterator[str]:
         fd = self._control_fd
         if fd != self._fd and path == ".":
             # Dovecot's CONTROL= has a directory for INBOX as for every other folder.
-            return (
-                lines_of(fd, f".INBOX/{name}")
-                or lines_of(fd, f"INBOX/{name}")
-                or lines_of(fd, name)
-            )
+            for place in (".INBOX", "INBOX", "."):
+                if stat.S_ISREG(_kind(fd, f"{place}/{name}")):
+                    return lines_of(fd, f"{place}/{name}")
         return lines_of(fd, f"{path}/{name}")
-
-    def _open(self, root_fd: int, path: str) -> int:
-        """The directory, with no symbolic link on the way. Raises: OSError."""
-        fd = os.open(".", DIRECTORY, dir_fd=root_fd)
-        for part in path.split("/"):
-            try:
-                below = os.open(part, DIRECTORY, dir_fd=fd)
-            finally:
-                os.close(fd)
-            fd = below
-        return fd
 
 
 def _open_root(path: Path) -> int:
@@ -239,11 +244,18 @@ def _open_root(path: Path) -> int:
         raise SourceFailed(f"{path}: {error.strerror}") from error
 
 
-def _has(fd: int, path: str) -> bool:
+def _kind(fd: int, path: str) -> int:
+    """Its mode; 0 if it is gone or nobody may look at it."""
     try:
-        return stat.S_ISDIR(os.stat(path, dir_fd=fd, follow_symlinks=False).st_mode)
+        return os.stat(path, dir_fd=fd, follow_symlinks=False).st_mode
     except OSError:
-        return False
+        return 0
+
+
+def _has(fd: int, path: str) -> bool:
+    """Also as a symbolic link: who opens it says that it is not followed."""
+    kind = _kind(fd, path)
+    return stat.S_ISDIR(kind) or stat.S_ISLNK(kind)
 
 
 def _is_maildir(fd: int) -> bool:

@@ -1,28 +1,24 @@
 """One folder of a Maildir: its files as messages, with what their names say.
 
-Owns flags and keywords in file names, the finding again of files that a server renames meanwhile,
-and the opening of files that people may have made: no symbolic link is followed, and only plain
-files are read. Closes the folder's descriptor when its items end.
+Owns flags and keywords in file names, and the finding again of files that a server renames
+meanwhile. Closes the folder's descriptor when its items end.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from gateway.core.messages import Flags
 from gateway.transfer.dovecot_uidlist import Listed, UidList, uidl_by, unique_part
 from gateway.transfer.octets import MAX_HEADER_OCTETS, header_date, unpacked, with_crlf
+from gateway.transfer.untrusted import DIRECTORY, names_in, open_plain, printable, refusal
 from gateway.transfer.values import Item, Known, Message, MessageFailed, Trouble
 
 DateFrom = Literal["mtime", "name", "header"]
 
-PLAIN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _INFO = re.compile(r"[:;!]2,([^,/]*)\Z")  # a colon is impossible on some file systems
 _FLAGS = {
     "D": "\\Draft",
@@ -53,6 +49,7 @@ class FolderReader:
         self._date_from = date_from
         self._uidl_format = uidl_format
         self._uidls: set[str] = set()
+        self._gone: set[str] = set()
 
     def items(
         self, troubles: Sequence[Trouble], known: frozenset[str], bodies: bool
@@ -65,6 +62,7 @@ class FolderReader:
             for key in order:
                 entry = listed.get(key, Listed(0))
                 if printable(key) in known:
+                    self._uidl(key, entry)  # it is taken
                     yield Known(entry.uid, self._flags(self._files[key]))
                 else:
                     yield from self._message(key, entry, bodies)
@@ -77,14 +75,10 @@ class FolderReader:
         except FileNotFoundError:
             yield Trouble(self._shown(key), "it went away while the folder was read")
             return
-        except OSError as error:
+        except (OSError, MessageFailed) as error:
             yield Trouble(self._shown(key), refusal(error))
             return
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(fd)
-            yield Trouble(self._shown(key), "it is no plain file")
-            return
         with os.fdopen(fd, "rb") as file:
             try:
                 date = self._date(key, found.st_mtime)
@@ -106,11 +100,16 @@ class FolderReader:
 
     def _open(self, key: str) -> int:
         try:
-            return os.open(self._files[key], PLAIN_FILE, dir_fd=self._fd)
+            return open_plain(self._fd, self._files[key])
         except FileNotFoundError:
-            # A client has seen it or changed its flags: it has another name now.
-            self._files |= files_in(self._fd)
-            return os.open(self._files[key], PLAIN_FILE, dir_fd=self._fd)
+            # A client has seen it or changed its flags: it has another name now. What is gone is
+            # looked for once only, as the folder may be large.
+            if key in self._gone:
+                raise
+            now = files_in(self._fd)
+            self._gone = self._files.keys() - now.keys()
+            self._files |= now
+            return open_plain(self._fd, self._files[key])
 
     def _flags(self, path: str) -> Flags:
         info = _INFO.search(path)
@@ -143,9 +142,11 @@ class FolderReader:
 def files_in(fd: int) -> dict[str, str]:
     """Messages by the unique part of their names; what is in both is on its way to ``cur``.
 
+    Names that differ in their sizes alone are different messages, each known by more of its name.
     Raises: OSError.
     """
     files: dict[str, str] = {}
+    alike: list[str] = []
     for part in ("new", "cur"):
         try:
             directory = os.open(part, DIRECTORY, dir_fd=fd)
@@ -153,30 +154,23 @@ def files_in(fd: int) -> dict[str, str]:
             continue
         try:
             for name in names_in(directory):
-                if not name.startswith("."):
-                    files[unique_part(name)] = f"{part}/{name}"
+                if name.startswith("."):
+                    continue
+                key = unique_part(name)
+                if key in files and _base(files[key]) != _base(name):
+                    alike.append(f"{part}/{name}")
+                else:
+                    files[key] = f"{part}/{name}"
         finally:
             os.close(directory)
+    for path in alike:
+        other = files.pop(unique_part(path.partition("/")[2]), path)
+        files |= {_base(other): other, _base(path): path}
     return files
 
 
-def names_in(fd: int) -> list[str]:
-    """The names in a directory, in order. Raises: OSError."""
-    with os.scandir(fd) as entries:
-        return sorted(entry.name for entry in entries)
-
-
-def lines_of(fd: int, path: str) -> list[str]:
-    """A small text file's lines; none if it is not there or no plain file."""
-    try:
-        file_fd = os.open(path, PLAIN_FILE, dir_fd=fd)
-    except OSError:
-        return []
-    if not stat.S_ISREG(os.fstat(file_fd).st_mode):
-        os.close(file_fd)
-        return []
-    with os.fdopen(file_fd, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        return file.read().split("\n")
+def _base(path: str) -> str:
+    return re.split(r"[:;!]2,", path.partition("/")[2] or path, maxsplit=1)[0]
 
 
 def _start(fd: int) -> bytes:
@@ -184,16 +178,3 @@ def _start(fd: int) -> bytes:
         header = next(unpacked(file), b"")[:MAX_HEADER_OCTETS]
     os.lseek(fd, 0, os.SEEK_SET)
     return header
-
-
-def printable(name: str) -> str:
-    """A file's name as text that can be kept and shown; the same name always gives the same."""
-    return os.fsencode(name.replace("\\", "\\\\")).decode("utf-8", "backslashreplace")
-
-
-def refusal(error: Exception) -> str:
-    if isinstance(error, OSError):
-        if error.errno in (errno.ELOOP, errno.ENOTDIR):  # what O_NOFOLLOW says of links
-            return "a symbolic link, which is not followed"
-        return error.strerror or str(error)
-    return str(error)

@@ -24,6 +24,14 @@ from gateway.core.messages import Flags
 from gateway.transfer.mbox_split import Dialect, RawMessage, separator_date, split
 from gateway.transfer.names import decoded, fitted
 from gateway.transfer.octets import header_date, with_crlf
+from gateway.transfer.untrusted import (
+    DIRECTORY,
+    names_in,
+    open_below,
+    open_plain,
+    printable,
+    refusal,
+)
 from gateway.transfer.values import (
     PIECE_OCTETS,
     Item,
@@ -78,57 +86,77 @@ class MboxSource:
     """Keeps the port Source."""
 
     def __init__(self, path: Path, options: MboxOptions, rename: Rename) -> None:
-        self.origin = options.origin or f"mbox:{path.resolve()}"
+        self.origin = printable(options.origin or f"mbox:{path.resolve()}")
         self._path = path
         self._options = options
         self._rename = rename
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[str, str] = {}
 
     def close(self) -> None:
         return
 
     def folders(self) -> Sequence[SourceFolder | Trouble]:
         try:
-            kind = self._path.stat().st_mode
-            if not stat.S_ISDIR(kind):
+            if not self._path.is_dir():
                 folder = decoded(self._path.name)
-                self._paths[folder] = self._path
+                self._paths[folder] = ""
                 return [SourceFolder(folder, self._rename(self._options.into))]
-            found = list(self._tree(self._path, (), MAX_DEPTH))
+            root_fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise SourceFailed(f"{error.filename}: {error.strerror}") from error
+            raise SourceFailed(f"{self._path}: {error.strerror}") from error
+        try:
+            found = list(self._tree(root_fd, (), MAX_DEPTH))
+        finally:
+            os.close(root_fd)
         if not found:
             raise SourceFailed(f"{self._path}: no file in it begins as an mbox does")
         return found
 
     def _tree(
-        self, directory: Path, above: tuple[str, ...], depth: int
+        self, root_fd: int, above: tuple[str, ...], depth: int
     ) -> Iterator[SourceFolder | Trouble]:
-        for path in sorted(directory.iterdir()):
-            shown = decoded("/".join((*above, path.name)))
-            kind = path.lstat().st_mode
-            if stat.S_ISLNK(kind):
-                yield Trouble(shown, "a symbolic link, which is not followed")
-            elif path.name.startswith("."):
+        """Below the directory whose path has the parts ``above``."""
+        try:
+            fd = open_below(root_fd, "/".join((".", *above)), DIRECTORY)
+        except OSError as error:
+            yield Trouble(printable("/".join(above)), refusal(error))
+            return
+        try:
+            names = names_in(fd)
+        finally:
+            os.close(fd)
+        for name in names:
+            path = "/".join((*above, name))
+            try:
+                kind = os.stat(path, dir_fd=root_fd, follow_symlinks=False).st_mode
+                is_mbox = stat.S_ISREG(kind) and _begins_as_mbox(root_fd, path)
+            except (OSError, MessageFailed) as error:
+                if not name.startswith("."):
+                    yield Trouble(printable(path), refusal(error))
                 continue
-            elif stat.S_ISDIR(kind) and depth:
-                yield from self._tree(path, (*above, path.name.removesuffix(".sbd")), depth - 1)
-            elif stat.S_ISREG(kind) and _begins_as_mbox(path):
+            if stat.S_ISLNK(kind):
+                yield Trouble(printable(path), "a symbolic link, which is not followed")
+            elif name.startswith("."):
+                continue
+            elif stat.S_ISDIR(kind):
+                if depth:
+                    yield from self._tree(root_fd, (*above, name), depth - 1)
+                else:
+                    yield Trouble(printable(path), "too many levels")
+            elif is_mbox:
+                shown = printable(path)
                 self._paths[shown] = path
-                name = fitted([decoded(level) for level in (*above, path.name)])
-                yield SourceFolder(shown, self._rename(name))
+                levels = [*(one.removesuffix(".sbd") for one in above), name]
+                yield SourceFolder(shown, self._rename(fitted([decoded(one) for one in levels])))
 
     def open(
         self, folder: SourceFolder, known: frozenset[str], *, bodies: bool, flags: bool
     ) -> Opened:
-        path = self._paths[folder.folder]
+        path = printable(str(self._path / self._paths[folder.folder]))
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = self._open(self._paths[folder.folder])
         except OSError as error:
-            raise MessageFailed(f"{path}: {error.strerror}") from error
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise MessageFailed(f"{path}: no plain file")
+            raise MessageFailed(f"{path}: {refusal(error)}") from error
         file = os.fdopen(fd, "rb", PIECE_OCTETS)
         try:
             # Both kinds, as programs use one or the other; the end of the file is the end of both.
@@ -143,6 +171,20 @@ class MboxSource:
             file.close()
             raise MessageFailed(f"{path}: {error.strerror}") from error
         return Opened(reader.items(known), reader.size_octets, "octets", uid_validity=uid_validity)
+
+    def _open(self, path: str) -> int:
+        """Raises: OSError, MessageFailed."""
+        if not path:  # the administrator's own word, so it may be a link
+            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return fd
+            os.close(fd)
+            raise MessageFailed("it is no plain file")
+        root_fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return open_plain(root_fd, path)
+        finally:
+            os.close(root_fd)
 
 
 class _FileReader:
@@ -224,12 +266,16 @@ class _FileReader:
             yield Trouble(what, "no line there begins a message as mbox files do")
 
 
-def _begins_as_mbox(path: Path) -> bool:
-    """Also true of an empty folder of Thunderbird's. Raises: OSError."""
-    with path.open("rb") as file:
+def _begins_as_mbox(root_fd: int, path: str) -> bool:
+    """Also true of an empty folder of Thunderbird's. Raises: OSError, MessageFailed."""
+    with os.fdopen(open_plain(root_fd, path), "rb") as file:
         start = file.read(4096).lstrip()
     if not start:
-        return path.with_name(path.name + ".msf").exists()
+        try:
+            os.stat(f"{path}.msf", dir_fd=root_fd, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
     return start.startswith(b"From ")
 
 

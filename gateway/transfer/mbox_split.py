@@ -22,6 +22,7 @@ HEADER_OCTETS = 1024 * 1024
 SPOOL_OCTETS = 1024 * 1024
 LINE_OCTETS = 64 * 1024
 PIECE_OCTETS = 256 * 1024
+BLANK_OCTETS = 4 * 1024  # between two messages; more would be looked at again for each message
 
 # "From sender Www Mmm dd hh:mm:ss [zone] yyyy [zone]"; Thunderbird writes "From - " or nothing
 # behind the word. A line of text that begins so lacks the time of day and the year.
@@ -31,7 +32,9 @@ _DATE = re.compile(
     r"[A-Z][a-z]{2},? +([A-Z][a-z]{2}) +(\d{1,2}),? +(\d{1,2}:\d\d(?::\d\d)?)"
     r"((?: +[A-Z+-][A-Z0-9]*)*) +(\d{4})((?: +[A-Z+-][A-Z0-9]*)*)"
 )
-_QUOTED = re.compile(rb">+From ")
+_FROM = b"From "
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_QUOTED_ONCE = re.compile(rb"^>(From )", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -80,18 +83,26 @@ def split(file: IO[bytes], end: int, dialect: Dialect) -> Iterator[RawMessage]:
 
 
 class _Splitter:
-    """Reads ahead by one line: the separator of the next message."""
+    """Reads ahead by one line: the separator of the next message.
+
+    Works on large blocks, as Python is slow at single lines.
+    """
 
     def __init__(self, file: IO[bytes], end: int, dialect: Dialect) -> None:
         self._file = file
         self._end = end
         self._dialect = dialect
-        self._at = file.tell()  # counted, as asking for each line takes longer than reading it
+        self._block = b""
+        self._position = 0
+        self._read_to = file.tell()
+
+    @property
+    def _at(self) -> int:
+        """The file's offset of what comes next."""
+        return self._read_to - len(self._block) + self._position
 
     def messages(self) -> Iterator[RawMessage]:
-        line = self._line()
-        while line and not line.strip():
-            line = self._line()
+        line = self._line_with_text()
         while is_separator(line):
             from_line = line
             header, line, is_complete = self._header()
@@ -99,18 +110,54 @@ class _Splitter:
             length = _content_length(header) if is_complete else None
             if length is not None and self._ends_at(length):
                 self._copy(content, length)
-                line = self._line()
-                while line and not line.strip():
-                    line = self._line()
+                line = self._line_with_text()
             else:
                 line = self._until_separator(content, line, is_complete)
             content.seek(0)
             yield RawMessage(from_line, header, content, self._at - len(line))
 
+    # -- octets
+
+    def _fill(self) -> bool:
+        """Read on; False at the end."""
+        piece = self._file.read(min(PIECE_OCTETS, self._end - self._read_to))
+        self._block = self._block[self._position :] + piece
+        self._position = 0
+        self._read_to += len(piece)
+        return bool(piece)
+
+    def _go(self, offset: int) -> None:
+        start = self._read_to - len(self._block)
+        if start <= offset <= self._read_to:
+            self._position = offset - start
+        else:
+            self._read_to = self._file.seek(offset)
+            self._block, self._position = b"", 0
+
+    def _take(self, end: int) -> bytes:
+        """What is held up to an index of the block."""
+        taken = self._block[self._position : end]
+        self._position += len(taken)
+        return taken
+
+    # -- lines
+
     def _line(self) -> bytes:
         """At most LINE_OCTETS of a line; empty at the end."""
-        line = self._file.readline(max(0, min(LINE_OCTETS, self._end - self._at)))
-        self._at += len(line)
+        while True:
+            limit = self._position + LINE_OCTETS
+            newline = self._block.find(b"\n", self._position, limit)
+            if newline >= 0:
+                return self._take(newline + 1)
+            if len(self._block) >= limit or not self._fill():
+                return self._take(self._position + LINE_OCTETS)
+
+    def _line_with_text(self, limit: int | None = None) -> bytes:
+        """The next line that is not blank, within so many octets."""
+        start = self._at
+        line = self._line()
+        while line and not line.strip() and (limit is None or self._at - start < limit):
+            line = self._line()
         return line
 
     def _header(self) -> tuple[list[bytes], bytes, bool]:
@@ -126,6 +173,8 @@ class _Splitter:
                 return lines, line, False
             lines.append(line)
 
+    # -- content
+
     def _ends_at(self, length: int) -> bool:
         """Whether a message may end so many octets from here."""
         if self._dialect in ("mboxo", "mboxrd"):
@@ -133,52 +182,76 @@ class _Splitter:
         here = self._at
         if here + length > self._end:
             return False
-        self._at = self._file.seek(here + length)
+        self._go(here + length)
         try:
-            line = self._line()
-            while line and not line.strip():
-                line = self._line()
+            line = self._line_with_text(BLANK_OCTETS)
             return not line or is_separator(line)
         finally:
-            self._at = self._file.seek(here)
+            self._go(here)
 
     def _copy(self, content: IO[bytes], length: int) -> None:
         while length:
-            piece = self._file.read(min(length, PIECE_OCTETS))
-            if not piece:
-                return
+            piece = self._take(self._position + length)
             content.write(piece)
             length -= len(piece)
-            self._at += len(piece)
+            if length and not self._fill():
+                return
 
     def _until_separator(self, content: IO[bytes], line: bytes, is_complete: bool) -> bytes:
-        """Copy up to the blank line before a separator, which is returned."""
-        lines = bytearray(line)
-        starts_line = not line or line.endswith(b"\n")
-        blank = b"\n" if is_complete else b""  # the one that ended the header: it is not content
-        held = b""
-        while line := self._line():
-            if starts_line and (held or blank) and is_separator(line):
-                break
-            lines += held
-            held = blank = b""
-            if starts_line and not line.rstrip(b"\r\n"):
-                held = line
-            else:
-                lines += self._unquoted(line) if starts_line else line
-            starts_line = line.endswith(b"\n")
-            if len(lines) > PIECE_OCTETS:
-                content.write(lines)
-                lines.clear()
-        content.write(lines)
-        return line
+        """Copy up to the blank line before a separator, which is returned.
 
-    def _unquoted(self, line: bytes) -> bytes:
-        if self._dialect == "mboxcl2" or not line.startswith(b">"):
-            return line
-        if self._dialect == "mboxo":
-            return line[1:] if line.startswith(b">From ") else line
-        return line[1:] if _QUOTED.match(line) else line
+        Args:
+            line: the content's begin, if the header did not end well.
+        """
+        content.write(line)
+        starts_line = not line or line.endswith(b"\n")
+        after_blank = is_complete
+        blank = b""  # the last line that was read, if it is blank: the separator's or content
+        while True:
+            held = len(self._block) - self._position
+            if held < LINE_OCTETS and self._fill():
+                continue
+            if starts_line and after_blank and self._block.startswith(_FROM, self._position):
+                line = self._line()
+                if is_separator(line):
+                    return line
+                text = line
+            else:
+                text = self._take(self._before_candidate())
+            if not text:
+                return b""
+            content.write(blank)
+            blank = _blank_at_the_end(text, starts_line)
+            content.write(self._unquoted(text[: len(text) - len(blank)], starts_line))
+            after_blank = bool(blank)
+            starts_line = text.endswith(b"\n")
+
+    def _before_candidate(self) -> int:
+        """The block's index up to which no separator begins, behind a line if that is possible."""
+        found = self._block.find(b"\n" + _FROM, self._position)
+        if found >= 0:
+            return found + 1
+        if self._read_to >= self._end:
+            return len(self._block)
+        end = len(self._block) - len(_FROM)
+        return self._block.rfind(b"\n", self._position, end) + 1 or end
+
+    def _unquoted(self, text: bytes, starts_line: bool) -> bytes:
+        if b">From " not in text or self._dialect == "mboxcl2":
+            return text
+        quoted = _QUOTED_ONCE if self._dialect == "mboxo" else _QUOTED
+        if starts_line:
+            return quoted.sub(rb"\1", text)
+        rest_of_line, newline, lines = text.partition(b"\n")
+        return rest_of_line + newline + quoted.sub(rb"\1", lines)
+
+
+def _blank_at_the_end(text: bytes, starts_line: bool) -> bytes:
+    """The last line of the text if it is blank."""
+    start = text.rfind(b"\n", 0, -1) + 1
+    last = text[start:]
+    is_blank = last.endswith(b"\n") and not last.strip(b"\r\n") and (start or starts_line)
+    return last if is_blank else b""
 
 
 def _content_length(header: list[bytes]) -> int | None:

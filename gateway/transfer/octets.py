@@ -9,22 +9,33 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO, cast
+from typing import IO, Protocol
 
 from gateway.transfer.values import MAX_MESSAGE_OCTETS, PIECE_OCTETS, MessageFailed
 from gateway.wire.mime.dates import parse_date
 
 MAX_HEADER_OCTETS = 64 * 1024
+# A small file must not fill the disk: what unpacks to more than this is refused beyond a ratio that
+# real messages do not reach.
+USUAL_OCTETS = 64 * 1024 * 1024
+MAX_RATIO = 100
+XZ_MEMORY_OCTETS = 128 * 1024 * 1024
 
-_LONE_LF = re.compile(rb"(?<!\r)\n")
 # The first octets of what Dovecot's zlib plugin writes; no message begins so.
 _GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
 _NOT_READ = {b"\x28\xb5\x2f\xfd": "zstd", b"Dovecot-LZ4": "lz4"}
 _MAGIC_OCTETS = 11
 _UNPACKING = (OSError, EOFError, zlib.error, lzma.LZMAError)
+
+
+class SupportsRead(Protocol):
+    """A file, or what unpacks one."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 def with_crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -35,7 +46,10 @@ def with_crlf(chunks: Iterable[bytes]) -> Iterator[bytes]:
             continue
         if b"\n" in chunk:
             lead = b"\n" if after_cr and chunk.startswith(b"\n") else b""
-            yield lead + _LONE_LF.sub(b"\r\n", chunk[len(lead) :])
+            chunk = chunk[len(lead) :]
+            if b"\r\n" in chunk:
+                chunk = chunk.replace(b"\r\n", b"\n")
+            yield lead + chunk.replace(b"\n", b"\r\n")
         else:
             yield chunk
         after_cr = chunk.endswith(b"\r")
@@ -58,6 +72,7 @@ def unpacked(file: IO[bytes]) -> Iterator[bytes]:
     Raises: MessageFailed (damaged, too large, or packed by what is not read here), OSError.
     """
     start = file.read(_MAGIC_OCTETS)
+    most = max(USUAL_OCTETS, file.seek(0, os.SEEK_END) * MAX_RATIO)
     file.seek(0)
     for magic, name in _NOT_READ.items():
         if start.startswith(magic):
@@ -66,27 +81,40 @@ def unpacked(file: IO[bytes]) -> Iterator[bytes]:
                 " store it uncompressed or by gzip, or import over IMAP"
             )
     if start.startswith(_GZIP):
-        return _pieces(cast("IO[bytes]", gzip.GzipFile(fileobj=file)))
+        return _pieces(gzip.GzipFile(fileobj=file), most)
     if start.startswith(_BZIP2):
-        return _pieces(cast("IO[bytes]", bz2.BZ2File(file)))
+        return _pieces(bz2.BZ2File(file), most)
     if start.startswith(_XZ):
-        return _pieces(cast("IO[bytes]", lzma.LZMAFile(file)))
-    return _pieces(file)
+        return _bounded(_unxz(file), most)
+    return _pieces(file, most)
 
 
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+def _pieces(reader: SupportsRead, most: int) -> Iterator[bytes]:
+    return _bounded(iter(lambda: reader.read(PIECE_OCTETS), b""), most)
+
+
+def _bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     octets = 0
-    while True:
-        try:
-            piece = file.read(PIECE_OCTETS)
-        except _UNPACKING as error:
-            raise MessageFailed(f"the file cannot be read: {error}") from error
-        if not piece:
-            return
-        octets += len(piece)
-        if octets > MAX_MESSAGE_OCTETS:
-            raise MessageFailed(f"the message has more than {MAX_MESSAGE_OCTETS} octets")
-        yield piece
+    try:
+        for piece in pieces:
+            octets += len(piece)
+            if octets > MAX_MESSAGE_OCTETS:
+                raise MessageFailed(f"the message has more than {MAX_MESSAGE_OCTETS:,} octets")
+            if octets > most:
+                raise MessageFailed(f"it becomes more than {MAX_RATIO} times larger by unpacking")
+            yield piece
+    except _UNPACKING as error:
+        raise MessageFailed(f"the file cannot be read: {error}") from error
+
+
+def _unxz(file: IO[bytes]) -> Iterator[bytes]:
+    """As ``lzma.LZMAFile`` does, but no file may say how much memory it takes."""
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY_OCTETS)
+    while not decoder.eof:
+        packed = file.read(PIECE_OCTETS) if decoder.needs_input else b""
+        if decoder.needs_input and not packed:
+            raise EOFError("it ends too early")
+        yield decoder.decompress(packed, PIECE_OCTETS)
 
 
 def header_date(header: bytes) -> int | None:

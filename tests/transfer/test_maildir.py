@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.transfer import maildir_folder
 from gateway.transfer.maildir import MaildirOptions, MaildirSource
+from gateway.transfer.maildir_folder import files_in
 from gateway.transfer.names import NameRules
 from gateway.transfer.values import (
     Item,
@@ -183,7 +185,9 @@ def test_links_and_devices_are_refused(tmp_path: Path) -> None:
         refused = [one for one in source.folders() if isinstance(one, Trouble)]
         assert [one.what for one in refused] == [".Linked"]
         names = [one.folder for one in source.folders() if isinstance(one, SourceFolder)]
-        assert names == ["."]
+        assert names == [".", ".Inner"]
+        with pytest.raises(MessageFailed, match="symbolic link"):
+            opened(source, folder=".Inner")
 
 
 def test_files_that_move_or_vanish_meanwhile_do_not_stop_the_rest(tmp_path: Path) -> None:
@@ -223,3 +227,53 @@ def test_names_that_are_no_text_are_kept_apart(tmp_path: Path) -> None:
         (tmp_path / os.fsdecode(name)).write_bytes(TEXT)
     keys = {item.key for item in items(tmp_path) if isinstance(item, Message)}
     assert keys == {"1.\\xe9", "1.\\\\xe9"}
+
+
+def test_names_that_differ_in_their_sizes_are_two_messages(tmp_path: Path) -> None:
+    put(tmp_path, "cur/1.x,S=4:2,S", b"a\nb\n")
+    put(tmp_path, "cur/1.x,S=6:2,", b"a\nbcd\n")
+    found = messages(tmp_path)
+    assert sorted(octets for _, octets in found) == [b"a\r\nb\r\n", b"a\r\nbcd\r\n"]
+    assert len({message.key for message, _ in found}) == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"3 V7 N9 Gx\n00000000000199999999999999 :1.x\n",
+        b"3 V7 N9 Gx\n%b :1.x\n" % (b"9" * 5_000),
+        b"3 V7 N9 Gx\n4294967296 :1.x\n",
+        b"x" * 70_000,
+        b"\xff\0\n",
+    ],
+)
+def test_lists_that_lie_give_no_uids(tmp_path: Path, text: bytes) -> None:
+    put(tmp_path, "cur/1.x:2,a", TEXT)
+    put(tmp_path, "dovecot-uidlist", text)
+    put(tmp_path, "dovecot-keywords", b"0000000000000099999 x\n%b y\n0 Work\n" % (b"9" * 5_000))
+    trouble, message = items(tmp_path)
+    assert isinstance(trouble, Trouble)
+    assert "messages get new UIDs" in trouble.why
+    assert isinstance(message, Message)
+    assert message.uid == 0
+    assert message.flags == {"Work"}
+
+
+def test_what_many_clients_delete_meanwhile_is_looked_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        put(tmp_path, f"cur/{number:02d}.x:2,")
+    looks = []
+
+    def looked(fd: int) -> dict[str, str]:
+        looks.append(fd)
+        return files_in(fd)
+
+    with closing(source_of(tmp_path)) as source:
+        found = opened(source)
+        monkeypatch.setattr(maildir_folder, "files_in", looked)
+        for path in (tmp_path / "cur").iterdir():
+            path.unlink()
+        assert all(isinstance(item, Trouble) for item in found.items)
+    assert len(looks) == 1

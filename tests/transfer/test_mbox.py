@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.transfer import mbox_split
 from gateway.transfer.mbox import MboxOptions, MboxSource
 from gateway.transfer.mbox_split import Dialect, is_separator, separator_date, split
 from gateway.transfer.names import NameRules
@@ -188,3 +189,39 @@ def test_a_file_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(MessageFailed, match="another program"):
             read(path)
+
+
+def test_a_file_that_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
+    """Between the listing and the reading, which may take minutes, its owner can exchange it."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(FROM + b"Subject: another one's\n\n")
+    root = tmp_path / "mail"
+    (root / "sub").mkdir(parents=True)
+    for name in ("a", "sub/b"):
+        (root / name).write_bytes(FROM + b"A: b\n\n")
+    source = MboxSource(root, MboxOptions(), NameRules({}))
+    first, second = (one for one in source.folders() if isinstance(one, SourceFolder))
+    (root / "a").unlink()
+    (root / "a").symlink_to(secret)
+    (root / "sub").rename(root / "was")
+    (root / "sub").symlink_to(root / "was")
+    for folder in (first, second):
+        with pytest.raises(MessageFailed, match="symbolic link"):
+            source.open(folder, frozenset(), bodies=True, flags=False)
+
+
+def test_no_octet_is_lost_at_the_end(tmp_path: Path) -> None:
+    assert parts(FROM + b"\nlast\n\r") == [(b"", b"last\n\r")]
+    assert parts(FROM + b"\n\0\n\n" + FROM) == [(b"", b"\0\n"), (b"", b"")]
+
+
+def test_lines_beyond_a_block_are_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"".join(
+        FROM + b"A: %d\n\n>From x\n%b\n>>From y\n\nFrom z\n\n" % (number, b"t" * number)
+        for number in range(200)
+    )
+    expected = parts(text)
+    monkeypatch.setattr(mbox_split, "PIECE_OCTETS", 64)
+    monkeypatch.setattr(mbox_split, "LINE_OCTETS", 80)
+    assert parts(text) == expected
+    assert expected[7][1] == b"From x\n" + b"t" * 7 + b"\n>From y\n\nFrom z\n"

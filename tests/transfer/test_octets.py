@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+from collections.abc import Callable
 
 import pytest
 
@@ -69,3 +70,20 @@ def test_a_packed_file_does_not_fill_the_disk(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_dates_come_from_the_topmost_received_line(header: bytes, date: int | None) -> None:
     assert header_date(header) == date
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_small_file_does_not_become_a_large_message(
+    monkeypatch: pytest.MonkeyPatch, pack: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setattr(octets, "USUAL_OCTETS", 1_000_000)
+    assert sum(map(len, unpacked(io.BytesIO(pack(bytes(900_000)))))) == 900_000
+    with pytest.raises(MessageFailed, match="times larger"):
+        sum(map(len, unpacked(io.BytesIO(pack(bytes(5_000_000))))))
+
+
+def test_no_file_says_how_much_memory_it_takes() -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 29}]
+    bomb = lzma.compress(b"From: a", lzma.FORMAT_XZ, filters=filters)
+    with pytest.raises(MessageFailed, match="usage limit"):
+        list(unpacked(io.BytesIO(bomb)))
