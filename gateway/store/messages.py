@@ -3,12 +3,17 @@
 Owns the statements that change rows of ``messages`` other than deliveries. Every change takes one
 new MODSEQ and keeps the mailbox's counters exact in the same transaction. Sets of UIDs are narrowed
 to stretches of existing messages first; a stretch costs a few statements, whatever its length.
+Expunging, which may take as long as it likes, is several transactions of EXPUNGE_PIECE messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.core.errors import NoSuchMailbox
 from gateway.core.ids import AccountId, MailboxId, ModSeq, Uid
@@ -29,6 +34,10 @@ from gateway.store.selection import EVERY, close_together, narrow
 from gateway.store.transaction import Row, Transaction
 
 Mode = Literal["set", "add", "remove"]
+
+EXPUNGE_PIECE = 500
+"""Messages removed in one transaction: some ten milliseconds, a hundred if they lie far apart."""
+MAX_UIDS = 2**32
 
 _IN_RANGE = "mailbox_id = ? AND uid BETWEEN ? AND ?"
 _IS_DELETED = "(flags & 8) <> 0"  # literally the condition of the index messages_deleted
@@ -92,10 +101,36 @@ class Messages:
     async def expunge(
         self, mailbox_id: MailboxId, uids: Ranges | None, *, only_deleted: bool
     ) -> tuple[Uid, ...]:
-        return await self._committer.write(
-            lambda tx: expunge_all(tx, mailbox_id, uids, only_deleted, self._retention),
-            uses_reserve=True,
-        )
+        """In pieces, so that nobody's mail waits for a hundred thousand messages to go.
+
+        What has begun goes on to its end, also when the client that asked is gone by then.
+        """
+        told: Deferred[tuple[Uid, ...]] = Deferred()
+
+        def tell(result: tuple[Uid, ...] | Failure) -> None:
+            if not told.called:  # nobody waits any more
+                told.callback(result)
+
+        pieces = self._expunge_in_pieces(mailbox_id, EVERY if uids is None else uids, only_deleted)
+        Deferred.fromCoroutine(pieces).addBoth(tell)
+        return await told
+
+    async def _expunge_in_pieces(
+        self, mailbox_id: MailboxId, uids: Ranges, only_deleted: bool
+    ) -> tuple[Uid, ...]:
+        gone: tuple[Uid, ...] = ()
+        while uids:
+            piece = partial(
+                expunge_some,
+                mailbox_id=mailbox_id,
+                uids=uids,
+                only_deleted=only_deleted,
+                retention=self._retention,
+                most=EXPUNGE_PIECE,
+            )
+            removed, uids = await self._committer.write(piece, uses_reserve=True)
+            gone += removed
+        return gone
 
 
 def _target(tx: Transaction, account_id: AccountId, name: str) -> tuple[MailboxId, int]:
@@ -248,7 +283,7 @@ def copy_all(
     if move:
         # Not what has just been added, if a mailbox is moved into itself.
         moved = tuple((low, min(high, source_uids[-1])) for low, high in stretches)
-        expunge_all(tx, source, moved, False, None)  # they live on
+        expunge_some(tx, source, moved, False, None)  # they live on
     return CopyResult(
         target, uid_validity, tuple(Uid(first + index) for index in range(len(found))), source_uids
     )
@@ -286,34 +321,40 @@ def add_rows(
     return first
 
 
-def expunge_all(
+def expunge_some(
     tx: Transaction,
     mailbox_id: MailboxId,
-    uids: Ranges | None,
+    uids: Ranges,
     only_deleted: bool,
     retention: Retention | None,
-) -> tuple[Uid, ...]:
+    most: int = MAX_UIDS,
+) -> tuple[tuple[Uid, ...], Ranges]:
     """Remove rows and remember their UIDs. A mailbox that is gone has nothing.
 
     Args:
         retention: decides what becomes of the messages; None when they live on elsewhere.
+        most: this many messages, and items of ``uids``, are enough.
+
+    Returns:
+        The UIDs removed, and where there may be more to remove.
     """
     row = tx.fetch_one(
         "SELECT highest_modseq, account_id, name, recent_from FROM mailboxes WHERE mailbox_id = ?",
         (mailbox_id,),
     )
     if row is None:
-        return ()
+        return (), ()
     modseq, recent_from = row[0] + 1, row[3]
     which = f"{_IN_RANGE} AND {_IS_DELETED}" if only_deleted else _IN_RANGE
     # An EXPUNGE looks at nothing but what is marked, however large the mailbox.
     source = f"messages{by_index('messages_deleted')}" if only_deleted else "messages"
     gone: list[Any] = []
-    ranges = EVERY if uids is None else narrow(tx.connection, mailbox_id, uids)
-    for low, high in ranges:
+    ranges, rest = narrow(tx.connection, mailbox_id, uids[:most]), uids[most:]
+    for at, (low, high) in enumerate(ranges, start=1):
+        room = most - len(gone)
         removed = tx.fetch_all(
-            f"SELECT uid, flags, size_octets FROM {source} WHERE {which} ORDER BY uid",  # noqa: S608 - own names only
-            (mailbox_id, low, high),
+            f"SELECT uid, flags, size_octets FROM {source} WHERE {which} ORDER BY uid LIMIT ?",  # noqa: S608 - own names only
+            (mailbox_id, low, high, room),
         )
         if not removed:
             continue
@@ -325,6 +366,11 @@ def expunge_all(
             else:
                 retention.retire(tx, AccountId(row[1]), row[2], which, stretch)
             tx.execute(f"DELETE FROM messages WHERE {which}", stretch)  # noqa: S608 - own names only
+        if len(removed) == room:
+            last_uid = removed[-1][0]
+            begun = ((last_uid + 1, high),) if last_uid < high else ()
+            rest = (*begun, *ranges[at:], *rest)
+            break
     if gone:
         history.remember(tx, mailbox_id, modseq, from_sorted([uid for uid, _, _ in gone]))
         _count(
@@ -336,4 +382,4 @@ def expunge_all(
             octets=-sum(octets for _, _, octets in gone),
             old=-sum(uid < recent_from for uid, _, _ in gone),
         )
-    return tuple(Uid(uid) for uid, _, _ in gone)
+    return tuple(Uid(uid) for uid, _, _ in gone), rest
