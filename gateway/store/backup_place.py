@@ -43,6 +43,14 @@ class Manifest:
     octets: int
     damaged: tuple[int, ...]
 
+    @property
+    def numbers(self) -> tuple[object, ...]:
+        """All that must be numbers where somebody else has written the file."""
+        return (
+            *(self.number, self.schema_version, self.began_at, self.ended_at, self.mailboxes),
+            *(self.messages, self.queued, self.octets, *self.damaged),
+        )
+
 
 class BackupPlace(Layout):
     """Paths of a directory with a backup. Segments and large files are named as in the store."""
@@ -82,6 +90,12 @@ class BackupPlace(Layout):
         """
         try:
             self.root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+            owner = self.root.stat().st_uid
+            if owner != os.geteuid():  # who owns a directory can put links into it, or empty it
+                raise StoreUnavailable(
+                    f"{self.root} belongs to user id {owner}, but this runs as {os.geteuid()}; "
+                    "name a directory of its own, or run it as that user"
+                )
             if not self.marker.exists() and any(self.root.iterdir()):
                 raise StoreUnavailable(
                     f"{self.root} is neither empty nor a backup of the gateway; "
@@ -114,7 +128,10 @@ class BackupPlace(Layout):
                     f"{self._manifest} has format {raw['format']}, but this gateway knows only "
                     f"{FORMAT}; use the gateway that made it"
                 )
-            return Manifest(**{**raw, "damaged": tuple(raw["damaged"])})
+            manifest = Manifest(**{**raw, "damaged": tuple(raw["damaged"])})
+            if any(type(one) is not int for one in manifest.numbers):
+                raise ValueError
+            return manifest
         except FileNotFoundError:
             return None
         except OSError as error:

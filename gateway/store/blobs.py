@@ -68,6 +68,17 @@ class SegmentFiles:
             return self._read_record(at, offset, end)
         except OSError as error:
             raise StoreDamaged(errno=error.errno, file=at.file_name or at.segment_id) from error
+        except (ValueError, TypeError, OverflowError, MemoryError) as error:
+            raise StoreDamaged(row=type(error).__name__) from error  # no place that can be
+
+    def check_empty(self, at: Location) -> None:
+        """Of a message without octets there is a header all the same. Raises: StoreDamaged."""
+        if at.size_octets < 0:
+            raise StoreDamaged(size_octets=at.size_octets)
+        try:
+            self._read_record(at, 0, 0)
+        except (OSError, ValueError, TypeError, OverflowError) as error:
+            raise StoreDamaged(row=type(error).__name__) from error
 
     def close(self) -> None:
         while self._open:

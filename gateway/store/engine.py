@@ -157,6 +157,17 @@ def is_fatal(error: sqlite3.Error) -> bool:
     return bool(name) and name not in _OF_ONE_STATEMENT
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is not what the engine has written."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def is_of_one_statement(error: sqlite3.Error) -> bool:
+    """Whether it came of the values that the statement met."""
+    return getattr(error, "sqlite_errorname", "") in _OF_ONE_STATEMENT
+
+
 @contextmanager
 def errors_of_the_house() -> Iterator[None]:
     """Raises: StoreUnavailable for any error of the engine."""

@@ -34,12 +34,14 @@ class Holding:
         """Lock the store below ``state_dir``, made if it is not there, and put it in order. Blocks.
 
         Raises:
-            StoreUnavailable: in use by another gateway, wrong owner, a command holds up a change of
-                the tables, or the disk refuses; the text says what to do.
+            StoreUnavailable: in use by another gateway, wrong owner, a lost index, a command holds
+                up a change of the tables, or the disk refuses; the text says what to do.
             SchemaTooNew: written by a newer gateway.
         """
         files = files or OsFiles()
         layout = Layout(state_dir)
+        with usable(layout):
+            layout.refuse_lost_index()
         layout.prepare(files)
         holding = cls(layout.take_lock())
         try:

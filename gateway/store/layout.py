@@ -16,6 +16,8 @@ from gateway.core.errors import StoreInUse, StoreUnavailable
 from gateway.store.files import Files
 
 DIRECTORY_MODE = 0o700
+WORKERS_END_S = 30
+_PROCESSES = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Layout:
     @property
     def root(self) -> Path:
         return self.state_dir / "store"
+
+    @property
+    def restoring(self) -> Path:
+        """A store that is being put back; renamed to ``root`` at the end."""
+        return self.state_dir / "store.restoring"
 
     @property
     def lock(self) -> Path:
@@ -127,6 +134,31 @@ class Layout:
                 "as that user"
             )
 
+    def refuse_lost_index(self) -> None:
+        """Not to begin a new index above mail: without a row all of it would look dead.
+
+        By size, as SQLite removes the log beside an empty file when it opens that.
+
+        Raises:
+            StoreUnavailable: there are octets of messages, so there was an index once; or a restore
+                has not come to its end.
+            OSError
+        """
+        if self.index.exists() and self.index.stat().st_size:
+            return
+        for directory in (self.segments, self.large):
+            if directory.is_dir() and any(path.stat().st_size for path in directory.iterdir()):
+                raise StoreUnavailable(
+                    f"{self.index} is missing or empty, but there is mail in {directory}; nothing "
+                    "was changed. Put the index back, and its -wal file if you have it, or restore "
+                    "the last backup with `gateway restore --force`, which keeps this store aside"
+                )
+        if self.restoring.exists():
+            raise StoreUnavailable(
+                f"a restore into {self.state_dir} is running, or was stopped before its end; run "
+                f"`gateway restore` again, or remove {self.restoring} to begin with an empty store"
+            )
+
     def take_lock(self) -> int:
         """Hold the store; returns the descriptor, whose closing releases it.
 
@@ -142,11 +174,29 @@ class Layout:
         except OSError as error:
             holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise StoreInUse(
-                f"{self.state_dir} is in use by another gateway (process {holder}); "
-                "stop that one first or use another state_dir"
-            ) from error
+            raise StoreInUse(f"{self.state_dir} is in use by {_described(holder)}") from error
         with contextlib.suppress(OSError):  # on a full disk nobody reads who holds it
             os.ftruncate(fd, 0)
             os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         return fd
+
+
+def _described(holder: str) -> str:
+    """Who holds the lock, and what to do about it.
+
+    Args:
+        holder: the process number in the file.
+    """
+    other = f"another gateway (process {holder})"
+    try:
+        words = (_PROCESSES / holder / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        if not _PROCESSES.is_dir() or not holder.isdecimal():
+            return f"{other}; stop that one first or use another state_dir"
+        return (
+            f"{other}, which cannot be seen from here: either it was killed, and its workers are "
+            f"still ending (within {WORKERS_END_S} s; then try again), or it runs in another container"
+        )
+    if any(os.path.basename(word) == b"gateway" for word in words[:2]):
+        return f"a command (process {holder}); wait until that has ended"
+    return f"{other}; stop that one first or use another state_dir"

@@ -23,13 +23,21 @@ from gateway.store.layout import Layout
 from gateway.store.segments import HEADER, is_growing
 
 PAGE = 1_000
+# What the system says of a place that cannot be, and not of a disk that fails.
+NO_SUCH_PLACE = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP}
+)
 # A file of a message that is being accepted has no row yet.
 _ARRIVING_S = 3600.0
 
 _PAGE = (
-    "SELECT blob_id, size_octets, segment_id, segment_offset, file_name, head, checksums"
-    " FROM blobs WHERE blob_id > ? ORDER BY blob_id LIMIT ?"
+    "SELECT * FROM (SELECT blob_id, size_octets, segment_id, segment_offset, file_name, head,"
+    " checksums FROM blobs WHERE blob_id > ? ORDER BY blob_id LIMIT ?) AS page"
+    " ORDER BY segment_id, segment_offset"
 )
+
+
+_TYPES = (int, int, int, str, bytes, bytes)
 
 
 class Damage(NamedTuple):
@@ -43,7 +51,7 @@ class Damage(NamedTuple):
     def is_of_the_disk(self) -> bool:
         """Whether the disk refused, which may pass; not: other octets than were written."""
         code = self.error.fields.get("errno")
-        return code is not None and code != errno.ENOENT
+        return code is not None and code not in NO_SUCH_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,8 @@ def is_known_lost(at: Location) -> bool:
 
 def read_whole(files: SegmentFiles, at: Location) -> None:
     """Raises: StoreDamaged."""
+    if at.size_octets <= 0:
+        files.check_empty(at)
     piece = 4 * BLOCK_OCTETS if at.file_name else 1 << 40
     for offset in range(0, at.size_octets, piece):
         files.read(at, offset, piece)
@@ -91,9 +101,12 @@ def damages(
             page = connection.execute(_PAGE, (last, PAGE)).fetchall()
             if not page:
                 return
-            last = page[-1][0]
-            for blob_id, *place in sorted(page, key=lambda row: (row[2], row[3])):
+            last = max(row[0] for row in page)
+            for blob_id, *place in page:
                 at = Location(*place)
+                if tuple(map(type, at)) != _TYPES:
+                    yield Damage(blob_id, at, StoreDamaged(row="impossible"))
+                    continue
                 done += at.size_octets
                 if is_known_lost(at):
                     continue
@@ -126,7 +139,8 @@ def is_gone_or_moved(
 def space(connection: sqlite3.Connection, layout: Layout) -> Iterator[SegmentSpace]:
     """Of each segment that is listed and there."""
     for segment_id, blobs, octets in connection.execute(
-        "SELECT segment_id, live_blobs, live_octets FROM segments ORDER BY segment_id"
+        "SELECT segment_id, CAST(live_blobs AS INTEGER), CAST(live_octets AS INTEGER) FROM segments"
+        " ORDER BY segment_id"
     ).fetchall():
         with contextlib.suppress(OSError):
             size = layout.segment(segment_id).stat().st_size

@@ -29,6 +29,7 @@ from gateway.store.migrations import migrate
 from gateway.store.quarantine import KEEP_DAYS, Quarantine
 from gateway.store.repair_octets import OctetRepair
 from gateway.store.repair_rows import Lost, RowRepair
+from gateway.store.rules import OF_OCTETS
 from gateway.store.segments import HEADER
 from gateway.store.transaction import Transaction
 from gateway.store.verify import Report, verify_layout
@@ -72,8 +73,6 @@ def repair(
         SchemaTooNew: a newer gateway has written this store.
     """
     layout = Layout(state_dir)
-    if not layout.index.exists():
-        raise StoreUnavailable(f"there is no mail store in {state_dir}")
     done: list[str] = []
 
     def note(text: str) -> None:
@@ -81,13 +80,21 @@ def repair(
         say(text)
 
     try:
+        layout.refuse_lost_index()
+        if not layout.index.exists():
+            raise StoreUnavailable(f"there is no mail store in {state_dir}")
         with only_user(layout):
             lost = _repair(layout, wall_clock, progress, note, accept_loss)
             report = verify_layout(layout, progress)
     except OSError as error:
         raise StoreUnavailable(f"{error.filename or layout.root}: {error.strerror}") from error
-    except sqlite3.DatabaseError as error:
-        raise StoreUnavailable(_beyond_repair(layout, str(error))) from error
+    except sqlite3.Error as error:
+        if engine.is_damage(error):
+            raise StoreUnavailable(_beyond_repair(layout, str(error))) from error
+        raise StoreUnavailable(
+            f"{layout.index} cannot be used: {error}; what was said to be done so far may have "
+            "been undone, and the repair can be run again"
+        ) from error
     return Repaired(tuple(done), tuple(lost), report)
 
 
@@ -106,18 +113,19 @@ def _repair(
         if not accept_loss:
             _refuse_missing_disk(connection, layout)
         now = int(wall_clock())
-        strays = list(octets.strays(connection, layout, math.inf))
         tx = Transaction(connection)
-        repairing = OctetRepair(tx, layout, strays, note)
+        repairing = OctetRepair(tx, layout, note)
         stack.callback(repairing.close)
         reading = engine.open_reader(layout.index)
         stack.callback(reading.close)
-        (total,) = connection.execute("SELECT coalesce(sum(size_octets), 0) FROM blobs").fetchone()
-        for damage in octets.damages(reading, layout, progress, total):
+        (total,) = connection.execute("SELECT total(size_octets) FROM blobs").fetchone()
+        rows = RowRepair(tx, repairing, note)
+        with _transaction(tx, now):
+            rows.run(OF_OCTETS)
+        for damage in octets.damages(reading, layout, progress, int(total)):
             with _transaction(tx, now):
                 repairing.handle(damage)
         progress("repairing the index", 0, 0)
-        rows = RowRepair(tx, repairing, note)
         with _transaction(tx, now):
             rows.run()
         quarantine = Quarantine(OsFiles(), layout, now)
@@ -169,6 +177,7 @@ def _refuse_missing_disk(connection: sqlite3.Connection, layout: Layout) -> None
     (blobs,) = connection.execute("SELECT count(*) FROM blobs").fetchone()
     for (segment_id,) in connection.execute(
         "SELECT DISTINCT segment_id FROM blobs WHERE file_name = '' AND segment_id > 0"
+        " AND typeof(segment_id) = 'integer'"
     ).fetchall():
         path = layout.segment(segment_id)
         size = path.stat().st_size if path.exists() else 0
@@ -177,7 +186,9 @@ def _refuse_missing_disk(connection: sqlite3.Connection, layout: Layout) -> None
             (segment_id, HEADER.size, size),
         ).fetchone()
         missing += beyond
-    for (name,) in connection.execute("SELECT file_name FROM blobs WHERE file_name <> ''"):
+    for (name,) in connection.execute(
+        "SELECT file_name FROM blobs WHERE file_name <> '' AND typeof(file_name) = 'text'"
+    ):
         missing += not (layout.large / name).exists()
     if missing > MOST_MISSING and missing * 100 > blobs * MOST_MISSING_PERCENT:
         raise StoreUnavailable(

@@ -10,10 +10,9 @@ longer reports. Only a message of which not one octet is left loses its rows.
 from __future__ import annotations
 
 import json
-import mmap
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import struct
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,12 @@ from gateway.core.errors import StoreDamaged
 from gateway.store.backup_place import write_whole
 from gateway.store.blobs import LOCATE, Location, SegmentFiles
 from gateway.store.layout import Layout
-from gateway.store.octets import Damage, is_whole, read_whole
+from gateway.store.octets import NO_SUCH_PLACE, Damage, is_whole, read_whole
+from gateway.store.repair_search import Records
 from gateway.store.segments import HEADER, MAGIC
 from gateway.store.transaction import Transaction
+
+LIKELY_SIZES = range(2**40)
 
 _POINTERS = (
     "SELECT 'message' AS kind, b.account_id, b.name, m.uid, m.internal_date, m.flags, m.keywords"
@@ -40,20 +42,18 @@ class OctetRepair:
     """Handles one damage after another, each within the caller's transaction.
 
     Args:
-        strays: segments no row points to, in which a record may be found again.
         say: told what was done, a line each.
     """
 
-    def __init__(
-        self, tx: Transaction, layout: Layout, strays: Iterable[Path], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, tx: Transaction, layout: Layout, say: Callable[[str], None]) -> None:
         self._tx = tx
         self._layout = layout
-        self._strays = tuple(path for path in strays if path.parent == layout.segments)
         self._say = say
         self._files = SegmentFiles(layout)
+        self._records = Records(tx, layout)
 
     def close(self) -> None:
+        self._records.close()
         self._files.close()
 
     def handle(self, damage: Damage) -> None:
@@ -64,22 +64,23 @@ class OctetRepair:
                 f"octets {blob_id}: the disk does not give them at the moment ({damage.error}); "
                 "nothing was changed. Copy the store to another disk before anything else"
             )
-        elif (place := self._find_again(at)) is not None:
+        elif (place := self._find_again(blob_id, at)) is not None:
             self._tx.execute(
-                "UPDATE blobs SET segment_id = ?, segment_offset = ?, size_octets = ?"
-                " WHERE blob_id = ?",
-                (place.segment_id, place.segment_offset, place.size_octets, blob_id),
+                "UPDATE blobs SET size_octets = ?, segment_id = ?, segment_offset = ?,"
+                " file_name = ?, head = ?, checksums = ? WHERE blob_id = ?",
+                (*place, blob_id),
             )
             self._say(
                 f"octets {blob_id}: whole in segment {place.segment_id} at {place.segment_offset}; "
                 "the index points there again"
             )
-        elif (left := self._what_is_left(at)) is not None:
-            path = self.keep_aside(f"damaged-{blob_id}", blob_id, left)
+        elif left := self._what_is_left(at):
+            path = self.keep_aside(f"damaged-{blob_id}", blob_id, [left])
+            size = at.size_octets if at.size_octets in LIKELY_SIZES else len(left)
             self._tx.execute(
-                "UPDATE blobs SET segment_id = 0, segment_offset = 0, file_name = '',"
-                " head = x'', checksums = x'' WHERE blob_id = ?",
-                (blob_id,),
+                "UPDATE blobs SET size_octets = ?, segment_id = 0, segment_offset = 0,"
+                " file_name = '', head = x'', checksums = x'' WHERE blob_id = ?",
+                (size, blob_id),
             )
             self._say(
                 f"octets {blob_id}: damaged; what is left is in {path}. The message stays in its "
@@ -113,26 +114,66 @@ class OctetRepair:
         except StoreDamaged:
             return None
 
+    def keep_candidates(self, blob_id: int, size_octets: int) -> None:
+        """Records that may be those of a message whose place nobody knows, into quarantine.
+
+        Not into the mailbox: each may as well be what somebody else has deleted.
+        """
+        files = self._files
+        for segment_id, offset, checksum in self._records.unclaimed(size_octets, None):
+            at = Location(size_octets, segment_id, offset, "", b"", checksum.to_bytes(4, "big"))
+            name = f"perhaps-{blob_id}-{segment_id}-{offset}"
+            if is_whole(files, at):
+                path = self.keep_aside(name, blob_id, [files.read(at, 0, size_octets)])
+                self._say(f"octets {blob_id}: may be what is now in {path}")
+
     # -- records
 
-    def _find_again(self, at: Location) -> Location | None:
-        """Where a record with this checksum is whole: here with another length, or elsewhere."""
-        if at.file_name or len(at.checksums) != 4:
+    def _find_again(self, blob_id: int, at: Location) -> Location | None:
+        """Where the record is whole: with another length, elsewhere, or with another checksum."""
+        if len(at.checksums) == 4:  # not a large message
+            found = self._with_its_length(at)
+            for segment_id, offset, _ in self._records.unclaimed(
+                at.size_octets, int.from_bytes(at.checksums, "big")
+            ):
+                found = found or self._whole(
+                    at._replace(segment_id=segment_id, segment_offset=offset, file_name="")
+                )
+            if found:
+                return found
+        header = self._header(at)
+        if header is None or self._records.is_claimed(at.segment_id, at.segment_offset, blob_id):
             return None
-        here = self._layout.segment(at.segment_id)
-        if (length := _length_at(here, at)) is not None:
-            found = at._replace(size_octets=length)
-            return found if is_whole(self._files, found) else None
-        header = HEADER.pack(MAGIC, at.size_octets, int.from_bytes(at.checksums, "big"))
-        for path in (here, *self._strays):
-            for offset in _occurrences(path, header):
-                segment_id = int(path.stem) if path.stem.isdecimal() else 0
-                found = at._replace(segment_id=segment_id, segment_offset=offset)
-                if segment_id and is_whole(self._files, found):
-                    return found
-        return None
+        size, checksum = header
+        if at.file_name or size != at.size_octets:
+            return None
+        return self._whole(at._replace(checksums=checksum))
 
-    def _what_is_left(self, at: Location) -> Iterator[bytes] | None:
+    def _with_its_length(self, at: Location) -> Location | None:
+        header = self._header(at)
+        if header is None or header[1] != at.checksums:
+            return None
+        return self._whole(at._replace(size_octets=header[0], file_name=""))
+
+    def _whole(self, found: Location) -> Location | None:
+        found = found._replace(head=b"")
+        return found if is_whole(self._files, found) else None
+
+    def _header(self, at: Location) -> tuple[int, bytes] | None:
+        """Length and checksum that are on the disk where the record ought to be."""
+        try:
+            with self._layout.segment(at.segment_id).open("rb") as file:
+                file.seek(at.segment_offset)
+                magic, size, checksum = HEADER.unpack(file.read(HEADER.size))
+        except (ValueError, OverflowError, struct.error):
+            return None
+        except OSError as error:
+            if error.errno not in NO_SUCH_PLACE:
+                raise
+            return None
+        return (size, checksum.to_bytes(4, "big")) if magic == MAGIC else None
+
+    def _what_is_left(self, at: Location) -> bytes:
         """The octets as they are, where any are."""
         path = self._layout.large / at.file_name if at.file_name else None
         start = 0
@@ -141,42 +182,12 @@ class OctetRepair:
         try:
             with path.open("rb") as file:
                 file.seek(start)
-                left = file.read(at.size_octets - len(at.head))
-        except FileNotFoundError:
+                most = os.fstat(file.fileno()).st_size
+                left = file.read(max(0, min(at.size_octets - len(at.head), most)))
+        except (ValueError, OverflowError):
             left = b""
-        return iter((at.head, left)) if left or at.head else None
-
-
-def _length_at(path: Path, at: Location) -> int | None:
-    """The length that the header on the disk tells, where it has the checksum of the index."""
-    try:
-        with path.open("rb") as file:
-            file.seek(at.segment_offset)
-            raw = file.read(HEADER.size)
-            if len(raw) < HEADER.size:
-                return None
-            magic, length, checksum = HEADER.unpack(raw)
-            if magic != MAGIC or at.checksums != checksum.to_bytes(4, "big"):
-                return None
-            if (
-                length > os.fstat(file.fileno()).st_size
-                or zlib.crc32(file.read(length)) != checksum
-            ):
-                return None
-            return int(length)
-    except FileNotFoundError:
-        return None
-
-
-def _occurrences(path: Path, header: bytes) -> Iterator[int]:
-    try:
-        with path.open("rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as octets:
-                offset = octets.find(header)
-                while offset >= 0:
-                    yield offset
-                    offset = octets.find(header, offset + 1)
-    except FileNotFoundError:
-        return
+        except OSError as error:
+            if error.errno not in NO_SUCH_PLACE:
+                raise
+            left = b""
+        return at.head + left

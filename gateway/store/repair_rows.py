@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.ids import AccountId
+from gateway.store import bounds
 from gateway.store.accounts import insert_mailbox
 from gateway.store.names import INBOX
 from gateway.store.repair_octets import OctetRepair
@@ -20,6 +21,8 @@ from gateway.store.rules import RULES, Rule
 from gateway.store.transaction import Transaction
 from gateway.wire.mime.summary import decode
 
+_BEYOND_ALL_IDS = 2**32
+"""More than any counter of ids has reached, where it was lost what it had."""
 AT_ONCE = 20_000
 MOST_LINES = 1_000
 """Said of each rule; of the others only how many there are."""
@@ -62,9 +65,9 @@ class RowRepair:
         self._say = say
         self.lost: list[Lost] = []
 
-    def run(self) -> None:
-        """All rules in their order. Raises: sqlite3.Error, OSError."""
-        for rule in RULES:
+    def run(self, rules: Sequence[Rule] = RULES) -> None:
+        """What each rule finds, in their order. Raises: sqlite3.Error, OSError."""
+        for rule in rules:
             repair = REPAIRS.get(rule.name)
             if repair is None:
                 continue  # nothing can be done about it; the check afterwards tells
@@ -104,13 +107,14 @@ class RowRepair:
                 (mailbox_id, uid),
             )[0]
             self._lose(f"{account_id} {name}", uid, date, size, blob_id)
+            self._octets.keep_candidates(blob_id, size)
             self._forget_message(mailbox_id, uid)
 
     def lose_queued(self, rows: Sequence[Row]) -> None:
         for queue_id, blob_id in rows:
-            local, domain, size, date = self._tx.fetch_all(
-                "SELECT coalesce(sender_local, ''), sender_domain, size_octets, created_at"
-                " FROM queue WHERE queue_id = ?",
+            local, domain, size, date, stored = self._tx.fetch_all(
+                "SELECT coalesce(sender_local, ''), sender_domain, size_octets, created_at,"
+                " size_octets + content_offset FROM queue WHERE queue_id = ?",
                 (queue_id,),
             )[0]
             recipients = ", ".join(
@@ -122,6 +126,7 @@ class RowRepair:
             )
             sender = f"{local}@{domain}" if domain else "<>"
             self._lose(f"queue, from {sender} to {recipients}", queue_id, date, size, blob_id)
+            self._octets.keep_candidates(blob_id, stored)
             self._tx.execute("DELETE FROM queue_recipients WHERE queue_id = ?", (queue_id,))
             self._tx.execute("DELETE FROM queue WHERE queue_id = ?", (queue_id,))
 
@@ -133,6 +138,7 @@ class RowRepair:
                 (vault_id,),
             )[0]
             self._lose(f"{account_id} deleted from {name}", uid, date, size, blob_id)
+            self._octets.keep_candidates(blob_id, size)
             self._tx.execute("DELETE FROM vault WHERE vault_id = ?", (vault_id,))
 
     def _lose(self, where: str, number: int, date: int, size: int, blob_id: int) -> None:
@@ -166,6 +172,30 @@ class RowRepair:
             )
 
     # -- UIDs and MODSEQs
+
+    def begin_uids_anew(self, rows: Sequence[Row]) -> None:
+        """Which were given is not known, so clients have to begin anew with the mailbox."""
+        for (mailbox_id,) in rows:
+            self._tx.execute(bounds.MAILBOX_UIDS.correction, (mailbox_id,))
+            self._tx.execute(
+                "UPDATE mailboxes SET uid_validity = ? WHERE mailbox_id = ?",
+                (self._tx.new_uid_validity(), mailbox_id),
+            )
+
+    def renumber(self, rows: Sequence[Row]) -> None:
+        for mailbox_id, uid in rows:
+            ((next_uid,),) = self._tx.fetch_all(
+                "SELECT max(uid_next, 1 + (SELECT coalesce(max(m.uid), 0) FROM messages AS m"
+                " WHERE m.mailbox_id = ?1 AND m.uid <= ?2)) FROM mailboxes WHERE mailbox_id = ?1",
+                (mailbox_id, bounds.LAST_UID),
+            )
+            self._tx.execute(
+                "UPDATE messages SET uid = ? WHERE mailbox_id = ? AND uid = ?",
+                (next_uid, mailbox_id, uid),
+            )
+            self._tx.execute(
+                "UPDATE mailboxes SET uid_next = ? WHERE mailbox_id = ?", (next_uid + 1, mailbox_id)
+            )
 
     def raise_uid_next(self, rows: Sequence[Row]) -> None:
         self._each("UPDATE mailboxes SET uid_next = ?2 + 1 WHERE mailbox_id = ?1", rows, 2)
@@ -266,7 +296,28 @@ def _each(done: str, sql: str, columns: int) -> _Repair:
     return _Repair(done, lambda repair, rows: repair._each(sql, rows, columns))
 
 
+def _correct(of: bounds.Bounds) -> _Repair:
+    return _each("corrected", of.correction, len(of.keys))
+
+
 REPAIRS: dict[str, _Repair] = {
+    "octets' row": _each("corrected", bounds.BLOBS_CORRECTION, 1),
+    "segment row": _delete("segments", "segment_id"),
+    "counter": _each(
+        "made anew",
+        "INSERT INTO counters (name, value) SELECT ?1, CASE WHEN ?1 IN ('blob', 'mailbox', 'queue',"
+        f" 'segment') THEN {_BEYOND_ALL_IDS} ELSE 0 END WHERE TRUE"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        1,
+    ),
+    "account numbers": _correct(bounds.ACCOUNTS),
+    "mailbox numbers": _correct(bounds.MAILBOX_COUNTERS),
+    "mailbox UIDs": _Repair("clients begin anew with it", RowRepair.begin_uids_anew),
+    "message numbers": _correct(bounds.MESSAGES),
+    "stretch numbers": _delete("expunged", "mailbox_id", "first_uid"),
+    "queue numbers": _correct(bounds.QUEUE),
+    "deleted numbers": _correct(bounds.VAULT),
+    "message UID": _Repair("it gets a new one", RowRepair.renumber),
     "message without mailbox": _Repair("removed", RowRepair.put_mailboxless_aside),
     "message without octets": _Repair("lost; its row is removed", RowRepair.lose_messages),
     "queued without octets": _Repair("lost; removed from the queue", RowRepair.lose_queued),
@@ -274,6 +325,7 @@ REPAIRS: dict[str, _Repair] = {
     "queued without recipients": _delete("queue", "queue_id"),
     "recipient without message": _delete("queue_recipients", "queue_id", "number"),
     "mailbox without account": _Repair("the account is made again", RowRepair.make_account),
+    "subscription without account": _delete("subscriptions", "account_id", "name"),
     "account without INBOX": _Repair("it has one now", RowRepair.make_inbox),
     "summary without octets": _delete("summaries", "blob_id"),
     "stretch without mailbox": _delete("expunged", "mailbox_id", "first_uid"),

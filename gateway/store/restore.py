@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import SchemaTooNew, StoreUnavailable
 from gateway.core.ids import MailboxId
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.progress import Progress
@@ -34,6 +34,8 @@ from gateway.store.files import OsFiles, unlink_quietly
 from gateway.store.history import remember
 from gateway.store.layout import DIRECTORY_MODE, Layout
 from gateway.store.migrations import migrate
+from gateway.store.opening import SETTLE
+from gateway.store.schema import STEPS
 from gateway.store.transaction import MAX_UID_VALIDITY, Transaction
 from gateway.store.verify import Report, verify_layout
 
@@ -68,7 +70,7 @@ class _Restoring(Layout):
 
     @property
     def root(self) -> Path:
-        return self.state_dir / "store.restoring"
+        return self.restoring
 
 
 def restore(
@@ -95,9 +97,16 @@ def restore(
     manifest = place.manifest()
     if manifest is None:
         raise StoreUnavailable(f"{source} holds no backup that came to its end")
+    if manifest.schema_version > len(STEPS):
+        raise SchemaTooNew(
+            f"the backup in {source} has schema version {manifest.schema_version}, but this "
+            f"gateway knows only {len(STEPS)}; install the gateway that made it, or a newer one",
+            found=manifest.schema_version,
+            known=len(STEPS),
+        )
     now = int(wall_clock())
     try:
-        with _unchanged(place), only_user(layout):
+        with _unchanged(place), only_user(layout), _removed_on_failure(restoring):
             if _holds_a_store(layout) and not force:
                 raise StoreUnavailable(
                     f"there is a store in {state_dir} already; --force moves it aside "
@@ -109,7 +118,7 @@ def restore(
             report = verify_layout(restoring, progress) if check else None
             moved_aside = _put_in_place(layout, restoring, now)
             for path in sorted(place.others.glob("*")):
-                if not (state_dir / path.name).exists():
+                if path.suffix != ".part" and not (state_dir / path.name).exists():
                     write_whole(state_dir / path.name, path.read_bytes())
     except OSError as error:
         raise StoreUnavailable(f"{error.filename or state_dir}: {error.strerror}") from error
@@ -130,6 +139,16 @@ def _unchanged(place: BackupPlace) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+@contextlib.contextmanager
+def _removed_on_failure(restoring: Layout) -> Iterator[None]:
+    """What was copied so far may be what has filled the disk."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(restoring.root, ignore_errors=True)
+        raise
 
 
 def _holds_a_store(layout: Layout) -> bool:
@@ -162,7 +181,10 @@ def _needed(place: BackupPlace, index: Path, to: Layout) -> list[tuple[Path, Pat
     """
     connection = engine.open_foreign(index)
     try:
-        segments = connection.execute("SELECT segment_id FROM segments ORDER BY segment_id")
+        segments = connection.execute(
+            "SELECT DISTINCT segment_id FROM blobs WHERE file_name = '' AND segment_id > 0"
+            " ORDER BY segment_id"
+        )
         work = [(place.segment(one), to.segment(one)) for (one,) in segments]
         names = connection.execute("SELECT file_name FROM blobs WHERE file_name <> ''")
         work += [(place.large / name, to.large / name) for (name,) in names]
@@ -204,6 +226,8 @@ def _skip_ids(tx: Transaction, now: int) -> None:
         " WHERE name IN ('blob', 'mailbox', 'queue', 'segment')",
         (UIDS_SKIPPED,),
     )
+    # Segments that were made meanwhile hold newer mail, should somebody put this index beside them.
+    tx.execute(SETTLE)
     # A mailbox made again by its old name must not have the UIDVALIDITY it was given meanwhile,
     # which may be ahead of the clock when many were made in one second.
     tx.execute(
@@ -258,6 +282,11 @@ def _put_in_place(layout: Layout, restoring: Layout, now: int) -> Path | None:
             layout.root.rename(moved_aside)
         else:
             shutil.rmtree(layout.root)
-    restoring.root.rename(layout.root)
+    try:
+        restoring.root.rename(layout.root)
+    except OSError:
+        if moved_aside is not None:
+            moved_aside.rename(layout.root)
+        raise
     OsFiles().sync_directory(layout.state_dir)
     return moved_aside

@@ -63,6 +63,10 @@ def verify(state_dir: Path, progress: Progress = silent) -> Report:
         StoreUnavailable: there is no store, or its index cannot be read at all.
     """
     layout = Layout(state_dir)
+    try:
+        layout.refuse_lost_index()
+    except OSError as error:
+        raise StoreUnavailable(f"{error.filename}: {error.strerror}") from error
     if not layout.index.exists():
         raise StoreUnavailable(f"there is no mail store in {state_dir}")
     return verify_layout(layout, progress)
@@ -97,9 +101,10 @@ def _check(connection: sqlite3.Connection, layout: Layout, progress: Progress) -
         for table in ("mailboxes", "messages", "queue", "vault", "blobs")
     )
     size, unreadable = connection.execute(
-        "SELECT coalesce(sum(size_octets), 0),"
+        "SELECT total(size_octets),"
         " count(CASE WHEN segment_id = 0 AND file_name = '' THEN 1 END) FROM blobs"
     ).fetchone()
+    size = int(size)  # total() does not overflow, whatever the rows say
     _collect(problems, index_findings(connection, progress))
     connection.execute("COMMIT")
     if len(problems) < MAX_PROBLEMS:
@@ -136,6 +141,11 @@ def index_findings(connection: sqlite3.Connection, progress: Progress) -> Iterat
         yield f"index: {text}"
     for number, rule in enumerate(RULES, start=1):
         progress("checking the index", number, steps, "rules")
-        for row in connection.execute(rule.statement):
-            yield rule.text.format(*row)
+        try:
+            for row in connection.execute(rule.statement):
+                yield rule.text.format(*row)
+        except sqlite3.Error as error:
+            if not engine.is_of_one_statement(error):
+                raise
+            yield f"{rule.name}: cannot be looked at ({error})"
     progress("checking the index", steps, steps, "rules")

@@ -308,3 +308,26 @@ def test_a_damaged_index_never_follows_a_whole_one(tmp_path: Path) -> None:
     done = restore(target, tmp_path / "new", wall_clock=lambda: float(NOW), progress=silent)
     assert done.report is not None
     assert done.report.sound
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    target.mkdir()
+    os.chown(target, 12345, 12345)
+    with House(tmp_path / "state") as house:
+        fill(house, range(2))
+        with pytest.raises(StoreUnavailable, match="belongs to user id 12345"):
+            take(house.state_dir, target)
+    assert list(target.iterdir()) == []
+
+
+def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "backup"
+    with House(tmp_path / "state") as house:
+        fill(house, range(2))
+        take(house.state_dir, target)
+        path = target / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "number": "two"}))
+        with pytest.raises(StoreUnavailable, match="is damaged"):
+            take(house.state_dir, target)

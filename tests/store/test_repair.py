@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ports.progress import silent
+from gateway.store import repair as repair_module
 from gateway.store.repair import Repaired, repair
 from gateway.store.repair_rows import REPAIRS
 from gateway.store.rules import RULES
@@ -131,6 +133,14 @@ def test_what_is_lost_is_named_and_clients_hear_of_it(kept: Path) -> None:
         "UPDATE blobs SET segment_offset = segment_offset + 1 WHERE size_octets = 5",
         "UPDATE blobs SET size_octets = 4 WHERE size_octets = 5",
         "UPDATE blobs SET segment_id = 77 WHERE size_octets = 5",
+        "UPDATE blobs SET segment_id = -(1 << 62) WHERE size_octets = 5",
+        "UPDATE blobs SET segment_offset = -1 WHERE size_octets = 5",
+        "UPDATE blobs SET size_octets = 0 WHERE size_octets = 5",
+        "UPDATE blobs SET size_octets = 1 << 62 WHERE size_octets = 5",
+        "UPDATE blobs SET file_name = '../../x' WHERE size_octets = 5",
+        "UPDATE blobs SET file_name = char(0) WHERE size_octets = 5",
+        "UPDATE blobs SET file_name = x'ff' WHERE size_octets = 5",
+        "UPDATE blobs SET checksums = x'00000000' WHERE size_octets = 5",
     ],
 )
 def test_octets_that_are_somewhere_are_found_again(statement: str, kept: Path) -> None:
@@ -143,6 +153,51 @@ def test_octets_that_are_somewhere_are_found_again(statement: str, kept: Path) -
     with House(kept) as house:
         assert house.contents(name="Sent") == [b"one", b"three"]
         assert house.contents(BOB) == [delivered()]
+
+
+def test_a_message_whose_place_nobody_knows_is_looked_for(kept: Path) -> None:
+    execute(kept, "DELETE FROM blobs WHERE size_octets = 5")
+    done = mend(kept)
+    assert [(one.where, one.number) for one in done.lost] == [(f"{ALICE} Sent", 3)]
+    asides = put_aside(kept, "perhaps-*.eml")
+    assert [path.read_bytes() for path in asides] == [b"three"]
+
+
+def test_a_mailbox_whose_next_uid_is_unknown_begins_anew(kept: Path) -> None:
+    with House(kept) as house:
+        before = house.find(name="Sent").uid_validity
+    execute(kept, "UPDATE mailboxes SET uid_next = -5 WHERE name = 'Sent'")
+    assert mend(kept).report.sound
+    with House(kept) as house:
+        assert house.find(name="Sent").uid_validity > before
+        assert house.uids(name="Sent") == [1, 3]
+
+
+@pytest.mark.parametrize("rest", ["empty", "missing"])
+def test_D8_a_store_without_its_index_is_left_as_it_is(rest: str, kept: Path) -> None:
+    path = kept / "store/index.sqlite"
+    path.unlink()
+    if rest == "empty":
+        path.touch()
+    before = sorted((kept / "store/segments").iterdir())
+    for use in (mend, verify, House):
+        with pytest.raises(StoreUnavailable, match="there is mail in"):
+            use(kept)
+    assert sorted((kept / "store/segments").iterdir()) == before
+
+
+def test_a_full_disk_is_not_taken_for_damage(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(kept, "UPDATE accounts SET messages = 9")
+
+    def full(connection: sqlite3.Connection) -> int:
+        del connection
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorname = "SQLITE_FULL"
+        raise error
+
+    monkeypatch.setattr(repair_module, "migrate", full)
+    with pytest.raises(StoreUnavailable, match=r"disk is full.*can be run again"):
+        mend(kept)
 
 
 def test_octets_that_nobody_claims_are_kept(kept: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import SchemaTooNew, StoreUnavailable
 from gateway.core.ports.progress import silent
 from gateway.store.exclusive import only_user
 from gateway.store.layout import Layout
@@ -197,3 +199,42 @@ def test_only_one_command_has_a_store_for_itself(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="a command is using"), only_user(layout):
         pass
     command.close()
+
+
+def test_messages_of_a_segment_that_is_not_listed_are_restored(folders: Folders) -> None:
+    index = next(folders[1].glob("index-*.sqlite"))
+    connection = sqlite3.connect(index)
+    with connection:
+        connection.execute("DELETE FROM segments")
+    connection.close()
+    done = bring_back(folders)
+    assert done.report is not None
+    assert all("not listed" in problem for problem in done.report.problems)
+
+
+def test_a_backup_of_a_newer_gateway_is_refused_before_anything_is_copied(folders: Folders) -> None:
+    path = folders[1] / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 99}))
+    with pytest.raises(SchemaTooNew, match=r"the backup in .* has schema version 99"):
+        bring_back(folders)
+    assert not folders[2].exists()
+
+
+def test_a_restore_that_fails_leaves_nothing_behind(folders: Folders) -> None:
+    (folders[1] / "index-000001.sqlite").write_bytes(b"no index" * 1000)
+    with pytest.raises(StoreUnavailable, match="index of the backup cannot be used"):
+        bring_back(folders)
+    assert not (folders[2] / "store.restoring").exists()
+    with House(folders[2]):
+        pass
+
+
+def test_no_gateway_starts_with_nothing_where_a_restore_was_stopped(folders: Folders) -> None:
+    """As a kill between moving the old store aside and putting the new one there leaves it."""
+    bring_back(folders)
+    (folders[2] / "store").rename(folders[2] / "store.restoring")
+    with pytest.raises(StoreUnavailable, match="run `gateway restore` again"):
+        House(folders[2])
+    bring_back(folders)
+    with House(folders[2]) as house:
+        assert house.contents(BOB) == [delivered()]

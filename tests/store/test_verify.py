@@ -96,6 +96,26 @@ DAMAGE = [
     ("INSERT INTO keywords VALUES (777, 'a', 'a')", "is one of mailbox 777"),
     ("INSERT INTO uidls VALUES (777, 7, 'a')", "a POP3 UIDL of message 7 is one of mailbox 777"),
     ("INSERT INTO kept_uids VALUES (777, 'a', 'b', 1)", "imported UIDs are kept for mailbox 777"),
+    ("INSERT INTO subscriptions VALUES ('nobody', 'Box')", "is subscribed to Box"),
+    ("DELETE FROM counters WHERE name = 'queue'", "the counter queue is missing"),
+    ("UPDATE counters SET value = 9223372036854775807", "the counter blob is missing, or has"),
+    ("UPDATE accounts SET size_octets = 9223372036854775807", "has a number that cannot be"),
+    ("UPDATE mailboxes SET size_octets = 9223372036854775807", "counts a number that cannot be"),
+    ("UPDATE mailboxes SET uid_next = 5000000000", "has a UIDVALIDITY, next UID or MODSEQ that"),
+    ("UPDATE mailboxes SET highest_modseq = 9223372036854775807", "next UID or MODSEQ that cannot"),
+    ("UPDATE messages SET modseq = 9223372036854775807", "has a number that cannot be"),
+    ("UPDATE messages SET uid = -uid", "has the UID -1, which cannot be"),
+    ("UPDATE messages SET uid = uid + 5000000000", "a message has the UID 5000000001"),
+    ("UPDATE messages SET internal_date = 9223372036854775807", "message 1 has a number that"),
+    ("UPDATE expunged SET last_uid = 9223372036854775807", "expunged UIDs from 2 have a number"),
+    ("UPDATE queue SET due_at = 'soon'", "queued message 1 has a number that cannot be"),
+    ("UPDATE segments SET segment_id = 0", "segment 0 has a number that cannot be"),
+    ("UPDATE blobs SET checksums = 7 WHERE file_name = ''", "octets 1 have a row that cannot be"),
+    (
+        "INSERT INTO vault SELECT 1, 'b0b', 'Sent', 4, 0, '', 1 << 62, 6, max(blob_id), 8"
+        " FROM blobs",
+        "deleted message 1 has a number that cannot be",
+    ),
     ("INSERT INTO imports VALUES ('nobody', 'a', 'b', 'c')", "what was imported from a belongs"),
 ]
 
@@ -130,6 +150,13 @@ def test_verify_reads_every_octet(folder: str, damage: str, kept: Path) -> None:
                 octets[:30] + b"\x00" + octets[31:] if damage == "change" else octets[:50]
             )
     assert any("cannot be read" in problem for problem in verify(kept).problems)
+
+
+@pytest.mark.parametrize("column", ["size_octets", "segment_offset", "segment_id"])
+@pytest.mark.parametrize("value", [0, -1, 2**62, -(2**63), "'x'"])
+def test_a_place_that_cannot_be_is_damage(column: str, value: object, kept: Path) -> None:
+    execute(kept, f"UPDATE blobs SET {column} = {value} WHERE size_octets = 5")
+    assert not verify(kept).sound
 
 
 def test_there_must_be_a_store(tmp_path: Path) -> None:
