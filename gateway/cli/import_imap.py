@@ -175,7 +175,8 @@ def _moves(
 
 
 def _read_people(path: Path, shared_password: str) -> list[Move]:
-    with click.open_file(str(path), encoding="utf-8") as file:
+    # Spreadsheets put a byte order mark before UTF-8.
+    with click.open_file(str(path), encoding="utf-8-sig", errors="strict") as file:
         if not shared_password and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
             raise click.UsageError(f"{path} has passwords, and others can read it: chmod 600 it")
         moves: list[Move] = []

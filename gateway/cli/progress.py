@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TextIO
@@ -104,14 +105,26 @@ def table(rows: Sequence[Sequence[object]], headings: Sequence[str] = ()) -> str
     lines = [list(headings), *cells] if headings else cells
     if not lines:
         return ""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     to_the_right = [all(_is_number(row[index]) for row in rows) for index in range(len(widths))]
     return "\n".join(
         "  ".join(
-            text.rjust(width) if right and rows else text.ljust(width)
+            " " * (width - _width(text)) + text
+            if right and rows
+            else text + " " * (width - _width(text))
             for text, width, right in zip(line, widths, to_the_right, strict=True)
         ).rstrip()
         for line in lines
+    )
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal: East Asian wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(one) else 1 + (unicodedata.east_asian_width(one) in "WF")
+        for one in text
     )
 
 

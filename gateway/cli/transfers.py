@@ -137,8 +137,8 @@ def _as_table(folders: Sequence[FolderResult], is_import: bool, dry_run: bool) -
         headings += ["flags set", "UIDs"]
     rows: list[list[object]] = []
     for one in folders:
-        row: list[object] = [_plain(one.folder), one.mailbox, one.found, one.copied, one.already,
-                             one.failed]  # fmt: skip
+        row: list[object] = [_plain(one.folder), _plain(one.mailbox), one.found, one.copied,
+                             one.already, one.failed]  # fmt: skip
         if is_import:
             row += [one.flags_set, {True: "kept", False: "new", None: ""}[one.kept_uids]]
         rows.append(row)

@@ -60,6 +60,10 @@ class TargetFolder(Protocol):
         """All that was added is durable, and known to who reads the target. Raises: OSError."""
         ...
 
+    def left_out(self) -> str:
+        """What this form cannot hold of the messages, if they had such; empty otherwise."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -153,6 +157,8 @@ class Exporter:
                 done += 1
                 self._progress(mailbox.name, done, len(missing), "messages")
             folder.finish()
+            if left_out := folder.left_out():
+                report.add_trouble(Trouble(mailbox.name, left_out, share=0))
         finally:
             folder.close()
 

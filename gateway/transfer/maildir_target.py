@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +31,7 @@ from gateway.transfer.own_directory import (
     DIRECTORY_MODE,
     FILE_MODE,
     OwnDirectory,
+    fitted_part,
     replace_file,
     sync_directory,
 )
@@ -46,6 +48,7 @@ _LETTERS = {
 _OWN_NAME = re.compile(r"\d+\.V(\d+)U(\d+)\.mail-gateway\Z")
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 SYNCED_AT_ONCE = 16
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _PARTS = ("cur", "new", "tmp")
 
 
@@ -55,13 +58,12 @@ class MaildirTarget:
     def __init__(self, path: Path, layout: Literal["maildir++", "fs"]) -> None:
         self._own = OwnDirectory(path, f"maildir {layout}")
         self._layout = layout
-        self._places: dict[str, str] = {}
 
     def begin(self, account_id: AccountId) -> None:
         self._own.begin(account_id)
 
     def open(self, mailbox: Mailbox) -> MaildirFolder:
-        place = self._place(mailbox.name)
+        place = self._place(mailbox)
         path = self._own.path / place
         for directory in reversed([path, *path.parents]):
             if directory.is_relative_to(self._own.path) and not directory.exists():
@@ -82,22 +84,16 @@ class MaildirTarget:
         ]
         replace_file(self._own.path / "subscriptions", "".join(lines).encode())
 
-    def _place(self, name: str) -> str:
+    def _place(self, mailbox: Mailbox) -> str:
         """The folder's path below the root; two mailboxes never share one."""
-        if name == INBOX:
+        if mailbox.name == INBOX:
             return "."
-        parts = [_encoded(part) for part in name.split(SEPARATOR)]
+        parts = [_encoded(part) for part in mailbox.name.split(SEPARATOR)]
         if self._layout == "maildir++":
-            place = "." + ".".join(part.replace(".", "_") for part in parts)
+            place = fitted_part("." + ".".join(part.replace(".", "_") for part in parts))
         else:
-            place = "/".join(_not_special(part) for part in parts)
-        taken = set(self._places.values())
-        unique, number = place, 1
-        while unique in taken:
-            number += 1
-            unique = f"{place}_{number}"
-        self._places[name] = unique
-        return unique
+            place = "/".join(fitted_part(_not_special(part)) for part in parts)
+        return self._own.place_of(mailbox, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +127,7 @@ class MaildirFolder:
             ).items()
         }
         self._keywords = {letter: keyword for keyword, letter in self._letters.items()}
+        self._left_out: Counter[str] = Counter()
         self._uidls = self._earlier_uidls()
         self._unsynced: list[_Unsynced] = []
         self._syncing = ThreadPoolExecutor(SYNCED_AT_ONCE, "maildir-sync")
@@ -164,7 +161,7 @@ class MaildirFolder:
             ".mail-gateway"
         )
         temporary = self._path / "tmp" / unique
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+        fd = os.open(temporary, NEW_FILE, FILE_MODE)
         try:
             size = lone = 0
             with os.fdopen(fd, "wb", closefd=False) as file:
@@ -223,6 +220,7 @@ class MaildirFolder:
         folded = keyword.casefold()
         if folded not in self._letters:
             if len(self._letters) >= dovecot_uidlist.MAX_KEYWORDS:
+                self._left_out[keyword] += 1
                 return ""
             letter = chr(ord("a") + len(self._letters))
             self._letters[folded] = letter
@@ -242,6 +240,16 @@ class MaildirFolder:
         uid_next = max(self._mailbox.uid_next, max(self._files, default=0) + 1)
         text = dovecot_uidlist.render(validity, uid_next, guid, rows)
         replace_file(self._path / "dovecot-uidlist", text.encode())
+
+    def left_out(self) -> str:
+        if not self._left_out:
+            return ""
+        shown = ", ".join(f"{name} ({count:,})" for name, count in self._left_out.most_common(20))
+        more = len(self._left_out) - 20
+        return (
+            f"a Maildir has room for {dovecot_uidlist.MAX_KEYWORDS} keywords; left out (messages):"
+            f" {shown}" + (f" and {more} more keywords" if more > 0 else "")
+        )
 
     def close(self) -> None:
         self._drop()

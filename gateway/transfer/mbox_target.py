@@ -25,6 +25,7 @@ from gateway.transfer.own_directory import (
     DIRECTORY_MODE,
     FILE_MODE,
     OwnDirectory,
+    fitted_part,
     sync_directory,
 )
 
@@ -48,7 +49,10 @@ class MboxTarget:
     def open(self, mailbox: Mailbox) -> MboxFile:
         parts = ["_" + part if part.startswith(".") else part
                  for part in mailbox.name.split(SEPARATOR)]  # fmt: skip
-        place = ".sbd/".join(parts)
+        # What ends so is a directory, of what is below another mailbox.
+        parts = [fitted_part(f"{part}_" if part.endswith(".sbd") else part) for part in parts]
+        wanted = ".sbd/".join(parts)
+        place = self._own.place_of(mailbox, wanted)
         path = self._own.path / place
         for directory in reversed(path.parents):
             if directory.is_relative_to(self._own.path) and not directory.exists():
@@ -73,7 +77,7 @@ class MboxFile:
         )
         if self._state["uid_validity"] != mailbox.uid_validity:
             raise TargetFailed(f"{path} was another mailbox then; export to a new directory")
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
         self._file: BinaryIO = os.fdopen(fd, "r+b")
         size = os.fstat(fd).st_size
         if size < self._state["size"] or (size > self._state["size"] and not self._state["grows"]):
@@ -104,6 +108,9 @@ class MboxFile:
         os.fsync(self._file.fileno())
         self._state |= {"size": self._file.tell(), "grows": False}
         self._own.save()
+
+    def left_out(self) -> str:
+        return ""
 
     def close(self) -> None:
         self._file.close()

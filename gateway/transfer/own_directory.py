@@ -6,17 +6,20 @@ a power cut leaves the old or the new ones (write, fsync, rename, fsync of the d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from gateway.core.ids import AccountId
+from gateway.core.mailboxes import Mailbox
 from gateway.transfer.exporting import TargetFailed
 
 MARKER = ".mail-gateway-export"
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
+MAX_PART_OCTETS = 240
 
 
 class OwnDirectory:
@@ -65,8 +68,35 @@ class OwnDirectory:
             ) from error
         return found if isinstance(found, dict) else {}
 
+    def place_of(self, mailbox: Mailbox, wanted: str) -> str:
+        """Where a mailbox lies: where it lay before, or the first free place like the wanted one.
+
+        Two names can come to one place, and which came first must not change it afterwards. A
+        mailbox that was made anew under its name is another one.
+        """
+        key = f"{mailbox.uid_validity}:{mailbox.name}"
+        places: dict[str, str] = self.state.setdefault("places", {})
+        if key not in places:
+            taken = set(places.values())
+            found, number = wanted, 1
+            while found in taken:
+                number += 1
+                found = f"{wanted}_{number}"
+            places[key] = found
+            self.save()
+        return places[key]
+
     def save(self) -> None:
         replace_file(self.path / MARKER, json.dumps(self.state).encode())
+
+
+def fitted_part(part: str) -> str:
+    """A file's name no longer than file systems allow, with room for endings; still its own."""
+    octets = part.encode()
+    if len(octets) <= MAX_PART_OCTETS:
+        return part
+    digest = hashlib.sha256(octets).hexdigest()[:16]
+    return octets[: MAX_PART_OCTETS - len(digest)].decode("utf-8", "ignore") + digest
 
 
 def replace_file(path: Path, octets: bytes) -> None:
