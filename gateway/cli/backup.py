@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -57,6 +58,13 @@ def backup(
         click.echo(json.dumps(asdict(done), indent=2))
     else:
         click.echo(_as_text(done, directory))
+        owner = state_dir.stat().st_uid
+        if owner != os.geteuid():
+            click.echo(
+                f"the store belongs to user id {owner}, this backup to {os.geteuid()}: a restore needs "
+                f"`chown -R {owner} {directory}`; better run backups as that user",
+                err=True,
+            )
     if done.damaged:
         raise SystemExit(1)
 

@@ -29,8 +29,8 @@ class ProgressShown:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._stream = sys.stderr if stream is None else stream
-        self._has_terminal = self._stream.isatty()
+        self._stream: TextIO | None = sys.stderr if stream is None else stream
+        self._has_terminal = self._stream is not None and self._stream.isatty()
         self._monotonic = monotonic
         self._bar: Any = None  # click's type is generic in what it iterates over: here, nothing
         self._stage: str | None = None
@@ -49,6 +49,8 @@ class ProgressShown:
         self._end_bar()
 
     def __call__(self, what: str, done: int, total: int, unit: str = "") -> None:
+        if self._stream is None:  # closed by whoever started us
+            return
         now = self._monotonic()
         is_new = self._stage != what
         if is_new:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -56,6 +57,12 @@ def restore(
         click.echo(json.dumps({**asdict(done), "report": report}, indent=2, default=str))
     else:
         click.echo(_as_text(done, state_dir))
+        if os.geteuid() == 0:
+            click.echo(
+                f"all of {state_dir} belongs to root now; change its owner (chown -R) if the "
+                "gateway runs as another user",
+                err=True,
+            )
     if done.report is not None and not done.report.sound:
         raise SystemExit(1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 
@@ -124,3 +125,16 @@ def test_help_has_no_cut_sentences(
 ) -> None:
     assert call(monkeypatch, command, "--help") == 0
     assert "..." not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can back up another user's store")
+def test_root_is_told_whose_the_files_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, config: str, tmp_path: Path
+) -> None:
+    target = str(tmp_path / "backup")
+    os.chown(tmp_path / "state", 12345, 12345)
+    assert call(monkeypatch, "backup", target, "--config", config) == 0
+    assert f"`chown -R 12345 {target}`" in capsys.readouterr().err
+    (tmp_path / "state").rename(tmp_path / "before")
+    assert call(monkeypatch, "restore", target, "--config", config) == 0
+    assert "belongs to root now" in capsys.readouterr().err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from gateway.cli.progress import ProgressShown, table
 
 
@@ -74,3 +76,19 @@ def test_a_table_has_columns_with_numbers_to_the_right() -> None:
     assert table([("a", 1)]) == "a  1"
     assert table([], ("folder", "messages")) == "folder  messages"
     assert table([]) == ""
+
+
+def test_a_closed_standard_error_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    with ProgressShown() as progress:
+        progress("copying", 1, 2)
+
+
+def test_wide_and_combining_characters_keep_columns() -> None:
+    shown = table([["\u53d7\u4fe1", "x"], ["e\u0301", "x"], ["four", "x"]], ["a", "b"])
+    assert shown.splitlines() == [
+        "a     b",
+        "\u53d7\u4fe1  x",
+        "e\u0301     x",
+        "four  x",
+    ]
