@@ -1,8 +1,9 @@
 """The one map from errors of the core to tagged replies with response codes (RFC 5530).
 
 Owns which condition and code a client hears for which error. Directory and store trouble is
-always ``UNAVAILABLE``, never "wrong password" (SECURITY A5). What is not in the map was not
-expected: it is logged with its traceback under an id, and the client gets a generic text with it.
+``UNAVAILABLE`` (a full disk ``LIMIT``), never "wrong password" (SECURITY A5). What is not in the
+map was not expected: it is logged with its traceback under an id, and the client gets a generic text
+with it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ CODES: dict[type[core.GatewayError], str] = {
     core.WrongCredentials: "AUTHENTICATIONFAILED",
     core.DirectoryUnavailable: "UNAVAILABLE",
     core.StoreUnavailable: "UNAVAILABLE",
-    core.StoreFull: "UNAVAILABLE",  # SECURITY D6: the disk, not the person's quota
+    core.StoreFull: "LIMIT",  # SECURITY D6: the disk's bound, not the person's (OVERQUOTA)
     core.StoreDamaged: "CORRUPTION",
     core.NoSuchMailbox: "NONEXISTENT",
     core.MailboxExists: "ALREADYEXISTS",
