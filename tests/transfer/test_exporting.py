@@ -207,3 +207,42 @@ def test_sizes_in_names_are_those_that_dovecot_trusts(tmp_path: Path) -> None:
     assert octets == b"A: b\n\nx\r\n\n"
     assert f",S={len(octets)},W={len(octets) + 3}:2," in path.name
     assert os.stat(path).st_mode & 0o077 == 0
+
+
+def test_keywords_beyond_those_of_a_maildir_are_told(tmp_path: Path) -> None:
+    with House(tmp_path / "a") as house:
+        for number in range(30):
+            house.append("INBOX", PLAIN, flags=(f"k{number:02d}",))
+        report = run(house, MaildirTarget(tmp_path / "out", "maildir++"))
+        (trouble,) = report.troubles
+        assert trouble.what == "INBOX"
+        assert "left out (messages): k26 (1), k27 (1), k28 (1), k29 (1)" in trouble.why
+        assert sum(one.copied for one in report.folders) == 30
+
+
+@pytest.mark.parametrize("form", ["mbox", "maildir++", "fs"])
+def test_names_that_come_to_one_place_keep_theirs(tmp_path: Path, form: str) -> None:
+    """Also one that is made anew under its name, and names too long for a file system."""
+
+    def target() -> Target:
+        if form == "mbox":
+            return MboxTarget(tmp_path / "out")
+        return MaildirTarget(tmp_path / "out", "fs" if form == "fs" else "maildir++")
+
+    def make(house: House, name: str) -> None:
+        house.wait(house.store.create_mailbox(ALICE, name))
+        house.append(name, PLAIN)
+
+    with House(tmp_path / "a") as house:
+        for name in ("x_y", "Z.sbd", "Z", "Z/a", "_.d", "ü" * 125 + "/" + "ü" * 125):
+            make(house, name)
+        first = copied(run(house, target()))
+        assert first >= 6
+        for name in ("x.y", ".d"):
+            make(house, name)
+        house.wait(house.store.delete_mailbox(ALICE, "x_y"))
+        make(house, "x_y")
+        assert copied(run(house, target())) == 3
+        assert copied(run(house, target())) == 0
+        again = run(house, target())
+        assert len({one.folder for one in again.folders}) == len(again.folders)
