@@ -61,8 +61,8 @@ def backup(
         owner = state_dir.stat().st_uid
         if owner != os.geteuid():
             click.echo(
-                f"the store belongs to user id {owner}, this backup to {os.geteuid()}: a restore needs "
-                f"`chown -R {owner} {directory}`; better run backups as that user",
+                f"the store belongs to user id {owner}, this backup to {os.geteuid()}: a restore "
+                f"needs `chown -R {owner} {directory}`; better run backups as that user",
                 err=True,
             )
     if done.damaged:
