@@ -2,8 +2,8 @@
 
 Owns which condition and code a client hears for which error. Directory and store trouble is
 ``UNAVAILABLE`` (a full disk ``LIMIT``), never "wrong password" (SECURITY A5). What is not in the
-map was not expected: it is logged with its traceback under an id, and the client gets a generic text
-with it.
+map was not expected: it is logged with its traceback under an id, and the client gets a generic
+text with it.
 """
 
 from __future__ import annotations
