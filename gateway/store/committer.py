@@ -11,7 +11,6 @@ transaction takes a turn (``turn``). While a turn has not come for too long, eve
 Limits: MAX_WAITING operations, BATCH_OPERATIONS and BATCH_OCTETS per batch. On a full disk what
 adds is refused with StoreFull and what ``uses_reserve`` (deletes, flags, the queue's results) still
 works. After a failed write nothing is repeated on the same file.
-
 Steps of the compaction run between batches: while nothing waits, or now and then between full ones.
 """
 
@@ -40,6 +39,7 @@ from gateway.store.execution import execute
 from gateway.store.files import Files, unlink_quietly
 from gateway.store.housekeeping import Housekeeping
 from gateway.store.layout import Layout
+from gateway.store.log_length import LogLength
 from gateway.store.operations import Operation
 from gateway.store.pins import Removals
 from gateway.store.reserve import Reserve
@@ -78,6 +78,7 @@ class Committer:
         reserve: Reserve,
         turn: Turn,
         compactor: Compactor,
+        log_length: LogLength,
         aftermath: Aftermath,
         inboxes: dict[AccountId, MailboxId],
         housekeeping: Housekeeping,
@@ -98,6 +99,7 @@ class Committer:
         self._reserve = reserve
         self._turn = turn
         self._compactor = compactor
+        self._log_length = log_length
         self._aftermath = aftermath
         self._inboxes = inboxes
         self._housekeeping = housekeeping
@@ -164,10 +166,7 @@ class Committer:
 
     def _loop(self) -> None:
         waiting = self._waiting
-        while True:
-            operation = self._next()
-            if operation is None:
-                break
+        while (operation := self._next()) is not None:
             batch = [operation]
             octets = sum(len(payload.octets) for payload in operation.payloads)
             last = False
@@ -361,6 +360,7 @@ class Committer:
                 tx.sweep(self._segments.current_id)
             committing = True
             tx.commit()
+            self._log_length.look()
         except sqlite3.Error as error:
             failure = engine.store_error(error)
             self._give_up()

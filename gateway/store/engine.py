@@ -98,6 +98,19 @@ def open_foreign(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def restart_log(connection: sqlite3.Connection, patience_s: float) -> bool:
+    """Copy the whole log into the index, and have the next commit begin it anew.
+
+    For whoever may write now. False when a reader has not come to its end in that time.
+    """
+    connection.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+    try:
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
+    return not busy
+
+
 def copy_index(source: sqlite3.Connection, target: Path, told: Callable[[int, int], None]) -> None:
     """What the source's open read transaction sees, as one closed file; not synced yet.
 

@@ -194,9 +194,9 @@ def _described(holder: str) -> str:
         if not _PROCESSES.is_dir() or not holder.isdecimal():
             return f"{other}; stop that one first or use another state_dir"
         return (
-            f"{other}, which cannot be seen from here: either it was killed, and its workers are "
-            f"still ending (within {WORKERS_END_S} s; then try again), or it runs in another container"
+            f"{other}, which cannot be seen from here: it was killed, and its workers are still "
+            f"ending (within {WORKERS_END_S} s; then try again), or it runs in another container"
         )
-    if any(os.path.basename(word) == b"gateway" for word in words[:2]):
+    if any(Path(os.fsdecode(word)).name == "gateway" for word in words[:2]):
         return f"a command (process {holder}); wait until that has ended"
     return f"{other}; stop that one first or use another state_dir"

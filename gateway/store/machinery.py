@@ -23,6 +23,7 @@ from gateway.store.compaction import Compactor, Pace
 from gateway.store.files import Files, OsFiles
 from gateway.store.housekeeping import Housekeeping
 from gateway.store.layout import Layout
+from gateway.store.log_length import LogLength
 from gateway.store.migrations import check_current
 from gateway.store.opening import clear_predecessor, usable
 from gateway.store.payloads import Nothing, Payloads
@@ -123,6 +124,7 @@ class Machinery:
                 reserve=reserve,
                 turn=turn,
                 compactor=Compactor(writer, segments, files, layout, reserve, monotonic, pace),
+                log_length=LogLength(writer, layout.index, monotonic),
                 aftermath=aftermath,
                 inboxes=inboxes,
                 housekeeping=Housekeeping(housekeeping),

@@ -24,12 +24,31 @@ from gateway.store.queue_tables import LONGEST_WAIT_S
 from gateway.store.reserve import Reserve
 from gateway.store.schema import STEPS
 from tests.store.house import ALICE, CAROL, LARGE, NOW, House, delivered
+from tests.support.waiting import eventually
 
 
 def test_D8_a_second_instance_is_refused_and_told_why(tmp_path: Path) -> None:
     with House(tmp_path), pytest.raises(StoreUnavailable, match=rf"in use.*process {os.getpid()}"):
         House(tmp_path)
     House(tmp_path).__exit__(None, None, None)
+
+
+def test_D8_who_has_the_store_is_told_as_what_it_is(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    command = subprocess.Popen(["bash", "-c", "exec -a gateway cat"], stdin=subprocess.PIPE)
+    try:
+        with House(tmp_path) as house:
+            house.layout.lock.write_text(f"{ended.pid}\n")
+            with pytest.raises(StoreUnavailable, match=r"was killed, and its workers are still"):
+                House(tmp_path)
+            house.layout.lock.write_text(f"{command.pid}\n")
+            name = Path(f"/proc/{command.pid}/cmdline")
+            eventually(lambda: name.read_bytes().startswith(b"gateway"))
+            with pytest.raises(StoreUnavailable, match=r"by a command \(process \d+\); wait"):
+                House(tmp_path)
+    finally:
+        command.communicate()
 
 
 def test_D8_a_killed_instance_leaves_no_lock(tmp_path: Path) -> None:
