@@ -171,7 +171,10 @@ def _moves(
     if user is not None:
         raise click.UsageError("--user is for one PERSON; with --people-file, logins are in it")
     shared_password = _password(password_file) if auth_user else ""
-    return _read_people(people_file, shared_password)
+    try:
+        return _read_people(people_file, shared_password)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise click.UsageError(f"{people_file} is no CSV file in UTF-8: {error}") from None
 
 
 def _read_people(path: Path, shared_password: str) -> list[Move]:
@@ -197,7 +200,10 @@ def _read_people(path: Path, shared_password: str) -> list[Move]:
 def _password(path: Path | None) -> str:
     if path is not None:
         with click.open_file(str(path), encoding="utf-8") as file:
-            return str(file.readline()).rstrip("\r\n")
+            password = str(file.readline()).rstrip("\r\n")
+        if not password:
+            raise click.UsageError(f"{path}: its first line is empty; expected the password")
+        return password
     if value := os.environ.get(PASSWORD_VARIABLE):
         return value
     if sys.stdin.isatty():

@@ -157,3 +157,25 @@ def test_passwords_come_from_files_that_others_cannot_read(
     assert "stopped: alice: localhost:1 cannot be reached" in errors
     assert "stopped: mallory: nobody in the directory" in errors
     assert os.environ.get("GATEWAY_IMPORT_PASSWORD") is None
+
+
+@pytest.mark.parametrize(
+    ("people", "password", "told"),
+    [(b"alice,\xe4lice,pw\n", b"", "no CSV file in UTF-8"), (b"alice,al\n", b"\n", "is empty")],
+)
+def test_files_that_cannot_be_what_they_should_be_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    config: Path,
+    people: bytes,
+    password: bytes,
+    told: str,
+) -> None:
+    for name, octets in (("people", people), ("password", password)):
+        (config.parent / name).write_bytes(octets)
+        (config.parent / name).chmod(0o600)
+    options: tuple[object, ...] = ("--people-file", config.parent / "people", "--host", "127.0.0.1")
+    if password:
+        options += ("--auth-user", "admin", "--password-file", config.parent / "password")
+    assert call(monkeypatch, config, "import", "imap", *options) == 2
+    assert told in capsys.readouterr().err

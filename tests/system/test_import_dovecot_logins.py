@@ -176,11 +176,11 @@ def test_a_master_user_moves_many_people_and_pop3_names_stay(
     for name, count, who in (("alice", 4, ALICE), ("bob", 2, BOB)):
         before = old.uidls(name)
         assert len(before) == count
-        client = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
-        client.stls(trusting())
-        client.user(who[0])
-        client.pass_(who[1])
-        assert [one for one in names_of(client) if one in before] == before
+        here = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+        here.stls(trusting())
+        here.user(who[0])
+        here.pass_(who[1])
+        assert [one for one in names_of(here) if one in before] == before
 
     password.write_text("wrong\n")
     refused = subprocess.run(
