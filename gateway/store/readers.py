@@ -57,6 +57,10 @@ class Pool(Generic[S]):
             for index, resource in enumerate(resources)
         ]
 
+    @property
+    def threads(self) -> int:
+        return len(self._resources)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

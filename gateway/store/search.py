@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import cast
 
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from gateway.core.errors import MessageGone, StoreDamaged
+from gateway.core.errors import GatewayError, MessageGone, StoreDamaged
 from gateway.core.ids import AccountId, MailboxId, Uid
 from gateway.core.search import And, SearchKey
 from gateway.store.blobs import StoredOctets
@@ -37,8 +39,8 @@ from gateway.store.summaries import Summaries
 
 PIECE_MESSAGES = 100
 PIECE_OCTETS = 4 * 1024 * 1024  # a tenth of a second or so, if every octet has to be looked at
-ASKING_S = 5.0
-"""The search index has so long for its answer; without one, the messages are looked at."""
+ASKING_S = 2.0
+"""The search index has so long for its answer; what it has not told then is looked at."""
 ASKING_STEPS = 100_000
 
 
@@ -50,6 +52,7 @@ class Search:
     def __init__(self, readers: Pool[StoredOctets], summaries: Summaries) -> None:
         self._readers = readers
         self._summaries = summaries
+        self._asking = DeferredSemaphore(max(1, readers.threads // 2))
 
     async def search(self, mailbox_id: MailboxId, key: SearchKey) -> Sequence[Uid]:
         parts = key.keys if isinstance(key, And) else (key,)
@@ -69,7 +72,7 @@ class Search:
             return _as_uids(uids)
         sorted_out: Sorted | None = None
         if any(map(asks_for_text, left)):
-            sorted_out = await self._readers.run(
+            sorted_out = await self._ask(
                 partial(self._ask_index, mailbox_id=mailbox_id, keys=left, where=where)
             )
         found: list[int] = []
@@ -86,15 +89,34 @@ class Search:
 
     # -- what is indexed
 
+    def _ask(self, job: Callable[[StoredOctets], Sorted | None]) -> Deferred[Sorted | None]:
+        """The job's result. It cannot be cut in pieces, so half of the readers do no such job.
+
+        One whose client has gone counts until it ends, or leaving early would let in more.
+        """
+        answer: Deferred[Sorted | None] = Deferred()
+
+        def begin() -> Deferred[Sorted | None] | None:
+            return None if answer.called else self._readers.run(job)
+
+        def end(result: Sorted | Failure | None) -> None:
+            if answer.called:
+                return
+            if isinstance(result, Failure):
+                answer.errback(result)
+            else:
+                answer.callback(result)
+
+        self._asking.run(begin).addBoth(end)
+        return answer
+
     def _ask_index(
         self, stored: StoredOctets, mailbox_id: MailboxId, keys: Sequence[SearchKey],
         where: Condition,
     ) -> Sorted | None:  # fmt: skip
         """None where there is nothing to ask. Whatever is wrong there, it fails no search."""
-        row = stored.connection.execute(
-            "SELECT account_id, uid_validity, uid_next FROM mailboxes WHERE mailbox_id = ?",
-            (mailbox_id,),
-        ).fetchone()
+        of_mailbox = "SELECT account_id, uid_validity, uid_next FROM mailboxes WHERE mailbox_id = ?"
+        row = stored.connection.execute(of_mailbox, (mailbox_id,)).fetchone()
         if row is None:
             return None
         account_id, places = AccountId(row[0]), Places(stored.layout)
@@ -110,6 +132,8 @@ class Search:
         end = time.monotonic() + ASKING_S
         search_file.set_progress_handler(lambda: time.monotonic() > end, ASKING_STEPS)
         try:
+            # Asked again: the file may know messages that came since.
+            row = stored.connection.execute(of_mailbox, (mailbox_id,)).fetchone() or row
             mailbox = MailboxAt(mailbox_id, *row[1:])
             return triage(stored.connection, search_file, mailbox, keys, where)
         except search_format.BROKEN as error:
@@ -183,6 +207,10 @@ class Search:
                     found.append(candidate.uid)
             except (MessageGone, StoreDamaged):
                 pass
+            except (GatewayError, OSError, sqlite3.Error):
+                raise
+            except Exception:  # one bad message must never hide the others (SECURITY M6)
+                self.log.failure("message {id} cannot be searched", id=candidate.blob_id)
             octets += candidate.size_octets
             if octets >= PIECE_OCTETS:
                 return found, candidate.uid

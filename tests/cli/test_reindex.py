@@ -56,7 +56,7 @@ def test_a_process_that_indexes_is_asked(office: Office) -> None:
         while running.step():
             pass
         assert running.indexed == 2 * COUNT
-        assert Places(layout).requested() == []
+        assert not list(Places(layout).requested())
     finally:
         running.close()
 

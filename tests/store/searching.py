@@ -29,21 +29,25 @@ PLENTY = 1 << 40
 class SearchHouse(House):
     """One store, and the indexer that the process beside it would run."""
 
-    def __init__(self, state_dir: Path, *, appetite: Appetite = EVERYTHING) -> None:
-        super().__init__(state_dir, reader_threads=1)
+    def __init__(
+        self, state_dir: Path, *, appetite: Appetite = EVERYTHING, reader_threads: int = 1
+    ) -> None:
+        super().__init__(state_dir, reader_threads=reader_threads)
         self.appetite = appetite
         self.free_octets = PLENTY
+        self.clock_s = 0.0
         self.places = Places(Layout(state_dir))
 
     def __enter__(self) -> SearchHouse:
         return self
 
-    def indexer(self, monotonic: Callable[[], float] = lambda: 0.0) -> Indexer:
+    def indexer(self, monotonic: Callable[[], float] | None = None) -> Indexer:
         return Indexer(
             Layout(self.state_dir),
             appetite=self.appetite,
             free_octets=lambda: self.free_octets,
-            monotonic=monotonic,
+            monotonic=monotonic or (lambda: self.clock_s),
+            wall_clock=lambda: self.now,
         )
 
     def index(self) -> int:

@@ -162,27 +162,6 @@ def test_a_deleted_mailbox_is_forgotten(tmp_path: Path) -> None:
         file.close()
 
 
-def test_runs_that_are_mostly_expunged_are_written_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.store.search_index.marks.GARBAGE", 5)
-    with SearchHouse(tmp_path) as house:
-        fill(house)
-        now = [0.0]
-        working = house.indexer(lambda: now[0])
-        while working.step():
-            pass
-        house.wait(house.store.expunge(house.box(), ((4, 30),), only_deleted=False))
-        now[0] += indexer.CARE_EVERY_S
-        while working.step():
-            pass
-        working.close()
-        with sqlite3.connect(house.file()) as file:
-            assert file.execute("SELECT sum(documents) FROM runs").fetchone() == (3,)
-        file.close()
-        assert house.search(NEEDLE) == [1]
-
-
 def test_files_of_nobody_are_removed_at_start(tmp_path: Path) -> None:
     with SearchHouse(tmp_path) as house:
         fill(house)

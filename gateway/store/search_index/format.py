@@ -10,7 +10,9 @@ Owns the tables, the versions, and the packing of posting lists.
 - ``mailboxes``: all messages of a mailbox up to the watermark are in its runs, or are gone. Under
   one UIDVALIDITY, UIDs are given in ascending order, so nothing appears below it later.
 
-A posting list is a bit per message where that is shorter than two octets per number. A file of
+A posting list is a bit per message where that is shorter than two octets per number. Behind it, and
+behind a run's UIDs, is a CRC-32 with what they belong to, so that octets which changed on the disk
+are noticed before they answer anything. A file of
 another version, byte order or Unicode version (which tells letters from others) is never read.
 """
 
@@ -20,6 +22,7 @@ import os
 import sqlite3
 import sys
 import unicodedata
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -40,7 +43,7 @@ MOST_DOCUMENTS = 65_536
 """Of one run: numbers take two octets."""
 
 _APPLICATION = 0x47577378
-_VERSION = 1
+_VERSION = 2
 _CHECKPOINT_PAGES = 4_000
 _LOG_OCTETS = 16 * 1024 * 1024
 _BUSY_TIMEOUT_S = 10.0
@@ -177,7 +180,7 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_FORMAT", "SQLITE_ERROR")
 
 
-BROKEN = (sqlite3.Error, NotOurs, ValueError, IndexError, OverflowError)
+BROKEN = (sqlite3.Error, NotOurs, ValueError, TypeError, IndexError, OverflowError)
 """What working with a file may raise; ``is_damage`` tells."""
 
 
@@ -190,6 +193,8 @@ def is_damage(error: Exception) -> bool:
     if not isinstance(error, sqlite3.Error):
         return isinstance(error, BROKEN)
     name = getattr(error, "sqlite_errorname", "")
+    if not name:  # the sqlite3 module's own, for text that is not UTF-8
+        return isinstance(error, sqlite3.OperationalError)
     return name.startswith(_DAMAGE) and name != "SQLITE_ERROR_SNAPSHOT"
 
 
@@ -217,6 +222,25 @@ def account_of(path: Path) -> AccountId:
 
 
 # -- posting lists
+
+_SEAL_OCTETS = 4
+
+
+def sealed(data: bytes, belongs_to: int) -> bytes:
+    """Octets with their checksum, which holds for one key or run only."""
+    return data + _seal(data, belongs_to)
+
+
+def unsealed(data: bytes, belongs_to: int) -> bytes:
+    """The octets without it. Raises: NotOurs."""
+    content = data[:-_SEAL_OCTETS]
+    if data[-_SEAL_OCTETS:] != _seal(content, belongs_to):
+        raise NotOurs("checksum")
+    return content
+
+
+def _seal(content: bytes, belongs_to: int) -> bytes:
+    return zlib.crc32(content, belongs_to & 0xFFFFFFFF).to_bytes(_SEAL_OCTETS, "little")
 
 
 def pack(numbers: list[int], documents: int) -> bytes:

@@ -27,6 +27,7 @@ from gateway.core.errors import MessageGone, StoreUnavailable
 from gateway.core.ids import AccountId, BlobId
 from gateway.store import engine
 from gateway.store.blobs import StoredOctets
+from gateway.store.files import PRIVATE
 from gateway.store.layout import Layout
 from gateway.store.search_index import format as search_format
 from gateway.store.search_index import writing
@@ -41,6 +42,8 @@ PAUSE_S = 60.0
 """After an error, or with too little room, until the next attempt."""
 BATCH_S = 10.0
 CARE_EVERY_S = 600.0
+FORGET_EVERY_S = 24 * 3600.0
+"""So long a search file may hold words of messages that were expunged."""
 ROWS = 256
 
 
@@ -63,6 +66,7 @@ class Indexer:
         appetite: what is left to wait.
         free_octets: what the disk has left; asked before each batch.
         monotonic: seconds.
+        wall_clock: for what has to happen every day, across restarts.
     """
 
     log = Logger()
@@ -74,11 +78,13 @@ class Indexer:
         appetite: Appetite = Appetite(),
         free_octets: Callable[[], int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Raises: StoreInUse (another process indexes), StoreUnavailable."""
         self._places = Places(layout)
         self._free_octets = free_octets or self._disk_has_left
         self._monotonic = monotonic
+        self._wall_clock = wall_clock
         try:
             self._places.prepare()
             self._lock = self._places.take_lock()
@@ -88,12 +94,19 @@ class Indexer:
             ) from error
         try:
             self._index = engine.open_foreign(layout.index)
-            self._stored = StoredOctets(self._index, layout)
-            self._marks = Marks(self._index, appetite.messages, appetite.octets)
         except sqlite3.Error as error:
             os.close(self._lock)
             raise engine.store_error(error) from error
+        try:
+            self._stored = StoredOctets(self._index, layout)
+            self._marks = Marks(self._index, appetite.messages, appetite.octets)
+        except sqlite3.Error as error:
+            self._index.close()
+            os.close(self._lock)
+            raise engine.store_error(error) from error
         self._waiting: deque[AccountId] = deque()
+        self._to_tidy: deque[AccountId] = deque()
+        self._forgetting = False
         self._open: tuple[AccountId, sqlite3.Connection] | None = None
         self._at_work: AccountId | None = None
         self._damaged: AccountId | None = None
@@ -121,19 +134,23 @@ class Indexer:
             return False
         self._at_work = None
         try:
-            self._do_requests()
+            self._do_a_request()
             self._take_care()
+            self._tidy_one()
             if not self._waiting and (self._marks.has_changed() or self._end_rests()):
                 news = self._marks.accounts_with_news()
                 self._waiting.extend(each for each in news if each not in self._resting)
-            if not self._waiting or not self._has_room():
+            if not self.has_room():
                 return False
+            if not self._waiting:
+                return bool(self._to_tidy)
             account_id = self._waiting.popleft()
             if self.index_some(account_id, stop):
                 self._waiting.append(account_id)
         except (OSError, *search_format.BROKEN) as error:
             self._recover(error)
-        return bool(self._waiting)
+            return self._monotonic() >= self._not_before  # others may have work
+        return bool(self._waiting or self._to_tidy)
 
     # -- an account
 
@@ -162,10 +179,10 @@ class Indexer:
         batch, watermark = self._read(mailbox, mark, stop)
         writing.write_batch(search_file, mailbox, batch, watermark)
         self.indexed += len(batch.uids)
-        while not stop() and writing.join(search_file, mailbox.mailbox_id, self._gone_of(mailbox)):
+        missing = self._gone_of(mailbox.mailbox_id)
+        while not stop() and writing.join(search_file, mailbox.mailbox_id, missing):
             pass
         self._marks.note(account_id, mailbox, watermark)
-        self._marks.note_documents(search_file, mailbox.mailbox_id)
         self._damaged = None
         return True
 
@@ -191,11 +208,11 @@ class Indexer:
                 return batch, max(mark, mailbox.uid_next - 1)
         return batch, mark
 
-    def _gone_of(self, mailbox: MailboxAt) -> Callable[[Sequence[int]], frozenset[int]]:
+    def _gone_of(self, mailbox_id: int) -> Callable[[Sequence[int]], frozenset[int]]:
         def missing(uids: Sequence[int]) -> frozenset[int]:
             there = self._index.execute(
                 "SELECT uid FROM messages WHERE mailbox_id = ? AND uid BETWEEN ? AND ?",
-                (mailbox.mailbox_id, uids[0], uids[-1]),
+                (mailbox_id, uids[0], uids[-1]),
             )
             return frozenset(uids).difference(uid for (uid,) in there)
 
@@ -205,10 +222,11 @@ class Indexer:
 
     def _file_of(self, account_id: AccountId) -> sqlite3.Connection:
         self._at_work = account_id
-        if self._open is not None and self._open[0] == account_id:
+        path = self._places.file(account_id)
+        if self._open is not None and self._open[0] == account_id and path.exists():
             return self._open[1]
         self._close_file()
-        connection = search_format.open_writer(self._places.file(account_id), account_id)
+        connection = search_format.open_writer(path, account_id)
         self._open = (account_id, connection)
         self._forget_deleted_mailboxes(account_id, connection)
         return connection
@@ -233,46 +251,73 @@ class Indexer:
         if account_id not in self._waiting:
             self._waiting.append(account_id)
 
-    def _do_requests(self) -> None:
+    def _do_a_request(self) -> None:
+        """One at a time, or all people who search would have to wait for the last one's turn."""
         for path, account_id in self._places.requested():
+            if account_id in self._resting:
+                continue
+            self._at_work = account_id
             self.log.info("the search index of account {id} is made again", id=account_id)
             self.make_again(account_id)
             path.unlink(missing_ok=True)
+            return
+
+    # -- what is gone
 
     def _take_care(self) -> None:
-        """Remove what belongs to nobody, rewrite what is mostly about expunged messages."""
+        """Find out whose files know what is gone."""
         now = self._monotonic()
         if now < self._care_at:
             return
-        if self._care_at == float("-inf"):
-            self._remove_strangers()
         self._care_at = now + CARE_EVERY_S
-        for account_id in self._marks.accounts_of_deleted_mailboxes():
-            if self._places.file(account_id).exists():
-                self._forget_deleted_mailboxes(account_id, self._file_of(account_id))
-        self._marks.forget_deleted_mailboxes()
-        for account_id, mailbox in self._marks.mailboxes_with_garbage():
-            search_file = self._file_of(account_id)
-            missing = self._gone_of(mailbox)
-            writing.leave_out_missing(search_file, mailbox.mailbox_id, missing)
-            self._marks.note_documents(search_file, mailbox.mailbox_id)
-            if writing.is_mostly_dead(search_file):
-                self.make_again(account_id)
+        self._remove_strangers()
+        if not self._forgetting and self._is_time_to_forget():
+            self._forgetting = True
+            self._to_tidy.extend(self._marks.accounts())
+        else:
+            self._to_tidy.extend(self._marks.accounts_of_deleted_mailboxes())
+
+    def _is_time_to_forget(self) -> bool:
+        try:
+            before = self._places.forgotten.stat().st_mtime
+        except FileNotFoundError:
+            self._note_forgotten()
+            return False
+        return not before <= self._wall_clock() < before + FORGET_EVERY_S
+
+    def _note_forgotten(self) -> None:
+        now = self._wall_clock()
+        self._places.forgotten.touch(mode=PRIVATE)
+        os.utime(self._places.forgotten, (now, now))
+
+    def _tidy_one(self) -> None:
+        """Forget what is gone of one account: mailboxes, and once a day messages and words."""
+        if self._to_tidy:
+            account_id = self._to_tidy.popleft()
+            self._marks.forget_deleted_mailboxes(account_id)
+            self._at_work = account_id
+            if account_id not in self._resting and self._places.file(account_id).exists():
+                search_file = self._file_of(account_id)
+                self._forget_deleted_mailboxes(account_id, search_file)
+                if self._forgetting:
+                    self._forget_messages(search_file)
+            self._at_work = None
+        if self._forgetting and not self._to_tidy:
+            self._forgetting = False
+            self._note_forgotten()
+
+    def _forget_messages(self, search_file: sqlite3.Connection) -> None:
+        for mailbox_id in writing.mailboxes_of(search_file):
+            writing.leave_out_missing(search_file, mailbox_id, self._gone_of(mailbox_id))
+        writing.forget_words(search_file)
 
     def _remove_strangers(self) -> None:
-        for path in self._places.files():
+        for path in self._places.strangers(self._marks.accounts()):
             try:
-                if self._marks.is_account(search_format.account_of(path)):
-                    continue
-            except search_format.NotOurs:
-                self.log.warn("search file {name} is damaged, foreign or old: it is made again",
-                              name=path.name)  # fmt: skip
-            except FileNotFoundError:
-                continue
-            except sqlite3.Error as error:
-                self.log.error("search file {name}: {error}", name=path.name, error=str(error))
-                continue
-            self._places.remove(path)
+                self._places.remove(path)
+            except OSError as error:
+                self.log.error("search file {name} belongs to nobody, and cannot be removed: "
+                               "{error}", name=path.name, error=str(error))  # fmt: skip
 
     # -- trouble
 
@@ -324,7 +369,8 @@ class Indexer:
             del self._resting[account_id]
         return bool(over)
 
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether the disk has room for more index than there is."""
         short = self._free_octets() < FREE_OCTETS
         if short and not self._room_was_short:
             self.log.warn(

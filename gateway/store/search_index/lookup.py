@@ -23,8 +23,10 @@ from gateway.store.search_index.format import (
     HEADER,
     INCOMPLETE,
     SUBJECT,
+    NotOurs,
     marks,
     to_bits,
+    unsealed,
 )
 from gateway.store.search_index.words import Question, Term, question, whole_words
 
@@ -75,7 +77,9 @@ class Lookup:
             (mailbox.mailbox_id if row is not None else 0,),
         ):
             self._runs.append(_Run(run_id, documents, len(self.uids)))
-            self.uids.frombytes(uids)
+            self.uids.frombytes(unsealed(uids, run_id))
+            if len(self.uids) != self._runs[-1].first + documents:
+                raise NotOurs("messages")
         self.all = (1 << len(self.uids)) - 1
         self._incomplete = self._messages_with([INCOMPLETE], (SUBJECT, SUBJECT))
 
@@ -120,10 +124,11 @@ class Lookup:
         narrowed = False
         # The longest piece is the rarest, most of the time.
         for term in sorted(asked.terms, key=lambda term: -len(term.text)):
-            words = self._words(term, MOST_WORDS if asked.exact or not narrowed else MANY_WORDS)
-            if words is None:
+            most = MOST_WORDS if asked.exact or not narrowed else MANY_WORDS
+            holding = self._holding(term, most, columns)
+            if holding is None:
                 continue
-            found &= self._messages_with(words, columns)
+            found &= holding
             narrowed = True
             if not found:
                 break
@@ -132,6 +137,16 @@ class Lookup:
         return Verdict(found if asked.exact and narrowed else 0, possible)
 
     # -- words
+
+    def _holding(self, term: Term, most: int, columns: tuple[int, int]) -> int | None:
+        """Messages with a word that meets a condition; None if too many words do, or time is up."""
+        try:
+            words = self._words(term, most)
+            return None if words is None else self._messages_with(words, columns)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_INTERRUPT":
+                raise
+            return None  # what was found before still narrows
 
     def _words(self, term: Term, most: int) -> list[int] | None:
         """Ids of the words that meet a condition; None if there are more."""
@@ -164,12 +179,13 @@ class Lookup:
             bitmap_octets = (run.documents + 7) // 8
             bits = 0
             numbers = array("H")
-            for (data,) in self._connection.execute(
-                "SELECT p.data FROM json_each(?) AS wanted CROSS JOIN postings AS p"
+            for key, octets in self._connection.execute(
+                "SELECT p.key, p.data FROM json_each(?) AS wanted CROSS JOIN postings AS p"
                 " WHERE p.run_id = ?"
                 " AND p.key BETWEEN wanted.value * ? + ? AND wanted.value * ? + ?",
                 (listed, run.run_id, COLUMNS, first, COLUMNS, last),
             ):
+                data = unsealed(octets, key)
                 if len(data) < bitmap_octets:
                     numbers.frombytes(data)
                 else:

@@ -8,16 +8,12 @@ search files hold the truth; a mark that is missing here is read from there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 
 from gateway.core.ids import AccountId
-from gateway.store.search_index import writing
 from gateway.store.search_index.lookup import MailboxAt
 
 ACCOUNTS = 1_000
 """Looked up at once; the others have their turn afterwards."""
-GARBAGE = 1_000
-"""Expunged messages of a mailbox that are too few to care about."""
 
 # A mailbox has news when its UIDs go on behind what was looked at, and enough of them to matter, or
 # when it is not the one that was indexed any more.
@@ -44,8 +40,7 @@ class Marks:
                 account_id TEXT NOT NULL,
                 uid_validity INTEGER NOT NULL,
                 watermark INTEGER NOT NULL,
-                looked_at INTEGER NOT NULL,
-                documents INTEGER NOT NULL
+                looked_at INTEGER NOT NULL
             )"""
         )
         index.execute("CREATE INDEX temp.marks_by_account ON marks (account_id)")
@@ -96,7 +91,7 @@ class Marks:
     ) -> None:
         """Keep how far a mailbox is indexed, and whether what it has besides ``waits`` for more."""
         self._index.execute(
-            "INSERT INTO marks VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (mailbox_id) DO UPDATE SET"
+            "INSERT INTO marks VALUES (?, ?, ?, ?, ?) ON CONFLICT (mailbox_id) DO UPDATE SET"
             " uid_validity = excluded.uid_validity, watermark = excluded.watermark,"
             " looked_at = CASE WHEN uid_validity = excluded.uid_validity"
             " THEN max(looked_at, excluded.looked_at) ELSE excluded.looked_at END",
@@ -104,20 +99,25 @@ class Marks:
              mailbox.uid_next if waits else watermark + 1),
         )  # fmt: skip
 
-    def note_documents(self, search_file: sqlite3.Connection, mailbox_id: int) -> None:
-        """Keep how many messages the file knows of a mailbox."""
-        self._index.execute(
-            "UPDATE marks SET documents = ? WHERE mailbox_id = ?",
-            (writing.documents_of(search_file, mailbox_id), mailbox_id),
-        )
-
     def forget_mailbox(self, mailbox_id: int) -> None:
         self._index.execute("DELETE FROM marks WHERE mailbox_id = ?", (mailbox_id,))
 
     # -- files
 
     def load(self, account_id: AccountId, search_file: sqlite3.Connection) -> list[int]:
-        """Take the marks from an account's file; returns mailboxes that are gone."""
+        """Take the marks from an account's file, which may be another one than it was; returns
+        mailboxes that are gone."""
+        known = search_file.execute(
+            "SELECT mailbox_id, uid_validity, watermark FROM mailboxes"
+        ).fetchall()
+        for mark in self._index.execute(
+            "SELECT mailbox_id, uid_validity, watermark FROM marks"
+            " WHERE account_id = ? AND watermark > 0",
+            (account_id,),
+        ).fetchall():
+            if mark not in known:
+                self.forget_mailbox(mark[0])
+                self.look_again()
         there = {
             mailbox_id: (uid_validity, uid_next)
             for mailbox_id, uid_validity, uid_next in self._index.execute(
@@ -126,13 +126,10 @@ class Marks:
             )
         }
         gone: list[int] = []
-        for mailbox_id, uid_validity, watermark in search_file.execute(
-            "SELECT mailbox_id, uid_validity, watermark FROM mailboxes"
-        ).fetchall():
+        for mailbox_id, uid_validity, watermark in known:
             if mailbox_id in there:
                 _, uid_next = there[mailbox_id]
                 self.note(account_id, MailboxAt(mailbox_id, uid_validity, uid_next), watermark)
-                self.note_documents(search_file, mailbox_id)
             else:
                 gone.append(mailbox_id)
         return gone
@@ -140,11 +137,9 @@ class Marks:
     def forget(self, account_id: AccountId) -> None:
         self._index.execute("DELETE FROM marks WHERE account_id = ?", (account_id,))
 
-    def is_account(self, account_id: AccountId) -> bool:
-        row = self._index.execute(
-            "SELECT 1 FROM accounts WHERE account_id = ?", (account_id,)
-        ).fetchone()
-        return row is not None
+    def accounts(self) -> list[AccountId]:
+        rows = self._index.execute("SELECT account_id FROM accounts").fetchall()
+        return [AccountId(account_id) for (account_id,) in rows]
 
     def accounts_of_deleted_mailboxes(self) -> list[AccountId]:
         rows = self._index.execute(
@@ -153,18 +148,9 @@ class Marks:
         ).fetchall()
         return [AccountId(account_id) for (account_id,) in rows]
 
-    def forget_deleted_mailboxes(self) -> None:
+    def forget_deleted_mailboxes(self, account_id: AccountId) -> None:
         self._index.execute(
-            "DELETE FROM marks WHERE mailbox_id NOT IN (SELECT mailbox_id FROM mailboxes)"
+            "DELETE FROM marks WHERE account_id = ?"
+            " AND mailbox_id NOT IN (SELECT mailbox_id FROM mailboxes WHERE account_id = ?)",
+            (account_id, account_id),
         )
-
-    def mailboxes_with_garbage(self) -> Iterator[tuple[AccountId, MailboxAt]]:
-        """Those whose runs name more expunged messages than others."""
-        rows = self._index.execute(
-            "SELECT m.account_id, b.mailbox_id, b.uid_validity, b.uid_next FROM marks AS m"
-            " JOIN mailboxes AS b ON b.mailbox_id = m.mailbox_id"
-            " WHERE m.documents > 2 * b.messages + ? ORDER BY m.account_id",
-            (GARBAGE,),
-        ).fetchall()
-        for account_id, *mailbox in rows:
-            yield AccountId(account_id), MailboxAt(*mailbox)

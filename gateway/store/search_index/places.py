@@ -12,8 +12,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +42,22 @@ class Places:
         name = _hash(account_id)
         return self.root / name[:2] / f"{name}.sqlite"
 
-    def files(self) -> Iterator[Path]:
-        return self.root.glob("[0-9a-f][0-9a-f]/*.sqlite")
+    def strangers(self, account_ids: Iterable[AccountId]) -> list[Path]:
+        """Files of other accounts than these."""
+        names = {f"{_hash(account_id)}.sqlite" for account_id in account_ids}
+        found = self.root.glob("[0-9a-f][0-9a-f]/*.sqlite")
+        return [path for path in found if path.name not in names]
 
     def prepare(self) -> None:
         """Make what is missing. Raises: OSError."""
         for path in (self.root, self.requests):
             path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
         os.close(os.open(self._guard, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+
+    @property
+    def forgotten(self) -> Path:
+        """Tells by its time when the words of expunged messages were removed last."""
+        return self.root / "forgotten"
 
     # -- who may do what
 
@@ -99,21 +106,27 @@ class Places:
 
     def request(self, account_id: AccountId) -> None:
         """Ask the writer to make an account's file again. Raises: OSError."""
-        fd, name = tempfile.mkstemp(dir=self.requests, prefix=".")
-        with os.fdopen(fd, "wb") as file:
-            file.write(_octets(account_id))
-        Path(name).rename(self.requests / _hash(account_id))
+        (self.requests / _hash(account_id)).write_bytes(_octets(account_id))
 
-    def requested(self) -> list[tuple[Path, AccountId]]:
-        """Requests that nobody has done yet; whoever does one removes it. Raises: OSError."""
+    def requested(self) -> Iterator[tuple[Path, AccountId]]:
+        """Requests that nobody has done yet, in no order; whoever does one removes it.
+
+        What cannot be read or is half written is none.
+
+        Raises:
+            OSError
+        """
         try:
-            return [
-                (path, AccountId(path.read_bytes().decode("utf-8", "replace")))
-                for path in self.requests.iterdir()
-                if not path.name.startswith(".")
-            ]
+            with os.scandir(self.requests) as entries:
+                for entry in entries:
+                    path = Path(entry.path)
+                    with contextlib.suppress(OSError):
+                        octets = path.read_bytes()
+                        account_id = AccountId(octets.decode("utf-8", "surrogatepass"))
+                        if _hash(account_id) == path.name:
+                            yield path, account_id
         except FileNotFoundError:
-            return []  # no search index yet
+            return  # no search index yet
 
 
 def _hash(account_id: AccountId) -> str:

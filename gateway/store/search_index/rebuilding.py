@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from gateway.core.errors import StoreInUse, StoreUnavailable
+from gateway.core.errors import StoreFull, StoreInUse, StoreUnavailable
 from gateway.core.ids import AccountId
 from gateway.store import engine
 from gateway.store.layout import Layout
@@ -57,11 +57,20 @@ def rebuild(
                 Places(layout).request(account_id)
             return Rebuilt(len(accounts), 0, in_background=True)
         with closing(indexer):
+            made = 0
             for account_id in accounts:
+                if stop():
+                    break  # the others keep what they have
                 indexer.make_again(account_id)
+                made += 1
                 while not stop() and indexer.index_some(account_id, stop):
                     progress(indexer.indexed, total)
-        return Rebuilt(len(accounts), indexer.indexed, in_background=False)
+                    if not indexer.has_room():
+                        raise StoreFull(
+                            "the store's disk has too little room for the search index;"
+                            " it is completed when there is more"
+                        )
+        return Rebuilt(made, indexer.indexed, in_background=False)
     except sqlite3.Error as error:
         raise engine.store_error(error) from error
     except (OSError, *BROKEN) as error:

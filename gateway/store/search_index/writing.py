@@ -5,7 +5,7 @@ whatever ends the process, the work since the last commit is done again and noth
 the postings of one batch, or one posting list at a time while runs are joined.
 
 Joining keeps a mailbox's runs few: eight of one size class become one, up to ``LARGEST_RUN``. What
-was expunged since is left out then.
+was expunged since is left out then; its words go when ``forget_words`` is called.
 """
 
 from __future__ import annotations
@@ -14,12 +14,20 @@ import heapq
 import json
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
 from gateway.store.search_index.documents import Words
-from gateway.store.search_index.format import COLUMNS, INCOMPLETE, pack, transaction, unpack
+from gateway.store.search_index.format import (
+    COLUMNS,
+    INCOMPLETE,
+    pack,
+    sealed,
+    transaction,
+    unpack,
+    unsealed,
+)
 from gateway.store.search_index.lookup import MailboxAt
 
 JOIN_AT = 8
@@ -85,11 +93,7 @@ def write_batch(
     with transaction(connection):
         if batch.uids:
             ids = _word_ids(connection, batch.words())
-            run_id = _insert_run(connection, mailbox_id, batch.uids)
-            connection.executemany(
-                "INSERT INTO postings (run_id, key, data) VALUES (?, ?, ?)",
-                ((run_id, key, data) for key, data in batch.postings(ids)),
-            )
+            _insert_run(connection, mailbox_id, batch.uids, batch.postings(ids))
         connection.execute(
             "INSERT INTO mailboxes (mailbox_id, uid_validity, watermark) VALUES (?, ?, ?)"
             " ON CONFLICT (mailbox_id) DO UPDATE SET watermark = excluded.watermark",
@@ -97,13 +101,25 @@ def write_batch(
         )
 
 
-def _insert_run(connection: sqlite3.Connection, mailbox_id: int, uids: Sequence[int]) -> int:
+def _insert_run(
+    connection: sqlite3.Connection,
+    mailbox_id: int,
+    uids: Sequence[int],
+    postings: Iterable[tuple[int, bytes]],
+) -> None:
     run_id = connection.execute(
-        "INSERT INTO runs (mailbox_id, first_uid, documents, uids) VALUES (?, ?, ?, ?)",
-        (mailbox_id, uids[0], len(uids), array("I", uids).tobytes()),
+        "INSERT INTO runs (mailbox_id, first_uid, documents, uids) VALUES (?, ?, ?, x'')",
+        (mailbox_id, uids[0], len(uids)),
     ).lastrowid
     assert run_id is not None
-    return run_id
+    connection.execute(
+        "UPDATE runs SET uids = ? WHERE run_id = ?",
+        (sealed(array("I", uids).tobytes(), run_id), run_id),
+    )
+    connection.executemany(
+        "INSERT INTO postings (run_id, key, data) VALUES (?, ?, ?)",
+        ((run_id, key, sealed(data, key)) for key, data in postings),
+    )
 
 
 def _word_ids(connection: sqlite3.Connection, words: Sequence[str]) -> dict[str, int]:
@@ -210,7 +226,7 @@ def _parts(connection: sqlite3.Connection, run_ids: Sequence[int], missing: Miss
     first = 0
     for run_id in run_ids:
         row = connection.execute("SELECT uids FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-        uids = array("I", row[0])
+        uids = array("I", unsealed(row[0], run_id))
         parts.append(_Part(run_id, uids, first, missing(uids)))
         first += len(parts[-1].kept)
     return parts
@@ -221,11 +237,7 @@ def _join(connection: sqlite3.Connection, mailbox_id: int, parts: Sequence[_Part
     dropped = sum(part.documents for part in parts) - len(kept)
     with transaction(connection):
         if kept:
-            new_id = _insert_run(connection, mailbox_id, kept)
-            connection.executemany(
-                "INSERT INTO postings (run_id, key, data) VALUES (?, ?, ?)",
-                ((new_id, key, data) for key, data in _joined(connection, parts, len(kept))),
-            )
+            _insert_run(connection, mailbox_id, kept, _joined(connection, parts, len(kept)))
         for part in parts:
             _remove_run(connection, part.run_id)
         connection.execute("UPDATE about SET dropped = dropped + ?", (dropped,))
@@ -240,7 +252,7 @@ def _joined(
         for key, data in connection.execute(
             "SELECT key, data FROM postings WHERE run_id = ? ORDER BY key", (parts[place].run_id,)
         ):
-            yield key, place, data
+            yield key, place, unsealed(data, key)
 
     merged = heapq.merge(*(rows(place) for place in range(len(parts))))
     for key, group in groupby(merged, key=itemgetter(0)):
@@ -284,21 +296,22 @@ def mark_of(connection: sqlite3.Connection, mailbox: MailboxAt) -> int | None:
     return int(watermark) if fits else None
 
 
-def documents_of(connection: sqlite3.Connection, mailbox_id: int) -> int:
-    """Messages of a mailbox that the file knows, expunged ones among them."""
-    row = connection.execute(
-        "SELECT coalesce(sum(documents), 0) FROM runs WHERE mailbox_id = ?", (mailbox_id,)
-    ).fetchone()
-    count: int = row[0]
-    return count
+def mailboxes_of(connection: sqlite3.Connection) -> list[int]:
+    rows = connection.execute("SELECT mailbox_id FROM mailboxes ORDER BY mailbox_id").fetchall()
+    return [mailbox_id for (mailbox_id,) in rows]
 
 
-def is_mostly_dead(connection: sqlite3.Connection) -> bool:
-    """Whether more messages were dropped since the file was made than are left.
-
-    Their words stay in the vocabulary, so the file is worth making again.
-    """
-    dropped, documents = connection.execute(
-        "SELECT dropped, (SELECT coalesce(sum(documents), 0) FROM runs) FROM about"
-    ).fetchone()
-    return bool(dropped > documents + MOST_DOCUMENTS)
+def forget_words(connection: sqlite3.Connection) -> None:
+    """Remove the words that only messages held which the file names no more."""
+    (dropped,) = connection.execute("SELECT dropped FROM about").fetchone()
+    if not dropped:
+        return
+    # Not only unlinked: overwritten, in the file and in its log.
+    connection.execute("PRAGMA secure_delete = ON")
+    with transaction(connection):
+        connection.execute(
+            "DELETE FROM words WHERE word_id NOT IN (SELECT key / ? FROM postings)", (COLUMNS,)
+        )
+        connection.execute("INSERT INTO grams (grams) VALUES ('rebuild')")
+        connection.execute("UPDATE about SET dropped = 0")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
