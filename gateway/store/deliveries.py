@@ -1,7 +1,7 @@
 """The statements of a delivery: local copies, queue rows and blob of each message.
 
 Deliveries that wait together run together, with a handful of statements for all of them. An ingest
-id seen before stores nothing again; ids are kept for INGEST_DAYS.
+id seen before stores nothing again (``ingests`` forgets it in time).
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
 from gateway.store.quota import Bounds
 from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
-
-INGEST_DAYS = 7  # longer than anything repeats a write whose outcome it does not know
-PRUNE_ROWS = 50_000  # per housekeeping, so that no commit takes long
 
 MESSAGE_COLUMNS = (
     "messages (mailbox_id, uid, modseq, created_modseq, flags, keywords, internal_date,"
@@ -236,12 +233,3 @@ def _recipient_rows(number: int, item: Delivery) -> list[Row]:
         )
         for index, recipient in enumerate(item.remote, start=1)
     ]
-
-
-def prune_ingests(tx: Transaction) -> None:
-    """Forget ingest ids that nobody will repeat."""
-    tx.execute(
-        "DELETE FROM ingests WHERE ingest_id IN"
-        " (SELECT ingest_id FROM ingests WHERE accepted_at < ? LIMIT ?)",
-        (tx.now - INGEST_DAYS * 86400, PRUNE_ROWS),
-    )

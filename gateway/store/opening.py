@@ -16,7 +16,6 @@ from typing import Protocol
 
 from gateway.core.errors import StoreUnavailable
 from gateway.store import engine
-from gateway.store.deliveries import prune_ingests
 from gateway.store.files import PRIVATE, Files, unlink_quietly
 from gateway.store.layout import Layout
 from gateway.store.migrations import migrate, version_of
@@ -95,7 +94,6 @@ def recover(
     with turn.transaction(tx, now):
         tx.execute(SETTLE)
         free_leases(tx)
-        prune_ingests(tx)
         tx.sweep(0)
     removals = Removals(files, layout, connection)
     removals.remove(tx.dead_files, tx.dead_segments)

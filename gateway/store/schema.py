@@ -138,6 +138,8 @@ VERSION_2 = (
 )
 
 VERSION_3 = (
+    # Old ingest ids are found by walking: an index by age is written to by each delivery.
+    "DROP INDEX ingests_by_age",
     # Segment ids are never given twice, also when several processes make segments.
     """UPDATE counters SET value = max(value, (SELECT coalesce(max(segment_id), 0) FROM segments))
         WHERE name = 'segment'""",

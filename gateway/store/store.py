@@ -44,10 +44,11 @@ from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
 from gateway.store.accounts import Accounts
-from gateway.store.deliveries import Deliveries, prune_ingests
+from gateway.store.deliveries import Deliveries
 from gateway.store.feed import Feed, Tell
 from gateway.store.holding import Holding
 from gateway.store.imports import Imports
+from gateway.store.ingests import ForgetIngests
 from gateway.store.intake import MailIntake
 from gateway.store.known_uids import RecentUids
 from gateway.store.layout import Layout
@@ -98,7 +99,7 @@ class Store:
             reserve=reserve,
             aftermath=self._feed,
             inboxes=accounts.inboxes,
-            housekeeping=(prune_ingests, retention.expire),
+            housekeeping=(ForgetIngests(), retention.expire),
             relief=retention.relief,
             call_from_thread=call_from_thread,
             wall_clock=wall_clock,
