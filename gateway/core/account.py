@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.ids import AccountId
-from gateway.core.quota import Allowance
+from gateway.core.quota import NOTHING_SAID, Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +31,4 @@ class Account:
     addresses: tuple[str, ...]
     display_name: str = ""
     enabled: bool = True
-    allowance: Allowance = Allowance()
+    allowance: Allowance = NOTHING_SAID

@@ -92,7 +92,7 @@ class Changes:
     """All that happened in a mailbox after a MODSEQ, up to ``highest_modseq``.
 
     ``changed`` holds new and changed messages alike, ascending by UID; a session tells new ones by
-    their UID. ``vanished`` may repeat UIDs that vanished before the MODSEQ (RFC 7162 section 3.2.6).
+    their UID. ``vanished`` may repeat what vanished before the MODSEQ (RFC 7162 section 3.2.6).
     """
 
     highest_modseq: ModSeq

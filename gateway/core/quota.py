@@ -46,6 +46,9 @@ class Allowance:
         )
 
 
+NOTHING_SAID = Allowance()
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What an account keeps, counted in the transaction that changed it.

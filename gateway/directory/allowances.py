@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.core.log_text import shown
-from gateway.core.quota import Allowance
+from gateway.core.quota import NOTHING_SAID, Allowance
 
 MOST = 2**60
 _WORD = re.compile(r"([0-9]{1,18})(?:([KMGT]?)(?:I?B|S)?|(C))\Z", re.IGNORECASE | re.ASCII)
@@ -22,7 +22,7 @@ _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 def allowance_from(values: Sequence[bytes]) -> Allowance:
     """The allowance in an attribute's values; none at all says nothing."""
     if not values:
-        return Allowance()
+        return NOTHING_SAID
     octets: set[int] = set()
     messages: set[int] = set()
     # In one order, as values have none (RFC 4511 section 4.1.7) and the text names a complaint.

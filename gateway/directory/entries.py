@@ -19,7 +19,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
-from gateway.core.quota import Allowance
+from gateway.core.quota import NOTHING_SAID, Allowance
 from gateway.directory.allowances import allowance_from
 from gateway.directory.filters import matches
 from gateway.directory.logins import login_is_possible
@@ -86,7 +86,7 @@ def _allowance(entry: Entry, schema: Schema) -> Allowance:
         values = entry.attributes.get(name.lower(), ())
         if values:
             return allowance_from(values)
-    return Allowance()
+    return NOTHING_SAID
 
 
 def unusable(entry: Entry, reason: str) -> DirectoryUnavailable:
