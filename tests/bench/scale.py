@@ -43,6 +43,7 @@ class Scale:
         self.sizes = sizes
         self.boxes = {account_id: house.box(account_id) for account_id in sizes}
         self.chooser = random.Random(1)
+        self.flagged: set[tuple[AccountId, int]] = set()
         self._number = 0
 
     def time_ms(self, work: Coroutine[Any, Any, object]) -> float:
@@ -59,8 +60,11 @@ class Scale:
         return self.time_ms(self.house.store.accept(message))
 
     def flag(self, account_id: AccountId) -> float:
+        """Always a change: what changes nothing costs less."""
         uid = self.some_uid(account_id)
-        mode: Any = self.chooser.choice(("add", "remove"))
+        which = (account_id, uid)
+        mode: Any = "remove" if which in self.flagged else "add"
+        self.flagged ^= {which}
         return self.time_ms(
             self.house.store.store_flags(self.boxes[account_id], ((uid, uid),), mode, FLAGGED)
         )
