@@ -85,12 +85,8 @@ class Imports:
         uid_next: int = 0,
     ) -> Imported:
         name = names.check_new(name)
-        payloads: list[Payload] = []
+        payloads = await self._payloads.make_all(message.body for message in messages)
         try:
-            for message in messages:
-                made = self._payloads.make(message.body)
-                payload = made if isinstance(made, Payload) else await made
-                payloads.append(payload)  # one by one: on an error those made already are removed
             deferred = self._committer.write(
                 lambda tx: self._add(
                     tx,

@@ -61,18 +61,14 @@ class Messages:
     async def append(
         self, account_id: AccountId, name: str, messages: Sequence[AppendMessage]
     ) -> AppendResult:
-        payloads: list[Payload] = []
+        payloads = await self._payloads.make_all(message.body for message in messages)
+
+        def run(tx: Transaction) -> AppendResult:
+            appended = append_all(tx, account_id, names.canonical(name), messages, payloads)
+            self._bounds.check(tx, account_id)
+            return appended
+
         try:
-            for message in messages:
-                made = self._payloads.make(message.body)
-                payload = made if isinstance(made, Payload) else await made
-                payloads.append(payload)  # one by one: on an error those made already are removed
-
-            def run(tx: Transaction) -> AppendResult:
-                appended = append_all(tx, account_id, names.canonical(name), messages, payloads)
-                self._bounds.check(tx, account_id)
-                return appended
-
             deferred = self._committer.write(run, payloads=payloads)
         except BaseException:
             self._payloads.abandon(payloads)

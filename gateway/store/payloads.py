@@ -6,7 +6,7 @@ own pool first, so that a big message's fsync does not hold up everybody's commi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -79,6 +79,21 @@ class Payloads:
 
         sealed.addCallbacks(arrived, failed)
         return answer
+
+    async def make_all(self, bodies: Iterable[IncomingBody]) -> list[Payload]:
+        """All of them, in order, or none: on an error those made already are removed.
+
+        Raises: as ``make``.
+        """
+        payloads: list[Payload] = []
+        try:
+            for body in bodies:
+                made = self.make(body)
+                payloads.append(made if isinstance(made, Payload) else await made)
+        except BaseException:
+            self.abandon(payloads)
+            raise
+        return payloads
 
     def abandon(self, payloads: list[Payload]) -> None:
         self._bodies.abandon(payloads)

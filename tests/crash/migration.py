@@ -8,7 +8,6 @@ lead to the same picture at the next opening.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from gateway.store.migrations import migrate
 from gateway.store.schema import STEPS
 from gateway.store.segments import HEADER, MAGIC
 from tests.crash.picture import picture
+from tests.crash.recording import say
 from tests.store.compacting import OFF
 from tests.store.house import ALICE, NOW, House
 
@@ -81,16 +81,12 @@ def build(state_dir: Path) -> None:
         index.execute("COMMIT")
 
 
-def _say(line: object) -> None:
-    os.write(1, json.dumps(line).encode() + b"\n")
-
-
 def main() -> None:
     state_dir = Path(sys.argv[1])
     build(state_dir)
-    _say({"step": "built"})
+    say({"step": "built"})
     with House(state_dir, compaction=OFF):
-        _say({"step": "open", "picture": picture(state_dir)})
+        say({"step": "open", "picture": picture(state_dir)})
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,6 +9,7 @@ that to its ``-shm`` file only, which it makes anew after a crash.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -29,6 +30,11 @@ _ARGUMENT = re.compile(
     rb'"((?:[^"\\]|\\.)*)"(\.\.\.)?|(-?\w+)<((?:[^>\\]|\\.)*)>|([^,\s"<>][^,"<>]*)'
 )
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
+
+
+def say(line: object) -> None:
+    """What a program tells between its calls: a line of its standard output, as JSON."""
+    os.write(1, json.dumps(line).encode() + b"\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ At the end the process kills itself, so that nothing is put in order.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from gateway.core.queue import Recorded
 from gateway.core.quota import Quota
 from gateway.core.transfer import ImportedMessage, ImportSource
 from tests.crash.picture import picture
+from tests.crash.recording import say
 from tests.store.compacting import FAST, fill, keep_every, settle
 from tests.store.house import ALICE, BOB, CAROL, DAVE, LARGE, MESSAGE, NOW, House
 
@@ -156,19 +156,15 @@ def run(state_dir: Path, names: list[str]) -> None:
     with House(
         state_dir, roll_octets=ROLL_OCTETS, compaction=FAST, keep_deleted_s=KEEP_DELETED_S
     ) as house:
-        _say({"step": "open", "picture": picture(state_dir)})
+        say({"step": "open", "picture": picture(state_dir)})
         for name in names:
             try:
                 STEPS[name](house)
             except GatewayError as error:
-                _say({"step": name, "error": type(error).__name__, "picture": picture(state_dir)})
+                say({"step": name, "error": type(error).__name__, "picture": picture(state_dir)})
             else:
-                _say({"step": name, "picture": picture(state_dir)})
+                say({"step": name, "picture": picture(state_dir)})
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _say(line: object) -> None:
-    os.write(1, json.dumps(line).encode() + b"\n")
 
 
 if __name__ == "__main__":
