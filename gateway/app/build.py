@@ -39,7 +39,7 @@ from gateway.edge.imap.door import ImapFactory
 from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.pop3 import Pop3Factory, Pop3Services
 from gateway.edge.sessions import Limits, Sessions
-from gateway.edge.smtp import SmtpFactory, SmtpServices
+from gateway.edge.smtp.door import SmtpFactory, SmtpServices
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.quota_warnings import QuotaWarner

@@ -1,7 +1,7 @@
 """Every reply the SMTP doors give, by name, with its enhanced status code.
 
 Owns the form of a reply (RFC 5321 section 4.2) and the fixed texts; which error leads to which
-reply is decided in ``edge.smtp_errors``. A reply never repeats what the client sent (SECURITY S20).
+reply is decided in ``edge.smtp.errors``. A reply never repeats what the client sent (SECURITY S20).
 
 Invariant: the class of the enhanced code follows the reply code (RFC 3463 section 2), checked when
 a reply is made. The octets are made once, so that sending costs nothing.

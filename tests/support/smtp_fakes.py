@@ -27,7 +27,7 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.store import MailboxStore
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.edge.connection import Door
-from gateway.edge.smtp import SmtpFactory, SmtpServices
+from gateway.edge.smtp.door import SmtpFactory, SmtpServices
 from gateway.policy.quota import QuotaPolicy
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody

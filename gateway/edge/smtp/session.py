@@ -1,8 +1,8 @@
 """What both SMTP doors share before any mail: greeting, EHLO, STARTTLS, AUTH, order, patience.
 
 Owns the loop that works off the core's events one at a time, and the counting of errors and idle
-commands. Mail transactions are in ``edge.smtp``, which adds its rows to SESSION_ANSWERS; logins are
-in ``smtp_login``, codes for errors in ``smtp_errors``; framing, syntax and order are the core's.
+commands. Mail transactions are in ``door``, which adds its rows to SESSION_ANSWERS; logins are
+in ``login``, codes for errors in ``errors``; framing, syntax and order are the core's.
 
 Invariants: one reply per command, in order, one command at a time. Nothing is sent back of what the
 client said, and no credentials reach the log.
@@ -25,8 +25,8 @@ from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.login import pause
-from gateway.edge.smtp_errors import login_reply_for, sasl_reply_for, unexpected
-from gateway.edge.smtp_login import SmtpLogin
+from gateway.edge.smtp.errors import login_reply_for, sasl_reply_for, unexpected
+from gateway.edge.smtp.login import SmtpLogin
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Ehlo, Simple, Verb
 from gateway.wire.smtp_extensions import Offer, ehlo_reply

@@ -13,7 +13,7 @@ from gateway.core.ids import AccountId
 from gateway.core.messages import NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
 from gateway.core.route import LocalMailbox, Route
-from gateway.edge.smtp_trace import return_path
+from gateway.edge.smtp.trace_header import return_path
 
 
 @dataclass(slots=True)

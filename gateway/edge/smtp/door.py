@@ -1,8 +1,8 @@
 """The SMTP doors: mail from strangers for our people ("smtp"), mail from our people ("submission").
 
 Owns the mail transaction: MAIL, RCPT, DATA and what follows the dot, each in the order state (the
-core has judged it), permission, port, reply. The session around it is in ``smtp_session``, the
-envelope in ``smtp_transaction``, the trace fields in ``smtp_trace``.
+core has judged it), permission, port, reply. The session around it is in ``session``, the
+envelope in ``transaction``, the trace fields in ``trace_header``.
 
 Invariants: 250 after the dot only when the store has promised (SECURITY D1); whatever that reply
 is, the transaction is over (S4).
@@ -29,10 +29,10 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.store import Intake
 from gateway.core.route import LocalMailbox, Route
 from gateway.edge.connection import Door
-from gateway.edge.smtp_errors import reply_for
-from gateway.edge.smtp_session import SESSION_ANSWERS, SmtpSession
-from gateway.edge.smtp_trace import protocol_name, received
-from gateway.edge.smtp_transaction import Transaction
+from gateway.edge.smtp.errors import reply_for
+from gateway.edge.smtp.session import SESSION_ANSWERS, SmtpSession
+from gateway.edge.smtp.trace_header import protocol_name, received
+from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.quota import QuotaPolicy
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Data, Mail, Rcpt, Verb
