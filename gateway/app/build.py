@@ -5,18 +5,16 @@ Owns construction and who is given what; never decides anything at run time.
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from twisted.cred.portal import Portal
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.names.client import createResolver
 from twisted.names.dns import DNSDatagramProtocol
@@ -24,30 +22,25 @@ from twisted.names.dns import DNSDatagramProtocol
 from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
 from gateway.core.errors import SettingsError, SettingsProblem
+from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
 from gateway.core.quota import Quota
 from gateway.core.settings.checks import split_host_port
-from gateway.core.settings.model import ListenSettings, Settings
+from gateway.core.settings.model import Settings
 from gateway.delivery.mx import MxLookup
 from gateway.delivery.next_hop import NextHop, parse_next_hop
 from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
 from gateway.delivery.tls import ClientTls
 from gateway.directory.from_settings import directory_from
-from gateway.edge.connection import Door
-from gateway.edge.http.health import health_site
-from gateway.edge.imap.door import ImapFactory
-from gateway.edge.imap.services import ImapLimits, ImapServices
-from gateway.edge.pop3 import Pop3Factory, Pop3Services
 from gateway.edge.sessions import Limits, Sessions
-from gateway.edge.smtp.door import SmtpFactory, SmtpServices
 from gateway.policy.connections import ConnectionLimits
+from gateway.policy.engine import Policy
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.quota_warnings import QuotaWarner
 from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
 from gateway.routing.domains import Domain, DomainRouter
 from gateway.store.store import Store
-from gateway.wire.smtp_limits import SmtpLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,7 @@ class Parts:
     queue: QueueRunner
     quota: QuotaPolicy
     new_id: Callable[[], str]
+    policies: Mapping[str, Policy]
 
 
 def open_alone(settings: Settings, reactor: Any) -> Store:
@@ -111,7 +105,7 @@ def build(
         settings.directory, call_from_thread=reactor.callFromThread, timers=reactor
     )
     store = open_store(settings, reactor)
-    new_id = id_source()
+    new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
     # Any: mypy does not see what zope's @implementer declares.
     realm: Any = MailRealm(store, quota.learn)
@@ -120,7 +114,7 @@ def build(
     router = DomainRouter(_domains(settings), directory, postmaster=settings.postmaster)
     bounds = settings.limits
     sessions = Sessions(
-        limits or ConnectionLimits(bounds.connections, bounds.connections_per_address)
+        limits or ConnectionLimits(bounds.connections, bounds.connections_per_address), new_id
     )
     delivery = RemoteDelivery(
         settings.hostname,
@@ -148,17 +142,9 @@ def build(
         schedule=Schedule(settings.outbound.retry_after_s, settings.outbound.lifetime_s),
         owner=queue_owner,
     )
-    return Parts(settings, store, directory, portal, router, sessions, queue, quota, new_id)
-
-
-def id_source() -> Callable[[], str]:
-    """Ids for messages: sorted by time, short enough for a reply, never the same again.
-
-    The random part belongs to the process, so that a clock set back repeats nothing.
-    """
-    process = secrets.token_hex(4)
-    serial = itertools.count()
-    return lambda: f"{time.time_ns() // 1_000_000:011x}{process}{next(serial):x}"
+    return Parts(
+        settings, store, directory, portal, router, sessions, queue, quota, new_id, policies={}
+    )
 
 
 def _domains(settings: Settings) -> dict[str, Domain]:
@@ -216,57 +202,3 @@ def _own_addresses(settings: Settings) -> list[str]:
         split_host_port(each.address)[0] for each in settings.listen if each.protocol == "smtp"
     )
     return [host for host in hosts if not ip_address(host).is_unspecified]
-
-
-def door_factory(
-    parts: Parts,
-    listen: ListenSettings,
-    reactor: Any,
-    *,
-    tls: IOpenSSLServerConnectionCreator | None,
-    clear_text_login: bool,
-    ready: Callable[[], bool],
-) -> IProtocolFactory:
-    """What answers on one listener."""
-    settings = parts.settings
-    if listen.protocol == "http":
-        site: Any = health_site(ready, reactor)
-        return cast(IProtocolFactory, site)
-    door = Door(
-        protocol=listen.protocol,
-        hostname=settings.hostname,
-        timers=reactor,
-        sessions=parts.sessions,
-        tls=tls if listen.tls != "none" else None,
-        implicit_tls=listen.tls == "implicit",
-        clear_text_login=clear_text_login,
-    )
-    message_octets = settings.limits.message_octets
-    factory: Any
-    if listen.protocol == "pop3":
-        factory = Pop3Factory(door, Pop3Services(parts.portal))
-    elif listen.protocol == "imap":
-        limits = ImapLimits(message_octets=message_octets)
-        imap_services = ImapServices(
-            parts.portal, parts.store, time.time, limits, quota=parts.store.quota
-        )
-        factory = ImapFactory(door, imap_services)
-    else:
-        smtp_limits = SmtpLimits(
-            size_octets=message_octets,
-            discard_octets=message_octets,
-            recipients=settings.limits.recipients,
-            # People's own programs end lines as their system does; other servers may not (S2).
-            bare_newlines="normalise" if listen.protocol == "submission" else "reject",
-        )
-        services = SmtpServices(
-            parts.store,
-            parts.router,
-            parts.portal,
-            time.time,
-            parts.new_id,
-            smtp_limits,
-            parts.quota,
-        )
-        factory = SmtpFactory(door, services)
-    return cast(IProtocolFactory, factory)

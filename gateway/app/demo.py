@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 
 from gateway.app.certificates import ensure_self_signed, write_private
-from gateway.core.settings.model import ListenSettings, Settings, standard_listeners
+from gateway.core.settings.listen import ListenSettings, standard_listeners
+from gateway.core.settings.model import Settings
 
 DEFAULT_PORT_BASE = 10_000
 MAX_PORT_BASE = 65_535 - 2525

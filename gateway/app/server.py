@@ -15,7 +15,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from gateway.app.build import Parts, door_factory
+from gateway.app.build import Parts
+from gateway.app.doors import door_factory
 from gateway.core.queue import QueueDepth
 from gateway.edge import listener
 from gateway.edge.tls import Pem, ServerContexts

@@ -15,7 +15,7 @@ import click
 
 from gateway.cli.options import config_option, load_settings
 from gateway.core.settings.checks import split_host_port
-from gateway.core.settings.model import ListenSettings
+from gateway.core.settings.listen import ListenSettings
 
 _TO_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # compared, not bound
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.address import Address
+from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, Hold, MessageOptions, RecipientOptions
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
 from gateway.core.ports.body import IncomingBody
+from gateway.core.trace import TraceRecord
 
 Flags = frozenset[str]
 
@@ -19,17 +21,23 @@ SYSTEM_FLAGS: tuple[str, ...] = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted
 """RFC 3501 section 2.3.2, in the order of their bits in the store."""
 
 
+LOCAL = "local"
+"""The next hop of recipients that have a mailbox here but wait in the queue all the same: the
+message is held, or its sender wants to hear of the delivery."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
-    """A recipient whose mail leaves by SMTP.
+    """A recipient whose mail leaves by SMTP, or later.
 
     Args:
         address: envelope recipient.
-        next_hop: ``smtp://host:port`` fixed by routing, or empty: smart host or MX decide.
+        next_hop: ``smtp://host:port`` fixed by routing; empty: smart host or MX decide; LOCAL.
     """
 
     address: Address
     next_hop: str = ""
+    options: RecipientOptions = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +52,11 @@ class NewMessage:
         body: the message as received, dot-unstuffed, complete.
         local: people who get it into INBOX, without repeats.
         remote: recipients for the queue.
-        eight_bit: BODY=8BITMIME was declared (RFC 6152).
         received_at: Unix time.
+        options: what the sender asked for.
+        hold: the queue keeps it; ``local`` is empty then.
+        submitter: who sent it, if it counts towards a person's limits.
+        trace: what is kept about its acceptance, in the same commit.
         may_exceed_quota: taken even if an account's bounds are passed by it: its recipients were
             promised already, or nobody would be told otherwise (reports).
     """
@@ -58,8 +69,11 @@ class NewMessage:
     local: tuple[AccountId, ...]
     remote: tuple[QueuedRecipient, ...]
     received_at: int
-    eight_bit: bool = False
+    options: MessageOptions = NO_OPTIONS
     may_exceed_quota: bool = False
+    hold: Hold | None = None
+    submitter: AccountId | None = None
+    trace: TraceRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

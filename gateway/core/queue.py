@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.core.address import Address
+from gateway.core.envelope import (
+    NO_OPTIONS,
+    NOTHING_ASKED,
+    BodyKind,
+    MessageOptions,
+    RecipientOptions,
+)
 from gateway.core.ids import BlobId, QueueId
 
 
@@ -22,6 +29,7 @@ class WaitingRecipient:
     next_hop: str
     attempts: int
     last_reply: str = ""
+    options: RecipientOptions = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class QueueItem:
         blob_id: where the octets are.
         content_offset: the octets from here on are what leaves (local headers are skipped).
         size_octets: of what leaves.
+        options: what the sender asked for.
+        message_id: the id under which the message was accepted, for the trace.
     """
 
     queue_id: QueueId
@@ -39,9 +49,15 @@ class QueueItem:
     blob_id: BlobId
     content_offset: int
     size_octets: int
-    eight_bit: bool
     created_at: int
     recipients: tuple[WaitingRecipient, ...]
+    options: MessageOptions = NO_OPTIONS
+    message_id: str = ""
+
+    @property
+    def eight_bit(self) -> bool:
+        """Octets over 127 were announced."""
+        return self.options.body is not BodyKind.SEVEN_BIT
 
 
 class Verdict(Enum):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.core.account import Account
+from gateway.core.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +25,30 @@ class Outbound:
     next_hop: str = ""
 
 
-Route = LocalMailbox | Outbound
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of those that an address stands for; ``route`` is where this one's mail goes."""
+
+    address: Address
+    route: LocalMailbox | Outbound
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """An address that stands for others: a group, or an alias that leads outside.
+
+    Args:
+        members: each destination once, groups inside groups resolved; not empty.
+        name: of the group or alias, for the trace.
+    """
+
+    name: str
+    members: tuple[Member, ...]
+
+
+Route = LocalMailbox | Outbound | Expansion
+
+
+def ends_of(address: Address, route: Route) -> tuple[Member, ...]:
+    """Where mail for the address goes in the end."""
+    return route.members if isinstance(route, Expansion) else (Member(address, route),)

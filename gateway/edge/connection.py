@@ -62,6 +62,8 @@ class Door:
         tls: contexts for STARTTLS, None when not offered; ``implicit_tls`` means that the listener
             itself speaks TLS.
         clear_text_login: login is allowed without TLS (demo on loopback only).
+        listener: its name in the settings, for policies and the trace.
+        banner: what follows our name in the greeting.
     """
 
     protocol: str
@@ -71,6 +73,8 @@ class Door:
     tls: IOpenSSLServerConnectionCreator | None = None
     implicit_tls: bool = False
     clear_text_login: bool = False
+    listener: str = ""
+    banner: str = ""
 
 
 @implementer(IHandshakeListener, IPushProducer)

@@ -5,9 +5,8 @@ Owns the set of open connections of one process. Limits themselves are policy's.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -32,17 +31,12 @@ class Sessions:
 
     log = Logger()
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, new_id: Callable[[], str]) -> None:
         self._limits = limits
-        self._serial = int.from_bytes(os.urandom(4), "big")
+        self.new_id = new_id
         self._open: set[MailConnection] = set()
         self._emptied: Deferred[None] | None = None
         self._cut = 0
-
-    def new_id(self) -> str:
-        """A short id for a connection; begins anywhere, so that two runs' logs do not mix."""
-        self._serial = (self._serial + 1) & 0xFFFFFFFF
-        return f"{self._serial:08x}"
 
     def add(self, connection: MailConnection) -> str:
         """Count a connection in; returns why it is refused, or empty text."""

@@ -22,7 +22,7 @@ from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.routing import Router
 from gateway.core.ports.store import QueueStore
 from gateway.core.queue import QueueItem
-from gateway.core.route import LocalMailbox, Route
+from gateway.core.route import LocalMailbox, Route, ends_of
 from gateway.wire.dsn import MAX_HEADER_OCTETS, FailedRecipient, FailureReport, header_of, render
 
 
@@ -41,20 +41,21 @@ class Report:
         """As the store takes it; ``body`` is fresh."""
         assert self.item.sender is not None
         body.write(self.octets)
-        local: tuple[AccountId, ...] = ()
-        remote: tuple[QueuedRecipient, ...] = ()
-        if isinstance(self.route, LocalMailbox):
-            local = (self.route.account.account_id,)
-        else:
-            remote = (QueuedRecipient(self.item.sender, self.route.next_hop),)
+        local: list[AccountId] = []
+        remote: list[QueuedRecipient] = []
+        for end in ends_of(self.item.sender, self.route):
+            if isinstance(end.route, LocalMailbox):
+                local.append(end.route.account.account_id)
+            else:
+                remote.append(QueuedRecipient(end.address, end.route.next_hop))
         return NewMessage(
             ingest_id=self.report_id,
             sender=None,
             local_header=b"Return-Path: <>\r\n",
             trace_header=b"",
             body=body,
-            local=local,
-            remote=remote,
+            local=tuple(local),
+            remote=tuple(remote),
             received_at=self.made_at,
             may_exceed_quota=True,  # a full mailbox must not keep the failure a secret
         )

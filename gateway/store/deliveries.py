@@ -10,11 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.core.address import Address
+from gateway.core.envelope import Hold, MessageOptions
 from gateway.core.errors import OverQuota
 from gateway.core.ids import AccountId, MailboxId, QueueId
 from gateway.core.messages import Accepted, QueuedRecipient
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
+from gateway.store.queue_options import body_number, message_text, recipient_text
 from gateway.store.quota import Bounds
 from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
 
@@ -25,14 +27,16 @@ MESSAGE_COLUMNS = (
 BLOB_COLUMNS = (
     "blobs (blob_id, refs, size_octets, segment_id, segment_offset, file_name, head, checksums)"
 )
+NEVER = 2**53
+"""When a message is due that waits for somebody to release it."""
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
 _QUEUE_COLUMNS = (
     "queue (queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
-    " eight_bit, created_at, due_at, lease_owner)"
+    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold)"
 )
 _RECIPIENT_COLUMNS = (
     "queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
-    " next_attempt_at, reply)"
+    " next_attempt_at, reply, options)"
 )
 
 
@@ -46,7 +50,8 @@ class Delivery:
     local: tuple[AccountId, ...]
     remote: tuple[QueuedRecipient, ...]
     received_at: int
-    eight_bit: bool
+    options: MessageOptions
+    hold: Hold | None
     may_exceed_quota: bool
     payload: Payload
 
@@ -212,14 +217,24 @@ def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
         blob_id,
         item.content_offset,
         item.payload.size_octets - item.content_offset,
-        int(item.eight_bit),
+        body_number(item.options),
         item.received_at,
-        item.received_at,
+        _first_attempt_at(item),
         "",
+        message_text(item.options),
+        item.ingest_id,
+        item.hold.reason if item.hold is not None else "",
     )
 
 
+def _first_attempt_at(item: Delivery) -> int:
+    if item.hold is None:
+        return item.received_at
+    return NEVER if item.hold.until is None else item.hold.until
+
+
 def _recipient_rows(number: int, item: Delivery) -> list[Row]:
+    first_attempt_at = _first_attempt_at(item)
     return [
         (
             number,
@@ -228,8 +243,9 @@ def _recipient_rows(number: int, item: Delivery) -> list[Row]:
             recipient.address.domain,
             recipient.next_hop,
             0,
-            item.received_at,
+            first_attempt_at,
             "",
+            recipient_text(recipient.options),
         )
         for index, recipient in enumerate(item.remote, start=1)
     ]

@@ -53,7 +53,8 @@ class MailIntake:
             message.local,
             message.remote,
             message.received_at,
-            message.eight_bit,
+            message.options,
+            message.hold,
             message.may_exceed_quota,
             made if isinstance(made, Payload) else await made,
         )

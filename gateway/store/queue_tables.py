@@ -20,6 +20,7 @@ from gateway.store.committer import Committer
 from gateway.store.deliveries import Deliveries, Delivery, queue_id_text
 from gateway.store.intake import MailIntake
 from gateway.store.payloads import Payloads
+from gateway.store.queue_options import message_options, recipient_options
 from gateway.store.readers import Pool
 from gateway.store.transaction import ID_BLOCK, Transaction
 
@@ -123,12 +124,13 @@ def lease(tx: Transaction, now: int, owner: str, lease_s: int, limit: int) -> tu
     items: list[QueueItem] = []
     for row in tx.fetch_all(
         "SELECT queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
-        " eight_bit, created_at FROM queue WHERE due_at <= ? ORDER BY due_at, queue_id LIMIT ?",
+        " eight_bit, created_at, options, message_id FROM queue WHERE due_at <= ?"
+        " ORDER BY due_at, queue_id LIMIT ?",
         (now, limit),
     ):
         recipients = tx.fetch_all(
-            "SELECT number, local_part, domain, next_hop, attempts, reply FROM queue_recipients"
-            " WHERE queue_id = ? AND next_attempt_at <= ? ORDER BY number",
+            "SELECT number, local_part, domain, next_hop, attempts, reply, options"
+            " FROM queue_recipients WHERE queue_id = ? AND next_attempt_at <= ? ORDER BY number",
             (row[0], now),
         )
         if not recipients:  # a lease ended, but in the meantime an attempt was put off
@@ -147,19 +149,28 @@ def lease(tx: Transaction, now: int, owner: str, lease_s: int, limit: int) -> tu
 
 
 def _item(row: Sequence[Any], recipients: Sequence[Sequence[Any]]) -> QueueItem:
-    number, sender_local, sender_domain, blob_id, offset, size, eight_bit, created_at = row
+    number, sender_local, sender_domain, blob_id, offset, size, body, created_at = row[:8]
+    options, message_id = row[8:]
     return QueueItem(
         queue_id_text(number),
         None if sender_local is None else Address(sender_local, sender_domain),
         BlobId(blob_id),
         offset,
         size,
-        bool(eight_bit),
         created_at,
         tuple(
-            WaitingRecipient(index, Address(local_part, domain), next_hop, attempts, reply)
-            for index, local_part, domain, next_hop, attempts, reply in recipients
+            WaitingRecipient(
+                index,
+                Address(local_part, domain),
+                next_hop,
+                attempts,
+                reply,
+                recipient_options(asked),
+            )
+            for index, local_part, domain, next_hop, attempts, reply, asked in recipients
         ),
+        message_options(options, body),
+        message_id,
     )
 
 
@@ -199,10 +210,11 @@ def free_leases(tx: Transaction) -> None:
     """
     latest = tx.now + LONGEST_WAIT_S
     tx.execute(
-        "UPDATE queue_recipients SET next_attempt_at = ? WHERE next_attempt_at > ?",
+        "UPDATE queue_recipients SET next_attempt_at = ? WHERE next_attempt_at > ?"
+        " AND queue_id IN (SELECT queue_id FROM queue WHERE hold = '')",
         (latest, latest),
     )
-    tx.execute("UPDATE queue SET due_at = ? WHERE due_at > ?", (latest, latest))
+    tx.execute("UPDATE queue SET due_at = ? WHERE due_at > ? AND hold = ''", (latest, latest))
     tx.execute(
         f"UPDATE queue SET lease_owner = '', due_at = {_NEXT_ATTEMPT}"  # noqa: S608 - own names only
         " WHERE lease_owner <> ''"

@@ -265,5 +265,38 @@ VERSION_3 = (
     )""",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3)
+VERSION_4 = (
+    # What the sender asked for (``queue_options``), the id in the trace, and why a message is held
+    # (empty: it is not). Held ones are due when the hold ends, or never.
+    "ALTER TABLE queue ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE queue ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE queue ADD COLUMN hold TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE queue_recipients ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    # What happened: a row holds the records of one commit, and later of many. ``keys`` are sorted
+    # hashes of what its records are found by.
+    """CREATE TABLE traces (
+        trace_row INTEGER NOT NULL PRIMARY KEY,
+        first_at BIGINT NOT NULL,
+        last_at BIGINT NOT NULL,
+        keys BLOB NOT NULL,
+        records BLOB NOT NULL
+    )""",
+    # Who was asked to come again later, and who came.
+    """CREATE TABLE greylist (
+        pair TEXT NOT NULL PRIMARY KEY,
+        first_at BIGINT NOT NULL,
+        last_at BIGINT NOT NULL,
+        passed BIGINT NOT NULL
+    ) WITHOUT ROWID""",
+    # What each person sent in an hour (Unix time / 3600).
+    """CREATE TABLE submissions (
+        account_id TEXT NOT NULL,
+        hour BIGINT NOT NULL,
+        messages BIGINT NOT NULL,
+        recipients BIGINT NOT NULL,
+        PRIMARY KEY (account_id, hour)
+    ) WITHOUT ROWID""",
+)
+
+STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)
 """Step i (from 0) brings the store to version i + 1."""

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from gateway.core.address import Address
+from gateway.core.envelope import NOTHING_ASKED, BodyKind, RecipientOptions
 from gateway.wire.address import AddressSyntax, parse_path
 from gateway.wire.foreign import HTTP_VERBS, is_binary
 from gateway.wire.smtp_replies import (
@@ -75,17 +76,41 @@ class Ehlo:
 
 
 @dataclass(frozen=True, slots=True)
+class By:
+    """BY= (RFC 2852): seconds from now, which may be negative; ``or_return``: mode R, else N."""
+
+    seconds: int
+    or_return: bool
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """MAIL. ``sender`` None is the null reverse-path, ``size_octets`` 0 means not declared.
 
     AUTH= (RFC 4954 section 5) is checked for its form and otherwise taken as ``<>``: nobody who
     sends here is trusted to speak for others.
+
+    Args:
+        ret, envid: RFC 3461; ``envid`` is decoded from xtext.
+        hold_s, hold_until: HOLDFOR in seconds or HOLDUNTIL as Unix time (RFC 4865), at most one.
+        priority: MT-PRIORITY (RFC 6710), None if not said.
+        solicit: SOLICIT= (RFC 3865 section 2.4), lower case.
     """
 
     verb: ClassVar[Verb] = Verb.MAIL
     sender: Address | None
     size_octets: int = 0
-    eight_bit: bool = False
+    body: BodyKind = BodyKind.SEVEN_BIT
+    smtputf8: bool = False
+    ret: Literal["", "FULL", "HDRS"] = ""
+    envid: str = ""
+    by: By | None = None
+    hold_s: int | None = None
+    hold_until: int | None = None
+    priority: int | None = None
+    require_tls: bool = False
+    solicit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +119,7 @@ class Rcpt:
 
     verb: ClassVar[Verb] = Verb.RCPT
     recipient: Address
+    options: RecipientOptions = NOTHING_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +197,7 @@ def _parse_mail(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:
         ) from None
     if not rest:
         return Mail(sender)
-    size_octets, eight_bit = 0, False
+    size_octets, body = 0, BodyKind.SEVEN_BIT
     seen: set[bytes] = set()
     for keyword, value in _parameters(rest, bad_sender(_BEHIND_PATH)):
         # Section 4.1.1.11 knows 555 for parameters that were not offered; HELO offers none.
@@ -183,15 +209,16 @@ def _parse_mail(rest: bytes, esmtp: bool, auth_offered: bool) -> Command:
                 raise SyntaxRefused(BAD_ARGUMENTS)
             size_octets = int(value)
         elif keyword == b"BODY" and esmtp:
-            eight_bit = (value or b"").upper() == b"8BITMIME"
-            if not eight_bit and (value or b"").upper() != b"7BIT":
+            named = (value or b"").upper()
+            if named not in (b"7BIT", b"8BITMIME"):
                 raise SyntaxRefused(BAD_ARGUMENTS)
+            body = BodyKind(named.decode("ascii"))
         elif keyword == b"AUTH" and esmtp and auth_offered:
             if value is None or not _XTEXT.match(value):
                 raise SyntaxRefused(BAD_ARGUMENTS)
         else:
             raise SyntaxRefused(UNKNOWN_PARAMETER)
-    return Mail(sender, size_octets, eight_bit)
+    return Mail(sender, size_octets, body)
 
 
 @lru_cache(maxsize=_REPEATED)

@@ -38,6 +38,10 @@ class Reply:
         words = f"{self.code} {self.status} {text}" if self.status else f"{self.code} {text}"
         object.__setattr__(self, "octets", words.encode("ascii") + b"\r\n")
 
+    def with_id(self, reference: str) -> bytes:
+        """The octets with an id under which the log and ``gateway trace`` know what happened."""
+        return b"%b [%b]\r\n" % (self.octets[:-2], reference.encode("ascii"))
+
 
 # -- success and go-ahead
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.build import build, id_source
+from gateway.app.build import build
 from gateway.core.errors import SettingsError
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
@@ -73,11 +73,3 @@ def test_a_smart_host_that_delivery_would_not_understand_is_refused(
 ) -> None:
     with pytest.raises(SettingsError, match=r"outbound\.smart_host"):
         settings(tmp_path, f'[outbound]\nsmart_host = "{url}"')
-
-
-def test_ids_sort_by_time_and_never_repeat() -> None:
-    new_id = id_source()
-    ids = [new_id() for _ in range(1000)]
-    assert len(set(ids)) == 1000
-    assert ids[0][:11] <= ids[-1][:11]
-    assert all(len(each) <= 24 and each.isalnum() for each in ids)

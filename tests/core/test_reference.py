@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from gateway.core.settings.environment import section_at
 from gateway.core.settings.load import load
-from gateway.core.settings.model import Section, Settings
+from gateway.core.settings.model import Settings
+from gateway.core.settings.section import Section
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "gateway.toml"
 TEXT = REFERENCE.read_text()

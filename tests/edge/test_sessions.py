@@ -7,6 +7,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gateway.core.new_ids import id_source
 from gateway.edge.connection import MailConnection
 from gateway.edge.sessions import Sessions
 from gateway.policy.connections import ConnectionLimits
@@ -51,7 +52,7 @@ class Peer:
 
 
 def make(total: int = 10, per_address: int = 10) -> Sessions:
-    return Sessions(ConnectionLimits(total, per_address))
+    return Sessions(ConnectionLimits(total, per_address), id_source(lambda: 0.0, 0))
 
 
 def drain(sessions: Sessions, clock: Clock) -> list[int]:

@@ -86,7 +86,6 @@ class MemoryQueue:
             BlobId(1),
             self.content_offset,
             len(self.content) - self.content_offset,
-            False,
             at,
             (),
         )

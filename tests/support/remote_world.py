@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.core.address import Address
+from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.ids import BlobId, QueueId
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.delivery.mx import MxLookup
@@ -115,5 +116,12 @@ def item_of(
     eight_bit: bool = False,
 ) -> QueueItem:
     return QueueItem(
-        QueueId("Q1"), sender, BlobId(1), len(LOCAL_HEADER), size, eight_bit, 0, recipients
+        QueueId("Q1"),
+        sender,
+        BlobId(1),
+        len(LOCAL_HEADER),
+        size,
+        0,
+        recipients,
+        MessageOptions(BodyKind.EIGHT_BIT if eight_bit else BodyKind.SEVEN_BIT),
     )

@@ -7,7 +7,7 @@ fail. Never durable.
 from __future__ import annotations
 
 import base64
-import itertools
+import re
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,7 +27,8 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.store import MailboxStore
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.edge.connection import Door
-from gateway.edge.smtp.door import SmtpFactory, SmtpServices
+from gateway.edge.smtp.door import SmtpFactory
+from gateway.edge.smtp.services import SmtpServices
 from gateway.policy.quota import QuotaPolicy
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody
@@ -134,6 +135,9 @@ class FakeRouter(Held):
         return Outbound()
 
 
+_IDS = re.compile(rb" \[([0-9a-f]{8}(?:-[0-9]+)?)\]\r\n")
+
+
 class SmtpBench:
     """One door with its fakes; ``connect`` gives clients."""
 
@@ -165,13 +169,11 @@ class SmtpBench:
             implicit_tls=implicit_tls,
             clear_text_login=clear_text_login,
         )
-        ids = itertools.count(1)
         services = SmtpServices(
             intake=self.intake,
             router=router or self.router,
             portal=portal,
             wall_clock=lambda: NOW,
-            new_id=lambda: f"id{next(ids)}",
             limits=limits,
             quota=quota,
         )
@@ -221,11 +223,18 @@ class Wire(StringWire):
 
 
 class Client(Dialogue):
-    """The far end of one connection."""
+    """The far end of one connection. The ids at the end of refusals are kept apart in ``ids``, so
+    that tests which are not about them read as people do."""
 
     def __init__(self, bench: SmtpBench, ip: str) -> None:
         self.connection = bench.factory.buildProtocol(None)
+        self.ids: list[str] = []
         super().__init__(self.connection, Wire, ip)
+
+    def read(self) -> bytes:
+        replies = super().read()
+        self.ids += [each.decode() for each in _IDS.findall(replies)]
+        return _IDS.sub(b"\r\n", replies)
 
     def open_content(self, *recipients: bytes, sender: bytes = b"<a@far.test>") -> None:
         """As far as 354."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.address import Address
+from gateway.core.envelope import BodyKind
 from gateway.wire.smtp_commands import (
     Auth,
     Command,
@@ -49,7 +50,7 @@ A = Address("a", "b.test")
         (b"MAIL FROM: <a@b.test>", Mail(A)),
         (b"MAIL FROM:<a@b.test> ", Mail(A)),
         (b"MAIL FROM:<>", Mail(None)),
-        (b"MAIL FROM:<a@b.test> SIZE=4096 BODY=8BITMIME", Mail(A, 4096, eight_bit=True)),
+        (b"MAIL FROM:<a@b.test> SIZE=4096 BODY=8BITMIME", Mail(A, 4096, BodyKind.EIGHT_BIT)),
         (b"MAIL FROM:<a@b.test> body=7bit size=0", Mail(A)),
         (b"RCPT TO:<a@b.test>", Rcpt(A)),
         (b"rcpt to: <Postmaster>", Rcpt(Address("postmaster", ""))),

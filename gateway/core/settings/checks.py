@@ -14,6 +14,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
 _HOST = re.compile(r"[a-z0-9._:-]+")  # as urlsplit gives it: lower case, without brackets
 _RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
 
+_NETWORK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}\Z")
 MAX_WORKERS = 64
 
 _MAIL = ("smtp", "smtps")
@@ -50,6 +51,17 @@ def split_host_port(value: str) -> tuple[str, int]:
     """The parts of a value that ``host_port`` accepted, without brackets."""
     host, _, port = value.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def network(value: str) -> str:
+    """A CIDR network or address, or a name that stands for some."""
+    if _NETWORK_NAME.match(value):
+        return value
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        expected = 'a name of [networks], an address, or a network such as "10.0.0.0/8"'
+        raise ValueError(expected) from None
 
 
 def _server_url(

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 from gateway.core.errors import SettingsProblem
-from gateway.core.settings.model import Section, Settings
+from gateway.core.settings.model import Settings
+from gateway.core.settings.section import Section
 
 PREFIX = "GATEWAY_"
 

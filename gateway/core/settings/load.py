@@ -17,7 +17,8 @@ from pydantic import SecretStr, ValidationError
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.settings import contradictions, environment
 from gateway.core.settings.explain import explain, explain_toml, join
-from gateway.core.settings.model import Section, Settings
+from gateway.core.settings.model import Settings
+from gateway.core.settings.section import Section
 
 DEFAULT_PATH = "/etc/gateway/gateway.toml"
 

@@ -9,28 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway.core.settings import checks
+from gateway.core.settings.listen import ListenSettings, standard_listeners
+from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
 
-
-def _one_or_many(value: object) -> object:
-    """``uri = "ldaps://a"`` is as good as ``uri = ["ldaps://a"]``."""
-    return [value] if isinstance(value, str) else value
-
-
-Domain = Annotated[str, AfterValidator(checks.domain)]
-HostPort = Annotated[str, AfterValidator(checks.host_port)]
 Relay = Annotated[str, AfterValidator(checks.relay_url)]
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
-
-
-class Section(BaseModel):
-    """Frozen, strict about types, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class DomainSettings(Section):
@@ -49,7 +37,7 @@ class DirectorySettings(Section):
     preset: Literal["openldap", "custom"] = Field(
         "openldap", description="attribute map and filters that fit the directory server"
     )
-    uri: Annotated[tuple[LdapUri, ...], BeforeValidator(_one_or_many), Field(strict=False)] = Field(
+    uri: Annotated[tuple[LdapUri, ...], BeforeValidator(one_or_many), Field(strict=False)] = Field(
         (), description="with kind ldap: servers, tried in this order"
     )
     base_dn: DnText = Field("", description="with kind ldap: people are searched below this entry")
@@ -77,16 +65,6 @@ class DirectorySettings(Section):
     )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
     person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
-
-
-class ListenSettings(Section):
-    protocol: Literal["smtp", "submission", "pop3", "imap", "http"] = Field(
-        description="what is spoken there"
-    )
-    address: HostPort = Field(description="address:port, [IPv6 address]:port")
-    tls: Literal["none", "starttls", "implicit"] = Field(
-        "starttls", description="http takes none or implicit only"
-    )
 
 
 class TlsSettings(Section):
@@ -162,30 +140,6 @@ class QuotaSettings(Section):
 class SearchSettings(Section):
     index: bool = Field(
         True, description="keep an index of words, so that searches need not read every message"
-    )
-
-
-_STANDARD_LISTENERS = (
-    ("smtp", 25, "starttls"),
-    ("submission", 587, "starttls"),
-    ("submission", 465, "implicit"),
-    ("submission", 2525, "starttls"),
-    ("pop3", 110, "starttls"),
-    ("pop3", 995, "implicit"),
-    ("imap", 143, "starttls"),
-    ("imap", 993, "implicit"),
-    ("http", 80, "none"),
-    ("http", 443, "implicit"),
-)
-
-
-def standard_listeners(host: str, port_base: int = 0) -> tuple[ListenSettings, ...]:
-    """Everything the gateway can serve, on ``port_base`` plus the standard ports of one address."""
-    return tuple(
-        ListenSettings.model_validate(
-            {"protocol": protocol, "address": f"{host}:{port_base + port}", "tls": tls}
-        )
-        for protocol, port, tls in _STANDARD_LISTENERS
     )
 
 

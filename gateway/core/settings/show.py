@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from gateway.core.settings.explain import join
 from gateway.core.settings.load import Loaded
-from gateway.core.settings.model import Section
+from gateway.core.settings.section import Section
 
 HIDDEN = "(hidden)"
 

@@ -10,48 +10,31 @@ is, the transaction is over (S4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar
 
-from twisted.cred.portal import Portal
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.core.address import path
+from gateway.core.envelope import Hold, MessageOptions
 from gateway.core.errors import GatewayError, OverQuota, RelayDenied, UnknownRecipient
 from gateway.core.log_text import escaped
 from gateway.core.ports.body import IncomingBody
-from gateway.core.ports.clock import WallClock
-from gateway.core.ports.routing import Router
-from gateway.core.ports.store import Intake
 from gateway.core.route import LocalMailbox, Route
 from gateway.edge.connection import Door
 from gateway.edge.smtp.errors import reply_for
-from gateway.edge.smtp.session import SESSION_ANSWERS, SmtpSession
+from gateway.edge.smtp.services import SmtpServices
+from gateway.edge.smtp.session import SESSION_ANSWERS, Question, SmtpSession, settled
 from gateway.edge.smtp.trace_header import protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
-from gateway.policy.quota import QuotaPolicy
+from gateway.policy.facts import Envelope, Recipient
+from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Data, Mail, Rcpt, Verb
-from gateway.wire.smtp_limits import SmtpLimits
 from gateway.wire.smtp_replies import Reply
 from gateway.wire.smtp_server import ContentEnded
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpServices:
-    """The ports that both doors need."""
-
-    intake: Intake
-    router: Router
-    portal: Portal
-    wall_clock: WallClock
-    new_id: Callable[[], str]
-    limits: SmtpLimits = field(default_factory=SmtpLimits)
-    quota: QuotaPolicy | None = None
 
 
 class SmtpFactory(Factory):
@@ -74,13 +57,19 @@ class SmtpConnection(SmtpSession):
     log: ClassVar[Logger] = Logger()
 
     def __init__(self, door: Door, services: SmtpServices) -> None:
-        super().__init__(door, services.portal, services.limits)
-        self._services = services
+        super().__init__(door, services)
         self._transaction: Transaction | None = None
         self._body: IncomingBody | None = None
+        self._begun = 0  # transactions
+
+    @property
+    def reference(self) -> str:
+        transaction = self._transaction
+        return self.connection_id if transaction is None else transaction.message_id
 
     def _reset(self) -> None:
         self._transaction = None
+        self._visit.reset()
         body, self._body = self._body, None
         if body is not None:
             body.discard()
@@ -96,7 +85,30 @@ class SmtpConnection(SmtpSession):
             self._start(self._begin_if_own(command))
 
     def _begin(self, command: Mail) -> None:
-        self._transaction = Transaction(command.sender, command.eight_bit, command.size_octets)
+        """The sender may send."""
+        envelope = self._envelope(command)
+        answer = self._visit.sender(envelope)
+        if answer is None:
+            self._open(envelope)
+        else:
+            self._start(self._judge_sender(envelope, answer))
+
+    @staticmethod
+    def _envelope(command: Mail) -> Envelope:
+        options = MessageOptions(command.body)
+        return Envelope(command.sender, options, announced_octets=command.size_octets)
+
+    async def _judge_sender(self, envelope: Envelope, answer: Question) -> None:
+        verdict = await settled(answer)
+        if verdict is None:
+            self._open(envelope)
+        else:
+            await self._refuse(self._refusal_by(Stage.SENDER, verdict), verdict.reason)
+            self._visit.reset()
+
+    def _open(self, envelope: Envelope) -> None:
+        self._begun += 1
+        self._transaction = Transaction(f"{self.connection_id}-{self._begun}", envelope)
         self._core.succeeded(Verb.MAIL)
         self.send(replies.SENDER_OK.octets)
 
@@ -114,7 +126,8 @@ class SmtpConnection(SmtpSession):
             await self._refuse(reply_for(error))
             return
         if isinstance(route, LocalMailbox) and route.account.account_id == account.account_id:
-            self._begin(command)
+            envelope = self._envelope(command)
+            await self._judge_sender(envelope, self._visit.sender(envelope))
         else:
             await self._refuse(replies.sender_not_allowed(account.login))
 
@@ -132,24 +145,36 @@ class SmtpConnection(SmtpSession):
                 command.recipient, may_relay=self._login.account is not None
             )
             if self._services.quota is not None and isinstance(route, LocalMailbox):
-                await self._services.quota.admit(route.account, transaction.announced_octets)
+                await self._services.quota.admit(
+                    route.account, transaction.envelope.announced_octets
+                )
         except GatewayError as error:
-            reply = self._refusal_of_recipient(error)
-            self._core.recipient_refused()
-            self.log.info(
-                "{id} {peer} refused {recipient} from {sender}: {code} {error}",
-                id=self.connection_id,
-                peer=self.peer_ip,
-                recipient=escaped(path(command.recipient)),
-                sender=escaped(path(transaction.sender)),
-                code=reply.code,
-                error=escaped(error),
-            )
-            await self._refuse(reply)
+            await self._refuse_recipient(command, self._refusal_of_recipient(error), error)
             return
-        transaction.add(command.recipient, route)
+        recipient = Recipient(command.recipient, route, command.options)
+        verdict = await settled(self._visit.recipient(recipient))
+        if verdict is not None:
+            reply = self._refusal_by(Stage.RECIPIENT, verdict)
+            await self._refuse_recipient(command, reply, verdict.reason)
+            return
+        transaction.add(recipient)
         self._core.succeeded(Verb.RCPT)
         self.send(replies.RECIPIENT_OK.octets)
+
+    async def _refuse_recipient(self, command: Rcpt, reply: Reply, why: object) -> None:
+        transaction = self._transaction
+        assert transaction is not None
+        self._core.recipient_refused()
+        self.log.info(
+            "{id} {peer} refused {recipient} from {sender}: {code} {error}",
+            id=transaction.message_id,
+            peer=self.peer_ip,
+            recipient=escaped(path(command.recipient)),
+            sender=escaped(path(transaction.envelope.sender)),
+            code=reply.code,
+            error=escaped(why),
+        )
+        await self._refuse(reply, why)
 
     def _refusal_of_recipient(self, error: GatewayError) -> Reply:
         quota = self._services.quota
@@ -176,7 +201,7 @@ class SmtpConnection(SmtpSession):
                 "{id} {peer} message from {sender} refused: {error}",
                 id=self.connection_id,
                 peer=self.peer_ip,
-                sender=escaped(path(transaction.sender)),
+                sender=escaped(path(transaction.envelope.sender)),
                 error=escaped(error),
             )
             return self._refusal_of_message(error, transaction)
@@ -211,30 +236,32 @@ class SmtpConnection(SmtpSession):
         if refusal is None:
             refusal = await self._over_quota(transaction, body.size_octets)
         if refusal is not None:
-            self._reset()
             await self._refuse(refusal)
+            self._reset()
             return
         # From here on the store owns the body: a connection lost now must not discard it.
-        self._transaction = self._body = None
-        ingest_id, now = self._services.new_id(), self._services.wall_clock()
+        self._body = None
+        now = self._services.wall_clock()
         size_octets = body.size_octets
         quota = self._services.quota
+        quarantine = self._visit.quarantine
         message = transaction.message(
-            ingest_id=ingest_id,
             trace_header=received(
-                host=self._host,
+                host=self.client.hello,
                 peer_ip=self.peer_ip,
                 hostname=self.door.hostname,
                 protocol=protocol_name(
                     esmtp=self._core.esmtp, tls=self.is_tls, authenticated=bool(self.login)
                 ),
-                ingest_id=ingest_id,
+                ingest_id=transaction.message_id,
                 recipient=transaction.only_recipient,
                 at=now,
             ),
             body=body,
             received_at=int(now),
             may_exceed_quota=quota is not None and quota.promises,
+            hold=None if quarantine is None else Hold(f"quarantine: {quarantine.reason}"),
+            trace=self._journal.accepted(transaction, self.client, self._visit, size_octets, now),
         )
         try:
             kept = await self._services.intake.accept(message)
@@ -245,22 +272,22 @@ class SmtpConnection(SmtpSession):
             if not isinstance(error, GatewayError):
                 raise
             self.log.error(
-                "{id} message {ingest} not accepted: {error}",
-                id=self.connection_id,
-                ingest=ingest_id,
+                "{ingest} not accepted: {error}",
+                ingest=transaction.message_id,
                 error=escaped(error),
             )
-            await self._refuse(self._refusal_of_message(error, transaction))
+            await self._refuse(self._refusal_of_message(error, transaction), error)
+            self._reset()
             return
+        self._reset()
         self._errors = self._idle_commands = 0
-        self.send(replies.accepted(ingest_id).octets)
+        self.send(replies.accepted(transaction.message_id).octets)
         self.log.info(
-            "{id} {peer} accepted {ingest} from {sender} to {recipients}: {size} octets,"
+            "{ingest} {peer} accepted from {sender} to {recipients}: {size} octets,"
             " {local} local, {remote} remote{queued}",
-            id=self.connection_id,
             peer=self.peer_ip,
-            ingest=ingest_id,
-            sender=escaped(path(transaction.sender)),
+            ingest=transaction.message_id,
+            sender=escaped(path(transaction.envelope.sender)),
             recipients=escaped(transaction.recipients_in_short),
             local=len(message.local),
             remote=len(message.remote),

@@ -17,6 +17,7 @@ from gateway.core.errors import (
     UnknownRecipient,
     WrongCredentials,
 )
+from gateway.policy.verdicts import Action, Stage, Verdict
 from gateway.wire.smtp_replies import (
     LOGIN_CANCELLED,
     LOGIN_MALFORMED,
@@ -63,6 +64,16 @@ def sasl_reply_for(error: SaslError) -> Reply:
         case SaslUnknownMechanism():
             return UNKNOWN_MECHANISM
     return LOGIN_MALFORMED
+
+
+def verdict_reply_for(stage: Stage, verdict: Verdict) -> Reply:
+    """The reply to what a check refuses (RFC 5321 section 3.1: 554 instead of the greeting)."""
+    if verdict.action is Action.DEFER:
+        code = {Stage.CONNECT: 421, Stage.CONTENT: 451}.get(stage, 450)
+        return Reply(code, f"4.{verdict.status}", verdict.text or "Try again later")
+    assert verdict.action is Action.REJECT
+    code = 554 if stage is Stage.CONNECT else 550
+    return Reply(code, f"5.{verdict.status}", verdict.text or "Refused by local policy")
 
 
 def unexpected(reference: str) -> Reply:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar
 
-from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,8 +24,18 @@ from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.login import pause
-from gateway.edge.smtp.errors import login_reply_for, sasl_reply_for, unexpected
+from gateway.edge.smtp.errors import (
+    login_reply_for,
+    sasl_reply_for,
+    unexpected,
+    verdict_reply_for,
+)
+from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.login import SmtpLogin
+from gateway.edge.smtp.services import SmtpServices
+from gateway.policy.checks import Answer
+from gateway.policy.facts import Client
+from gateway.policy.verdicts import Stage, Verdict
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Ehlo, Simple, Verb
 from gateway.wire.smtp_extensions import Offer, ehlo_reply
@@ -35,6 +44,9 @@ from gateway.wire.smtp_replies import Reply
 from gateway.wire.smtp_server import AuthResponse, Phase, Refused, SmtpServer
 
 MAX_BUFFERED = 65_536
+
+Question = Answer | Coroutine[Deferred[Any], Any, Answer]
+"""What a policy gives back: its answer, or a wait for it."""
 
 
 class SmtpSession(MailConnection):
@@ -45,14 +57,17 @@ class SmtpSession(MailConnection):
     answers: ClassVar[Mapping[type, Callable[[Any, Any], None]]]
     """The method for each event of the core."""
 
-    def __init__(self, door: Door, portal: Portal, limits: SmtpLimits) -> None:
+    def __init__(self, door: Door, services: SmtpServices) -> None:
         super().__init__(door)
-        self._limits = limits
+        self._services = services
+        self._limits: SmtpLimits = services.limits
         self._faces_strangers = door.protocol == "smtp"
         default: BareNewlines = "reject" if self._faces_strangers else "normalise"
-        self._core = SmtpServer(limits, limits.bare_newlines or default)
-        self._login = SmtpLogin(door, portal)
-        self._host = ""  # as claimed in EHLO
+        self._core = SmtpServer(self._limits, self._limits.bare_newlines or default)
+        self._login = SmtpLogin(door, services.portal)
+        self.client = Client(self.connection_id, door.listener, door.protocol, "")
+        self._visit = services.policy.visit(self.client)
+        self._journal = Journal(services.trace, services.wall_clock)
         self._content_since = 0.0
         self._greeted = False
         self._handshaking = door.implicit_tls
@@ -63,6 +78,24 @@ class SmtpSession(MailConnection):
     # -- life of the connection
 
     def connection_ready(self) -> None:
+        self.client.peer_ip = self.peer_ip
+        self.client.is_tls = self.is_tls
+        answer = self._visit.connected()
+        if answer is None:
+            self._welcome()
+        else:
+            self.set_deadline(self._limits.idle_s)
+            self._start(self._judge_client(answer))
+
+    async def _judge_client(self, answer: Question) -> None:
+        verdict = await settled(answer)
+        if verdict is None:
+            self._welcome()
+        else:
+            self._end(self._refusal_by(Stage.CONNECT, verdict))
+
+    def _welcome(self) -> None:
+        """Wait for early talkers, then greet."""
         if (
             self._faces_strangers
             and not self.door.implicit_tls
@@ -75,15 +108,17 @@ class SmtpSession(MailConnection):
 
     def _greet(self) -> None:
         self._greeted = True
-        self.send(f"220 {self.door.hostname} ESMTP\r\n".encode("ascii"))
+        banner = self.door.banner or "ESMTP"
+        self.send(f"220 {self.door.hostname} {banner}\r\n".encode("ascii"))
         self._offer_auth()
         self.set_deadline(self._limits.idle_s)
 
     def connection_refused(self, reason: str) -> None:
-        self.close(replies.too_many_connections(reason).octets)
+        self._end(replies.too_many_connections(reason))
 
     def tls_ready(self) -> None:
         self._handshaking = False
+        self.client.is_tls = True
         self._offer_auth()
         self.set_deadline(self._limits.idle_s)
 
@@ -96,9 +131,9 @@ class SmtpSession(MailConnection):
             # The ports have deadlines of their own; giving up here could repeat an accepted mail.
             self.set_deadline(self._limits.idle_s)
         elif self._core.phase is Phase.CONTENT:
-            self.close(replies.TOO_SLOW.octets)
+            self._end(replies.TOO_SLOW)
         else:
-            self.close(replies.IDLE_TOO_LONG.octets)
+            self._end(replies.IDLE_TOO_LONG)
 
     def connection_ended(self) -> None:
         self._reset()
@@ -107,7 +142,7 @@ class SmtpSession(MailConnection):
     def drain(self) -> None:
         self._draining = True
         if not self.busy and self._core.phase is not Phase.CONTENT:
-            self.close(replies.SHUTTING_DOWN.octets)
+            self._end(replies.SHUTTING_DOWN)
 
     def command_failed(self, failure: Failure) -> None:
         self.log.failure("{id} command failed", failure, id=self.connection_id)
@@ -127,7 +162,7 @@ class SmtpSession(MailConnection):
         core = self._core
         while not self.closing and not self.busy:
             if self._draining and core.phase is not Phase.CONTENT:
-                self.close(replies.SHUTTING_DOWN.octets)
+                self._end(replies.SHUTTING_DOWN)
                 return
             if self._write_blocked:
                 self._start(self.writable())  # who does not read replies gets no more of them
@@ -162,8 +197,21 @@ class SmtpSession(MailConnection):
         else:
             self._start(self._refuse(event.reply))
 
-    async def _refuse(self, reply: Reply) -> None:
-        """Answer with a 4xx or 5xx; who gets many 5xx waits, then is let go (SECURITY S24)."""
+    @property
+    def reference(self) -> str:
+        """The id of the message that is being sent, or of the connection."""
+        return self.connection_id
+
+    def _refusal_by(self, stage: Stage, verdict: Verdict) -> Reply:
+        return verdict_reply_for(stage, verdict)
+
+    async def _refuse(self, reply: Reply, why: object = "") -> None:
+        """Answer with a 4xx or 5xx; who gets many 5xx waits, then is let go (SECURITY S24).
+
+        Args:
+            why: for the trace, where it is more than the reply's text.
+        """
+        self._journal.refused(self.reference, self.client, self._visit, reply, why)
         if reply.code >= 500:
             self._errors += 1
             if self._errors >= self._limits.errors_hard:
@@ -171,13 +219,18 @@ class SmtpSession(MailConnection):
                 return
             if self._errors > self._limits.errors_soft:
                 await pause(self.door.timers, self._limits.error_delay_s)
-        self.send(reply.octets)
+        self.send(reply.with_id(self.reference))
+
+    def _end(self, farewell: Reply) -> None:
+        """Say why, and close."""
+        self._journal.refused(self.reference, self.client, self._visit, farewell)
+        self.close(farewell.with_id(self.reference))
 
     def _close_on(self, reason: str, reply: Reply) -> None:
         self.log.info(
             "{id} {peer} closed: {reason}", id=self.connection_id, peer=self.peer_ip, reason=reason
         )
-        self.close(reply.octets)
+        self._end(reply)
 
     def _reset(self) -> None:
         """Forget the transaction (RFC 5321 section 4.1.1.5)."""
@@ -206,8 +259,22 @@ class SmtpSession(MailConnection):
             self._close_on("pipelined behind EHLO", replies.TALKED_TOO_EARLY)
             return
         self._reset()
+        self.client.hello = command.host
+        answer = self._visit.greeted()
+        if answer is None:
+            self._answer_hello(command)
+        else:
+            self._start(self._judge_hello(command, answer))
+
+    async def _judge_hello(self, command: Ehlo, answer: Question) -> None:
+        verdict = await settled(answer)
+        if verdict is None:
+            self._answer_hello(command)
+        else:
+            await self._refuse(self._refusal_by(Stage.HELLO, verdict), verdict.reason)
+
+    def _answer_hello(self, command: Ehlo) -> None:
         self._core.succeeded(command.verb)
-        self._host = command.host
         if command.verb is Verb.HELO:
             self.send(f"250 {self.door.hostname}\r\n".encode("ascii"))
             return
@@ -246,7 +313,8 @@ class SmtpSession(MailConnection):
             self.send(replies.READY_FOR_TLS.octets)
             self._reset()
             self._login.forget()
-            self.login = self._host = ""
+            self.login = self.client.hello = ""
+            self.client.account = None
             self._core.start_tls()
             self._handshaking = True
             self.start_tls()
@@ -291,8 +359,16 @@ class SmtpSession(MailConnection):
                 self._close_on("too many failed logins", replies.TOO_MANY_LOGINS)
             return
         self.login = account.login
+        self.client.account = account
         self._core.succeeded(Verb.AUTH)
         self.send(replies.LOGGED_IN.octets)
+
+
+async def settled(answer: Question) -> Verdict | None:
+    """A policy's answer, awaited if it must be."""
+    if answer is None or isinstance(answer, Verdict):
+        return answer
+    return await answer
 
 
 _FIXED: Mapping[Verb, Reply] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from gateway.core.envelope import NO_OPTIONS, BodyKind
 from gateway.core.errors import DirectoryUnavailable, MailboxLimit, StoreFull, StoreUnavailable
 from tests.support.smtp_fakes import ALICE, NOW, Client, SmtpBench, codes
 
@@ -15,17 +16,17 @@ FOR_ALICE = b"MAIL FROM:<a@far.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n
 def test_a_message_is_accepted_with_its_trace() -> None:
     bench = SmtpBench()
     client = bench.ready()
-    assert client.deliver(BODY) == b"250 2.0.0 Accepted as id1\r\n"
+    assert client.deliver(BODY) == b"250 2.0.0 Accepted as 00000001-1\r\n"
     (message,) = bench.intake.accepted
     assert bench.intake.content() == BODY
-    assert message.ingest_id == "id1"
+    assert message.ingest_id == "00000001-1"
     assert str(message.sender) == "a@far.test"
     assert message.local == (ALICE.account_id,) and message.remote == ()
-    assert message.received_at == int(NOW) and not message.eight_bit
+    assert message.received_at == int(NOW) and message.options == NO_OPTIONS
     assert message.local_header == b"Return-Path: <a@far.test>\r\n"
     assert message.trace_header == (
         b"Received: from client.test ([192.0.2.9])\r\n"
-        b"\tby mail.example.test with ESMTP id id1\r\n"
+        b"\tby mail.example.test with ESMTP id 00000001-1\r\n"
         b"\tfor <alice@example.test>;\r\n"
         b"\tTue, 14 Nov 2023 22:13:20 +0000\r\n"
     )
@@ -40,7 +41,7 @@ def test_helo_ipv6_and_several_recipients_in_the_trace() -> None:
     message = bench.intake.accepted[0]
     assert message.sender is None and message.local_header == b"Return-Path: <>\r\n"
     assert b"from old.test ([IPv6:2001:db8::1])\r\n" in message.trace_header
-    assert b" with SMTP id id1;\r\n" in message.trace_header
+    assert b" with SMTP id 00000001-1;\r\n" in message.trace_header
     assert b"alice" not in message.trace_header
 
 
@@ -49,7 +50,7 @@ def test_the_log_says_from_whom_and_to_whom() -> None:
         client = SmtpBench().ready()
         client.deliver(BODY)
         client.deliver(BODY, b"<alice@example.test>", b"<bob@example.test>")
-    one, two = (text for text in map(formatEvent, events) if " accepted id" in text)
+    one, two = (text for text in map(formatEvent, events) if " accepted from" in text)
     assert " from <a@far.test> to <alice@example.test>: 21 octets, 1 local" in one
     assert " to <alice@example.test> and 1 more: " in two
 
@@ -70,7 +71,7 @@ def test_eight_bit_is_remembered() -> None:
     assert client.say(b"MAIL FROM:<a@far.test> BODY=8BITMIME SIZE=5").startswith(b"250 ")
     client.send(b"RCPT TO:<alice@example.test>\r\nDATA\r\n")
     client.send(b"\xe4\r\n.\r\n")
-    assert bench.intake.accepted[0].eight_bit
+    assert bench.intake.accepted[0].options.body is BodyKind.EIGHT_BIT
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

@@ -1,0 +1,87 @@
+"""What answers on each listener: factories from the parts and the listener's settings.
+
+Owns which setting reaches which door; never decides anything at run time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
+
+from gateway.app.build import Parts
+from gateway.core.settings.listen import ListenSettings
+from gateway.edge.connection import Door
+from gateway.edge.http.health import health_site
+from gateway.edge.imap.door import ImapFactory
+from gateway.edge.imap.services import ImapLimits, ImapServices
+from gateway.edge.pop3 import Pop3Factory, Pop3Services
+from gateway.edge.smtp.door import SmtpFactory
+from gateway.edge.smtp.services import SmtpServices
+from gateway.policy.engine import NO_POLICY
+from gateway.wire.smtp_limits import SmtpLimits
+
+
+def door_factory(
+    parts: Parts,
+    listen: ListenSettings,
+    reactor: Any,
+    *,
+    tls: IOpenSSLServerConnectionCreator | None,
+    clear_text_login: bool,
+    ready: Callable[[], bool],
+) -> IProtocolFactory:
+    """What answers on one listener."""
+    factory: Any
+    if listen.protocol == "http":
+        factory = health_site(ready, reactor)
+        return cast(IProtocolFactory, factory)
+    door = Door(
+        protocol=listen.protocol,
+        hostname=parts.settings.hostname,
+        timers=reactor,
+        sessions=parts.sessions,
+        tls=tls if listen.tls != "none" else None,
+        implicit_tls=listen.tls == "implicit",
+        clear_text_login=clear_text_login,
+        listener=listen.label,
+        banner=listen.banner,
+    )
+    if listen.protocol == "pop3":
+        factory = Pop3Factory(door, Pop3Services(parts.portal))
+    elif listen.protocol == "imap":
+        limits = ImapLimits(message_octets=parts.settings.limits.message_octets)
+        imap_services = ImapServices(
+            parts.portal, parts.store, time.time, limits, quota=parts.store.quota
+        )
+        factory = ImapFactory(door, imap_services)
+    else:
+        factory = SmtpFactory(door, _smtp_services(parts, listen))
+    return cast(IProtocolFactory, factory)
+
+
+def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
+    bounds = parts.settings.limits
+    size_octets = listen.message_octets or bounds.message_octets
+    limits = SmtpLimits(
+        size_octets=size_octets,
+        discard_octets=size_octets,
+        recipients=listen.recipients or bounds.recipients,
+        errors_soft=listen.errors // 2,
+        errors_hard=listen.errors,
+        greet_pause_s=listen.greet_pause_s,
+        # People's own programs end lines as their system does; other servers may not (S2).
+        bare_newlines=listen.bare_newlines
+        or ("normalise" if listen.protocol == "submission" else "reject"),
+    )
+    return SmtpServices(
+        parts.store,
+        parts.router,
+        parts.portal,
+        time.time,
+        limits,
+        parts.quota,
+        policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
+    )

@@ -1,0 +1,101 @@
+"""What a sender asks for beside the addresses: options of MAIL and RCPT that outlive the session.
+
+Values only. ``wire.smtp_commands`` reads them, the store keeps them with queued mail, ``queue`` and
+``delivery`` honour them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+from typing import Literal
+
+
+class BodyKind(Enum):
+    """BODY= (RFC 6152, RFC 3030): what octets the content may hold."""
+
+    SEVEN_BIT = "7BIT"
+    EIGHT_BIT = "8BITMIME"
+    BINARY = "BINARYMIME"
+
+
+class Notify(Flag):
+    """NOTIFY= (RFC 3461 section 4.1): about what the sender wants reports; NEVER is alone."""
+
+    NEVER = 0
+    SUCCESS = auto()
+    FAILURE = auto()
+    DELAY = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverBy:
+    """BY= (RFC 2852).
+
+    Args:
+        at: Unix time by which the message is to be delivered.
+        or_return: mode R: give it back if that cannot be; otherwise (N) only tell the sender.
+        trace: the sender wants to hear of each relay (the T of section 4).
+    """
+
+    at: int
+    or_return: bool
+    trace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOptions:
+    """What MAIL said about the whole message.
+
+    Args:
+        smtputf8: the message needs SMTPUTF8 (RFC 6531): addresses or header outside ASCII.
+        ret: how much of the message a failure report returns (RFC 3461 section 4.3), empty if not
+            said.
+        envid: the sender's name for the envelope (section 4.4), decoded from xtext.
+        release_at: Unix time before which nobody gets the message (RFC 4865); None: at once.
+        priority: -9 to 9 (RFC 6710).
+        require_tls: never sent on without verified TLS (RFC 8689).
+    """
+
+    body: BodyKind = BodyKind.SEVEN_BIT
+    smtputf8: bool = False
+    ret: Literal["", "FULL", "HDRS"] = ""
+    envid: str = ""
+    deliver_by: DeliverBy | None = None
+    release_at: int | None = None
+    priority: int = 0
+    require_tls: bool = False
+
+
+NO_OPTIONS = MessageOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientOptions:
+    """What RCPT said about one recipient.
+
+    Args:
+        notify: None: not said, which means failures and (if the server likes) delays.
+        original: ORCPT= (RFC 3461 section 4.2) as ``type;address``, decoded from xtext; empty if
+            not said.
+    """
+
+    notify: Notify | None = None
+    original: str = ""
+
+
+NOTHING_ASKED = RecipientOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A message is kept in the queue, whoever it is for, instead of going on.
+
+    Args:
+        reason: in plain words for administrators; begins with the rule that holds, as in
+            ``limit: more than 500 recipients in an hour``.
+        until: Unix time when it goes on by itself; None: when somebody releases it.
+    """
+
+    reason: str
+    until: int | None = None

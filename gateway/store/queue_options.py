@@ -1,0 +1,77 @@
+"""The options of a queued message and its recipients as text in a column.
+
+Owns the form: JSON of what differs from the defaults, empty for nothing, which is most mail. What a
+newer gateway wrote there and this one does not know is left out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gateway.core.envelope import (
+    NO_OPTIONS,
+    NOTHING_ASKED,
+    BodyKind,
+    DeliverBy,
+    MessageOptions,
+    Notify,
+    RecipientOptions,
+)
+
+_BODIES = (BodyKind.SEVEN_BIT, BodyKind.EIGHT_BIT, BodyKind.BINARY)
+
+
+def body_number(options: MessageOptions) -> int:
+    """For the column ``eight_bit``: 0, 1, or 2 for BINARYMIME."""
+    return _BODIES.index(options.body)
+
+
+def message_text(options: MessageOptions) -> str:
+    """All but the body, which has its own column."""
+    fields: dict[str, Any] = {}
+    for name in ("smtputf8", "ret", "envid", "release_at", "priority", "require_tls"):
+        value = getattr(options, name)
+        if value != getattr(NO_OPTIONS, name):
+            fields[name] = value
+    if options.deliver_by is not None:
+        by = options.deliver_by
+        fields["by"] = [by.at, by.or_return, by.trace]
+    return json.dumps(fields, separators=(",", ":")) if fields else ""
+
+
+def message_options(text: str, body: int) -> MessageOptions:
+    """What ``message_text`` and ``body_number`` made."""
+    kind = _BODIES[body]
+    if not text:
+        return NO_OPTIONS if kind is NO_OPTIONS.body else MessageOptions(kind)
+    fields: dict[str, Any] = json.loads(text)
+    by = fields.get("by")
+    return MessageOptions(
+        body=kind,
+        smtputf8=fields.get("smtputf8", False),
+        ret=fields.get("ret", ""),
+        envid=fields.get("envid", ""),
+        deliver_by=DeliverBy(*by) if by else None,
+        release_at=fields.get("release_at"),
+        priority=fields.get("priority", 0),
+        require_tls=fields.get("require_tls", False),
+    )
+
+
+def recipient_text(options: RecipientOptions) -> str:
+    fields: dict[str, Any] = {}
+    if options.notify is not None:
+        fields["notify"] = options.notify.value
+    if options.original:
+        fields["original"] = options.original
+    return json.dumps(fields, separators=(",", ":")) if fields else ""
+
+
+def recipient_options(text: str) -> RecipientOptions:
+    """What ``recipient_text`` made."""
+    if not text:
+        return NOTHING_ASKED
+    fields: dict[str, Any] = json.loads(text)
+    notify = fields.get("notify")
+    return RecipientOptions(None if notify is None else Notify(notify), fields.get("original", ""))
