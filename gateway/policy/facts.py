@@ -1,6 +1,7 @@
 """What checks may look at: the client, the envelope so far, and in the end the whole message.
 
-Owns nothing: the door fills these in as a session goes on. Checks read them only.
+Owns nothing: the door fills these in as a session goes on. Checks read them only, but for
+``Client.host_name``, which the check of reverse DNS fills in for those behind it.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Content(Protocol):
     def size_octets(self) -> int: ...
 
     async def read(self, offset: int, length: int) -> bytes:
-        """Octets of it; fewer at the end. At most 256 KiB are asked for at a time."""
+        """Octets of it; fewer at the end. At most 256 KiB are asked for at a time.
+
+        Raises: StoreUnavailable.
+        """
         ...
 
 
