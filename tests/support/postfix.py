@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +115,14 @@ class Postfix:
         *,
         people: Sequence[str] = ("bob@example.test",),
         security: Security | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root
         self.port = free_port()
         self.tls_port = free_port()
         self._people = people
         self._security = security
+        self._settings = settings or {}  # of main.cf, over all others
         self._logins: _Logins | None = None
 
     def start(self, deadline_s: float = 20.0) -> None:
@@ -161,7 +163,8 @@ class Postfix:
             "domains": ", ".join(sorted({person.split("@")[1] for person in self._people})),
             "people": ", ".join(f"{{ {each} = {each.split('@')[0]}/ }}" for each in self._people),
         }
-        (etc / "main.cf").write_text(main.format(**values))
+        own = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
+        (etc / "main.cf").write_text(main.format(**values) + own)
         (etc / "master.cf").write_text(master.format(**values))
 
     def _postfix(self, command: str, *, check: bool = True) -> None:
