@@ -8,15 +8,14 @@ run inside the transaction is in ``execution``.
 Other processes write to the same store: the octets are written beside theirs, and only the
 transaction takes a turn (``turn``). While a turn has not come for too long, everything is refused.
 
-Limits: MAX_WAITING operations, BATCH_OPERATIONS and BATCH_OCTETS per batch. On a full disk what
-adds is refused with StoreFull and what ``uses_reserve`` (deletes, flags, the queue's results) still
-works. After a failed write nothing is repeated on the same file.
+Limits: those of ``waiting``. On a full disk what adds is refused with StoreFull and what
+``uses_reserve`` (deletes, flags, the queue's results) still works. After a failed write nothing is
+repeated on the same file.
 Steps of the compaction run between batches: while nothing waits, or now and then between full ones.
 """
 
 from __future__ import annotations
 
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -46,12 +45,10 @@ from gateway.store.reserve import Reserve
 from gateway.store.segments import SegmentWriter
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
+from gateway.store.waiting import Sign, WaitingLine
 
 T = TypeVar("T")
 
-MAX_WAITING = 10_000
-BATCH_OPERATIONS = 512
-BATCH_OCTETS = 16 * 1024 * 1024
 JOIN_S = 1.0
 
 
@@ -107,7 +104,7 @@ class Committer:
         self._is_full = False
         self._call_from_thread = call_from_thread
         self._wall_clock = wall_clock
-        self._waiting: queue.SimpleQueue[Operation[Any] | None] = queue.SimpleQueue()
+        self._waiting = WaitingLine()
         self._batch: list[Operation[Any]] = []
         self._cares = cares
         self._closed = False
@@ -122,22 +119,27 @@ class Committer:
     def take_care(self) -> None:
         """From now on compact and keep house, which one process alone does."""
         self._cares = True
-        self._waiting.put(Operation(lambda _: None, uses_reserve=True))  # so that it is noticed
+        self._waiting.wake()
 
     def relieve(self) -> None:
         """The disk had no room for a large message, whose file is not the committer's business."""
         self._is_full = True
-        self._waiting.put(Operation(lambda _: None, uses_reserve=True))
+        self._waiting.wake()
 
     def submit(self, operation: Operation[Any]) -> None:
-        """Queue an operation. Raises: StoreUnavailable (closed, or too many are waiting)."""
-        if self._closed:
-            raise StoreUnavailable("the mail store is closed")
-        if self._turn.given_up:
-            raise StoreUnavailable(turn="has not come")
-        if self._waiting.qsize() >= MAX_WAITING:
-            raise StoreUnavailable(waiting=MAX_WAITING)
-        self._waiting.put(operation)
+        """Queue an operation; the large files of one that is not taken are removed.
+
+        Raises: StoreUnavailable (closed, or too many are waiting).
+        """
+        try:
+            if self._closed:
+                raise StoreUnavailable("the mail store is closed")
+            if self._turn.given_up:
+                raise StoreUnavailable(turn="has not come")
+            self._waiting.add(operation)
+        except StoreUnavailable:
+            self._remove_files([operation])
+            raise
 
     def write(
         self,
@@ -155,7 +157,7 @@ class Committer:
         """Take nothing more; what is waiting is still committed. ``join`` waits for it."""
         if not self._closed:
             self._closed = True
-            self._waiting.put(None)
+            self._waiting.end()
 
     def join(self) -> None:
         """Not for a thread whose turn does not come: the end of the process is its end."""
@@ -165,31 +167,17 @@ class Committer:
     # -- the committer's thread
 
     def _loop(self) -> None:
-        waiting = self._waiting
-        while (operation := self._next()) is not None:
-            batch = [operation]
-            octets = sum(len(payload.octets) for payload in operation.payloads)
-            last = False
-            while len(batch) < BATCH_OPERATIONS and octets < BATCH_OCTETS:
-                try:
-                    operation = waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if operation is None:
-                    last = True
-                    break
-                batch.append(operation)
-                octets += sum(len(payload.octets) for payload in operation.payloads)
+        last = False
+        while not last and (operation := self._next()) is not None:
+            batch, last = self._waiting.batch(operation)
             self._serve(batch)
             if self._is_full:
                 self._relieve()
-            if last:
-                break
-            if self._cares:
+            if self._cares and not last:
                 self._compactor.look_at_foreign()
                 if self._compactor.is_overdue():
                     self._compactor.step(self._serve_alone)
-        self._refuse(self._take_waiting(), StoreUnavailable("the mail store is closed"))
+        self._refuse(self._waiting.take_all(), StoreUnavailable("the mail store is closed"))
         self._compactor.close()
         self._segments.close()
         self._remove_dead()
@@ -200,33 +188,25 @@ class Committer:
         """The first operation of a batch, None at the end; what can wait is done while waiting."""
         compactor = self._compactor
         while True:
+            pause_s = compactor.wait_s() if self._cares else None
+            wait_s = pause_s if pause_s is not None or not self._cares else LOOK_S
+            found = self._waiting.next(wait_s)
+            if isinstance(found, Operation):
+                return found
+            if found is Sign.END:
+                return None
+            if self._is_full:
+                self._relieve()
             if not self._cares:
-                return self._waiting.get()
-            pause_s = compactor.wait_s()
-            try:
-                return self._waiting.get(timeout=LOOK_S if pause_s is None else pause_s)
-            except queue.Empty:
-                if pause_s is not None:
-                    compactor.step(self._serve_alone)
-                elif self._housekeeping.is_due(self._wall_clock()):
-                    self._serve_alone(Operation(lambda _: None, uses_reserve=True))
+                continue
+            if found is None and pause_s is not None:
+                compactor.step(self._serve_alone)
+            elif self._housekeeping.is_due(self._wall_clock()):
+                self._serve_alone(Operation(lambda _: None, uses_reserve=True))
             compactor.look_at_foreign()
 
     def _serve_alone(self, operation: Operation[Any]) -> None:
         self._serve([operation])
-
-    def _take_waiting(self) -> list[Operation[Any]]:
-        """All operations that wait, from any thread."""
-        taken: list[Operation[Any]] = []
-        while True:
-            try:
-                operation = self._waiting.get_nowait()
-            except queue.Empty:
-                return taken
-            if operation is None:  # the end comes all the same
-                self._waiting.put(None)
-                return taken
-            taken.append(operation)
 
     def _refuse_all(self) -> None:
         """The turn does not come: whoever waits is told so. Called in the turn's own thread.
@@ -234,7 +214,7 @@ class Committer:
         The batch in hand is not run when it comes after all.
         """
         self.log.error("another process has had the turn to write for too long")
-        waiting = self._take_waiting()
+        waiting = self._waiting.take_all()
         self._remove_files(waiting)
         self._refuse(self._batch + waiting, StoreUnavailable(turn="has not come"))
 

@@ -86,23 +86,18 @@ class Imports:
     ) -> Imported:
         name = names.check_new(name)
         payloads = await self._payloads.make_all(message.body for message in messages)
-        try:
-            deferred = self._committer.write(
-                lambda tx: self._add(
-                    tx,
-                    account_id,
-                    name,
-                    source,
-                    list(zip(messages, payloads, strict=True)),
-                    uid_validity,
-                    uid_next,
-                ),
-                payloads=payloads,
-            )
-        except BaseException:
-            self._payloads.abandon(payloads)
-            raise
-        return await deferred
+        return await self._committer.write(
+            lambda tx: self._add(
+                tx,
+                account_id,
+                name,
+                source,
+                list(zip(messages, payloads, strict=True)),
+                uid_validity,
+                uid_next,
+            ),
+            payloads=payloads,
+        )
 
     async def imported_keys(self, account_id: AccountId, source: ImportSource) -> frozenset[str]:
         def read(stored: StoredOctets) -> frozenset[str]:

@@ -34,11 +34,7 @@ class MailIntake:
         operation = Operation(
             payloads=(delivery.payload,), group=self._deliveries, item=delivery, deferred=deferred
         )
-        try:
-            self._committer.submit(operation)
-        except BaseException:
-            self._payloads.abandon([delivery.payload])
-            raise
+        self._committer.submit(operation)
         return await deferred
 
     async def prepare(self, message: NewMessage) -> Delivery:

@@ -68,12 +68,7 @@ class Messages:
             self._bounds.check(tx, account_id)
             return appended
 
-        try:
-            deferred = self._committer.write(run, payloads=payloads)
-        except BaseException:
-            self._payloads.abandon(payloads)
-            raise
-        return await deferred
+        return await self._committer.write(run, payloads=payloads)
 
     async def store_flags(
         self, mailbox_id: MailboxId, uids: Ranges, mode: Mode, flags: Flags

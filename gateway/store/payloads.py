@@ -91,9 +91,6 @@ class Payloads:
                 made = self.make(body)
                 payloads.append(made if isinstance(made, Payload) else await made)
         except BaseException:
-            self.abandon(payloads)
+            self._bodies.abandon(payloads)
             raise
         return payloads
-
-    def abandon(self, payloads: list[Payload]) -> None:
-        self._bodies.abandon(payloads)

@@ -19,7 +19,6 @@ from gateway.store.bodies import Payload
 from gateway.store.committer import Committer
 from gateway.store.deliveries import Deliveries, Delivery, queue_id_text
 from gateway.store.intake import MailIntake
-from gateway.store.payloads import Payloads
 from gateway.store.queue_options import message_options, recipient_options
 from gateway.store.readers import Pool
 from gateway.store.transaction import ID_BLOCK, Transaction
@@ -50,13 +49,11 @@ class QueueTables:
         readers: Pool[StoredOctets],
         intake: MailIntake,
         deliveries: Deliveries,
-        payloads: Payloads,
     ) -> None:
         self._committer = committer
         self._readers = readers
         self._intake = intake
         self._deliveries = deliveries
-        self._payloads = payloads
 
     async def lease_due(
         self, now: int, owner: str, lease_s: int, limit: int
@@ -91,12 +88,7 @@ class QueueTables:
                 self._deliveries.run_together(tx, [delivery], True)
             keep_results(tx, queue_id, results)
 
-        try:
-            deferred = self._committer.write(run, payloads=payloads, uses_reserve=True)
-        except BaseException:
-            self._payloads.abandon(payloads)
-            raise
-        await deferred
+        await self._committer.write(run, payloads=payloads, uses_reserve=True)
 
     async def free_leases(self) -> None:
         """For the process that takes the queue over from one that has ended."""

@@ -117,9 +117,7 @@ class Store:
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
-        self._queue = QueueTables(
-            self._committer, self._readers, self._intake, deliveries, payloads
-        )
+        self._queue = QueueTables(self._committer, self._readers, self._intake, deliveries)
         self._machinery.start()
 
     @classmethod

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.errors import MailboxExists, StoreFull, StoreUnavailable
 from gateway.core.ids import AccountId
-from gateway.store import committer as committing
 from gateway.store import reserve as reserving
+from gateway.store import waiting as waiting_line
 from gateway.store.transaction import Transaction
 from tests.store.faults import Counting, ShortWrites
 from tests.store.house import ALICE, BOB, LARGE, House, delivered
@@ -127,7 +127,7 @@ def test_D3_short_writes_are_followed_up(tmp_path: Path) -> None:
 
 
 def test_too_many_waiting_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(committing, "MAX_WAITING", 5)
+    monkeypatch.setattr(waiting_line, "MAX_WAITING", 5)
     files = Stopped()
     with House(tmp_path, files=files) as house:
         first = house.start("first", ALICE)
@@ -135,6 +135,9 @@ def test_too_many_waiting_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         waiting = [house.start(str(number), ALICE) for number in range(5)]
         with pytest.raises(StoreUnavailable):
             house.deliver("too many", ALICE)
+        with pytest.raises(StoreUnavailable):
+            house.deliver("too many and large", ALICE, octets=LARGE)
+        assert list((tmp_path / "store/large").iterdir()) == [], "the refused one's file is gone"
         files.go_on()
         for one in [first, *waiting]:
             house.pump.wait_for(one)
