@@ -44,6 +44,12 @@ class DirectoryUnavailable(GatewayError):
     default_text = "the directory cannot be asked at the moment, try again later"
 
 
+class IssuerUnavailable(DirectoryUnavailable):
+    """The issuer of tokens did not say whether one is good."""
+
+    default_text = "logins by token cannot be checked at the moment, try again later"
+
+
 class WrongCredentials(GatewayError):
     """Unknown login, wrong password or an account that may not log in: one text for all (A6)."""
 
@@ -59,6 +65,18 @@ class UnknownRecipient(GatewayError):
 
     temporary = False
     default_text = "no such person here"
+
+
+class NobodyThere(UnknownRecipient):
+    """A group or alias of ours that leads to nobody (any more)."""
+
+    default_text = "nobody gets mail for this address"
+
+
+class ExpansionFailed(GatewayError):
+    """A group or alias that cannot be resolved to people as it is: too large, or too deep."""
+
+    default_text = "this address cannot be resolved to people at the moment, try again later"
 
 
 class RelayDenied(GatewayError):

@@ -1,4 +1,4 @@
-"""The port to the people: kept by ``directory.ldif`` and ``directory.ldap`` alike.
+"""The port to the people and groups: kept by ``directory.ldif`` and ``directory.ldap`` alike.
 
 Trouble of any kind is DirectoryUnavailable; it never looks like "no such person" or "wrong
 password" (DESIGN section 9, SECURITY L15). No method blocks the reactor.
@@ -6,14 +6,36 @@ password" (DESIGN section 9, SECURITY L15). No method blocks the reactor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.group import Group
+from gateway.core.login_secret import LoginSecret, SecretKind
 
 
-class Directory(Protocol):
-    """Finds people and checks their passwords."""
+class SecretSource(Protocol):
+    """Knows secrets of people, so that they need not send them (CRAM-MD5, SCRAM)."""
+
+    def secret_kinds(self) -> frozenset[SecretKind]:
+        """What it can tell of anybody at all, now; empty: nothing. Answers at once."""
+        ...
+
+    async def secret(self, login: str) -> LoginSecret | None:
+        """The secret of the one person whose login this is; disabled people are returned.
+
+        None for unknown and ambiguous people, and for those whose secret is not kept or kept in a
+        form that tells nothing.
+
+        Raises:
+            DirectoryUnavailable: nobody can say at the moment.
+        """
+        ...
+
+
+class Directory(SecretSource, Protocol):
+    """Finds people and groups, and checks passwords."""
 
     async def find_by_address(self, address: Address) -> Account | None:
         """The one person who has this address (primary or other), compared ignoring case.
@@ -32,6 +54,42 @@ class Directory(Protocol):
 
         Raises:
             DirectoryUnavailable: also when it is one person's login and another's address.
+        """
+        ...
+
+    async def find_by_certificate(self, name: str) -> Account | None:
+        """The one person to whom a client certificate with this name belongs.
+
+        The name is compared with the attribute that the settings name for it; without one it is a
+        login or an address, as for ``find``. Disabled people are returned.
+
+        Raises:
+            DirectoryUnavailable: also when it could be more than one.
+        """
+        ...
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        """Who has the first of these addresses that anybody has; one question, however many.
+
+        Raises:
+            DirectoryUnavailable: also when more than one entry has that address (SECURITY L5).
+            ExpansionFailed: a group that is too large.
+        """
+        ...
+
+    async def find_group(self, address: Address) -> Group | None:
+        """The one group that has this address, with its members.
+
+        Raises: as ``find_recipient``.
+        """
+        ...
+
+    async def groups_of(self, account: Account) -> Sequence[Group]:
+        """The groups with an address that this person is in, also by way of other groups; without
+        their members.
+
+        Raises:
+            DirectoryUnavailable: nobody can say at the moment.
         """
         ...
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.core.settings import checks
+from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
+from gateway.core.settings.networks import unknown_names
 
 Raw = Mapping[str, Any]
 Place = tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]
@@ -28,6 +30,8 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from _directory(_section(raw, "directory"))
     yield from _listeners(raw)
     yield from _domains(_section(raw, "domains"))
+    yield from domain_contradictions(_section(raw, "domains"))
+    yield from unknown_names(raw)
     yield from _secrets(_section(raw, "directory"), "directory", "bind_password")
     outbound = _section(raw, "outbound")
     yield from _secrets(outbound, "outbound", "smart_host_password")

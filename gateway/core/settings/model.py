@@ -12,23 +12,19 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway.core.settings import checks
-from gateway.core.settings.listen import ListenSettings, standard_listeners
+from gateway.core.settings.domains import (
+    AliasName,
+    AliasTargets,
+    DomainSettings,
+    RecipientSettings,
+)
+from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
+from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
 
-Relay = Annotated[str, AfterValidator(checks.relay_url)]
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
-
-
-class DomainSettings(Section):
-    aliases: Annotated[tuple[Domain, ...], Field(strict=False)] = Field(
-        (), description="other domains whose addresses mean the same people"
-    )
-    relay: Relay | None = Field(
-        None,
-        description="known recipients are relayed to this server instead of a mailbox here",
-    )
 
 
 class DirectorySettings(Section):
@@ -65,6 +61,12 @@ class DirectorySettings(Section):
     )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
     person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
+    group_filter: str = Field(
+        "", description="RFC 4515 filter of entries that are groups; empty: the preset's"
+    )
+    group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (), description="attributes that hold members, by DN or address; empty: the preset's"
+    )
 
 
 class TlsSettings(Section):
@@ -156,6 +158,18 @@ class Settings(Section):
     )
     domains: Annotated[dict[Domain, DomainSettings], AfterValidator(checks.not_empty)] = Field(
         description="people of the directory get mailboxes here"
+    )
+    aliases: dict[AliasName, AliasTargets] = Field(
+        {}, description="addresses that stand for others, here or elsewhere"
+    )
+    recipients: RecipientSettings = Field(
+        RecipientSettings(), description="what else is an address of ours"
+    )
+    networks: dict[NetworkName, Cidrs] = Field(
+        {}, description="names for networks, used where settings ask for networks"
+    )
+    relay_networks: Networks = Field(
+        (), description="networks whose clients may send mail to anywhere without logging in"
     )
     directory: DirectorySettings = Field(description="the people")
     listen: Annotated[
