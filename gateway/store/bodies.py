@@ -10,11 +10,16 @@ A file has no header: its blocks' checksums, and octets put before it, are kept 
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import uuid
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from twisted.internet.defer import Deferred
 
 from gateway.core.errors import StoreUnavailable
 from gateway.store.files import Files, store_error, unlink_quietly, write_all
@@ -23,6 +28,9 @@ from gateway.store.layout import Layout
 MEMORY_OCTETS = 1024 * 1024
 BLOCK_OCTETS = 256 * 1024
 """Checksummed unit of a large message's file, so that a partial read is checked as well."""
+
+
+InThread = Callable[[Callable[[], bytes]], Deferred[bytes]]
 
 
 @dataclass(slots=True)
@@ -44,13 +52,14 @@ class Payload:
 class Body:
     """One arriving message. Reactor thread only, except for ``seal``."""
 
-    __slots__ = ("_buffer", "_checksums", "_error", "_fd", "_files", "_layout", "_name", "_owned",
-                 "_path", "_process", "_size")  # fmt: skip
+    __slots__ = ("_buffer", "_checksums", "_error", "_fd", "_files", "_in_thread", "_layout",
+                 "_name", "_owned", "_path", "_process", "_size")  # fmt: skip
 
-    def __init__(self, files: Files, layout: Layout, process: str) -> None:
+    def __init__(self, files: Files, layout: Layout, process: str, in_thread: InThread) -> None:
         self._files = files
         self._layout = layout
         self._process = process
+        self._in_thread = in_thread
         self._buffer = bytearray()
         self._size = 0
         self._fd = -1
@@ -78,6 +87,21 @@ class Body:
                 self._spill()
             except OSError as error:
                 self._fail(error)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        if self._error is not None:
+            raise store_error(self._error)
+        if not self._owned:
+            raise StoreUnavailable("this message body was used already")
+        written = self._size - len(self._buffer)  # to the file, if there is one
+        in_memory = bytes(
+            self._buffer[max(0, offset - written) : max(0, offset + length - written)]
+        )
+        path = self._path
+        if path is None or offset >= written:
+            return in_memory
+        count = min(length, written - offset)
+        return await self._in_thread(partial(_read_file, path, offset, count)) + in_memory
 
     def discard(self) -> None:
         if self._owned:
@@ -161,20 +185,32 @@ class Body:
             unlink_quietly(self._files, path)
 
 
+def _read_file(path: Path, offset: int, count: int) -> bytes:
+    # A descriptor of its own: that of the body is closed when its client goes, and the number may
+    # then belong to another file.
+    try:
+        with path.open("rb", buffering=0) as file:
+            return os.pread(file.fileno(), count, offset)
+    except OSError as error:
+        raise store_error(error) from error
+
+
 @dataclass(slots=True)
 class Bodies:
     """Makes bodies, and turns taken ones into payloads.
 
     Args:
         process: begins the names of the files (``presence``).
+        in_thread: runs what reads a large one while it arrives.
     """
 
     files: Files
     layout: Layout
     process: str
+    in_thread: InThread
 
     def open(self) -> Body:
-        return Body(self.files, self.layout, self.process)
+        return Body(self.files, self.layout, self.process, self.in_thread)
 
     def abandon(self, payloads: list[Payload]) -> None:
         """Remove files of large bodies whose acceptance was refused before any commit."""

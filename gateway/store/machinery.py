@@ -106,7 +106,9 @@ class Machinery:
             sealing: list[Closable] = [Nothing() for _ in range(SEALER_THREADS)]
             self._sealers = Pool("store-sealer", sealing, call_from_thread)
             self.payloads = Payloads(
-                Bodies(files, layout, name), self._sealers, lambda: self.committer.relieve()
+                Bodies(files, layout, name, lambda read: self._sealers.run(lambda _: read())),
+                self._sealers,
+                lambda: self.committer.relieve(),
             )
             reserve.hold()
             segments = SegmentWriter(

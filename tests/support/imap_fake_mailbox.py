@@ -23,6 +23,9 @@ class FakeBody:
     def write(self, data: bytes) -> None:
         self.data += data
 
+    async def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.data[offset : offset + length])
+
     def discard(self) -> None:
         self.discarded = True
 

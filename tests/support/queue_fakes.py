@@ -1,6 +1,6 @@
 """A queue in memory and the runner's other partners, for tests of the sorting room.
 
-``MemoryQueue`` keeps the contract of core/ports/store.QueueStore, leases included; trouble is
+``MemoryQueue`` keeps the contract of core/ports/queue.QueueStore, leases included; trouble is
 switched on by its fields.
 """
 
@@ -42,6 +42,9 @@ class MemoryBody:
 
     def write(self, data: bytes) -> None:
         self.octets += data
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.octets[offset : offset + length])
 
     def discard(self) -> None:
         self.discarded = True

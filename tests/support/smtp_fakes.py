@@ -59,6 +59,9 @@ class FakeBody:
         assert not self.discarded
         self.octets += data
 
+    async def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.octets[offset : offset + length])
+
     def discard(self) -> None:
         self.discarded = True
 
@@ -176,6 +179,7 @@ class SmtpBench:
             wall_clock=lambda: NOW,
             limits=limits,
             quota=quota,
+            auth="required" if protocol == "submission" else "no",
         )
         self.factory = SmtpFactory(door, services)
 

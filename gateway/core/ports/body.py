@@ -18,6 +18,14 @@ class IncomingBody(Protocol):
         """Add octets. A failing disk is remembered and raised by accept or append."""
         ...
 
+    async def read(self, offset: int, length: int) -> bytes:
+        """Octets that were written, fewer at the end. Not after accept or append.
+
+        Raises:
+            StoreFull, StoreUnavailable: the disk failed while the body arrived, or fails now.
+        """
+        ...
+
     def discard(self) -> None:
         """Forget everything; safe to call twice and after accept."""
         ...

@@ -1,4 +1,5 @@
-"""The trace fields put before a message that was received by SMTP: Return-Path and Received.
+"""The fields put before a message that was received by SMTP: Return-Path, Received, and the one in
+which checks tell what they found.
 
 Owns their form (RFC 5321 section 4.4). Everything the client chose is made harmless first: the HELO
 name cannot end a line, open a comment or forge a clause (SECURITY S9).
@@ -7,6 +8,7 @@ name cannot end a line, open a comment or forge a clause (SECURITY S9).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
@@ -16,11 +18,24 @@ from gateway.core.hosts import parse_ip
 
 _NOT_IN_HOST_NAMES = re.compile(r"[^A-Za-z0-9._:\[\]-]")
 MAX_HOST_LENGTH = 255
+MAX_TAG_LENGTH = 200
+MAX_TAGS = 20
+_NOT_IN_TAGS = re.compile(r"[^ -~]+|;")
 
 
 def return_path(sender: Address | None) -> bytes:
     """For local copies only (section 4.4: added at final delivery)."""
     return f"Return-Path: {path(sender)}\r\n".encode()
+
+
+def policy_field(tags: Sequence[str]) -> bytes:
+    """What checks found, one to a line; nothing where they found nothing. It goes above Received,
+    so that one which a stranger has sent stands below and can be told apart."""
+    if not tags:
+        return b""
+    clean = [_NOT_IN_TAGS.sub("?", tag[:MAX_TAG_LENGTH]).strip() for tag in tags[:MAX_TAGS]]
+    value = ";\r\n\t".join(tag for tag in clean if tag)
+    return f"X-Gateway-Policy: {value}\r\n".encode("ascii") if value else b""
 
 
 def protocol_name(*, esmtp: bool, tls: bool, authenticated: bool) -> str:
