@@ -84,4 +84,5 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         limits,
         parts.quota,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
+        auth=listen.auth or ("required" if listen.protocol == "submission" else "no"),
     )

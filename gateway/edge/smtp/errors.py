@@ -9,8 +9,10 @@ from __future__ import annotations
 from gateway.auth.sasl import SaslCancelled, SaslError, SaslUnknownMechanism
 from gateway.core.errors import (
     DirectoryUnavailable,
+    ExpansionFailed,
     GatewayError,
     MessageTooBig,
+    NobodyThere,
     OverQuota,
     RelayDenied,
     StoreFull,
@@ -32,6 +34,11 @@ from gateway.wire.smtp_replies import (
 def reply_for(error: GatewayError) -> Reply:
     """The reply to a command that failed with this error."""
     match error:
+        case NobodyThere():
+            # RFC 3463 section 3.3: 2.4, mailing list expansion problem.
+            return Reply(550, "5.2.4", error.safe_text)
+        case ExpansionFailed():
+            return Reply(451, "4.2.4", error.safe_text)
         case UnknownRecipient():
             return Reply(550, "5.1.1", error.safe_text)
         case RelayDenied():
@@ -76,6 +83,5 @@ def verdict_reply_for(stage: Stage, verdict: Verdict) -> Reply:
     return Reply(code, f"5.{verdict.status}", verdict.text or "Refused by local policy")
 
 
-def unexpected(reference: str) -> Reply:
-    """For a fault of ours; the reference finds the traceback in the log."""
-    return Reply(451, "4.3.0", f"Internal error, try again later (reference {reference})")
+UNEXPECTED = Reply(451, "4.3.0", "Internal error, try again later")
+"""For a fault of ours; the id behind it finds the traceback in the log."""

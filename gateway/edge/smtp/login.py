@@ -14,7 +14,6 @@ from gateway.auth.sasl import MECHANISMS, Exchange, PasswordOffer, SaslError, St
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import WrongCredentials
-from gateway.edge.connection import Door
 from gateway.edge.login import Visitor, log_in_at_door
 from gateway.wire.smtp_commands import Auth
 from gateway.wire.smtp_replies import (
@@ -28,8 +27,10 @@ from gateway.wire.smtp_replies import (
 class SmtpLogin:
     """The login of one connection."""
 
-    def __init__(self, door: Door, portal: Portal) -> None:
-        self._door = door
+    __slots__ = ("_addresses", "_exchange", "_logged_in", "_offered", "_portal", "failed_logins")
+
+    def __init__(self, portal: Portal, *, offered: bool) -> None:
+        self._offered = offered
         self._portal = portal
         self._exchange: Exchange | None = None
         self._logged_in: LoggedIn | None = None
@@ -52,7 +53,7 @@ class SmtpLogin:
 
     def objection(self, *, login_allowed: bool) -> Reply | None:
         """Why AUTH is not possible now; ``login_allowed`` is the connection's."""
-        if self._door.protocol != "submission":
+        if not self._offered:
             return NOT_IMPLEMENTED
         if self._logged_in is not None:
             return LOGGED_IN_ALREADY  # RFC 4954 section 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from twisted.cred.portal import Portal
 
@@ -13,6 +14,9 @@ from gateway.core.ports.trace import TraceStore
 from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.quota import QuotaPolicy
 from gateway.wire.smtp_limits import SmtpLimits
+
+Auth = Literal["no", "offered", "required"]
+"""AUTH on a listener: not known; may be used; must be used before MAIL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,4 @@ class SmtpServices:
     quota: QuotaPolicy | None = None
     policy: Policy = NO_POLICY
     trace: TraceStore | None = None
+    auth: Auth = "no"

@@ -1,0 +1,70 @@
+"""RCPT: each recipient is routed, weighed and judged, and answered for itself."""
+
+from __future__ import annotations
+
+from gateway.core.address import path
+from gateway.core.errors import GatewayError, OverQuota
+from gateway.core.log_text import escaped
+from gateway.core.route import LocalMailbox
+from gateway.edge.smtp.errors import reply_for, verdict_reply_for
+from gateway.edge.smtp.session import SmtpSession, settled
+from gateway.policy.facts import Recipient
+from gateway.policy.quota import QuotaPolicy
+from gateway.policy.verdicts import Stage
+from gateway.wire import smtp_replies as replies
+from gateway.wire.smtp_commands import Rcpt, Verb
+from gateway.wire.smtp_replies import Reply
+
+
+def rcpt(session: SmtpSession, command: Rcpt) -> None:
+    session.start(_add(session, command))
+
+
+async def _add(session: SmtpSession, command: Rcpt) -> None:
+    transaction, services = session.transaction, session.services
+    assert transaction is not None
+    if transaction.accepted >= session.limits.recipients:
+        await session.refuse(replies.TOO_MANY_RECIPIENTS)
+        return
+    client = session.client
+    try:
+        route = await services.router.route(
+            command.recipient, may_relay=client.may_relay or client.account is not None
+        )
+        if services.quota is not None and isinstance(route, LocalMailbox):
+            await services.quota.admit(route.account, transaction.envelope.announced_octets)
+    except GatewayError as error:
+        await _refuse(session, command, refusal_of_recipient(services.quota, error), error)
+        return
+    recipient = Recipient(command.recipient, route, command.options)
+    verdict = await settled(session.visit.recipient(recipient))
+    if verdict is not None:
+        reply = verdict_reply_for(Stage.RECIPIENT, verdict)
+        await _refuse(session, command, reply, verdict.reason)
+        return
+    transaction.add(recipient)
+    session.core.succeeded(Verb.RCPT)
+    session.send(replies.RECIPIENT_OK.octets)
+
+
+async def _refuse(session: SmtpSession, command: Rcpt, reply: Reply, why: object) -> None:
+    transaction = session.transaction
+    assert transaction is not None
+    session.core.recipient_refused()
+    session.log.info(
+        "{id} {peer} refused {recipient} from {sender}: {code} {error}",
+        id=transaction.message_id,
+        peer=session.peer_ip,
+        recipient=escaped(path(command.recipient)),
+        sender=escaped(path(transaction.envelope.sender)),
+        code=reply.code,
+        error=escaped(why),
+    )
+    await session.refuse(reply, why)
+
+
+def refusal_of_recipient(quota: QuotaPolicy | None, error: GatewayError) -> Reply:
+    """The reply to a recipient who cannot have the message because of this error."""
+    if isinstance(error, OverQuota) and quota is not None and quota.rejects:
+        return replies.MAILBOX_FULL_FOR_GOOD
+    return reply_for(error)
