@@ -14,11 +14,12 @@ from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.log_text import escaped
 from gateway.core.messages import Accepted, NewMessage
 from gateway.core.ports.body import IncomingBody
-from gateway.edge.smtp.errors import reply_for
+from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.recipients import refusal_of_recipient
-from gateway.edge.smtp.session import SmtpSession
-from gateway.edge.smtp.trace_header import protocol_name, received
+from gateway.edge.smtp.session import SmtpSession, settled
+from gateway.edge.smtp.trace_header import policy_field, protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
+from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Data
 from gateway.wire.smtp_replies import Reply
@@ -54,10 +55,15 @@ async def _finish(session: SmtpSession, refusal: Reply | None) -> None:
     """All octets have come: hand the message to the store and answer."""
     transaction, body = session.transaction, session.body
     assert transaction is not None and body is not None
+    why = ""
     if refusal is None:
         refusal = await _over_quota(session, transaction, body.size_octets)
+    if refusal is None:
+        verdict = await settled(session.visit.content(body))
+        if verdict is not None:
+            refusal, why = verdict_reply_for(Stage.CONTENT, verdict), verdict.reason
     if refusal is not None:
-        await session.refuse(refusal)
+        await session.refuse(refusal, why)
         session.reset()
         return
     # From here on the store owns the body: a connection lost now must not discard it.
@@ -89,7 +95,8 @@ def _message(session: SmtpSession, transaction: Transaction, body: IncomingBody)
     now = services.wall_clock()
     quota, quarantine = services.quota, session.visit.quarantine
     return transaction.message(
-        trace_header=received(
+        trace_header=policy_field(session.visit.tags)
+        + received(
             host=session.client.hello,
             peer_ip=session.peer_ip,
             hostname=session.door.hostname,

@@ -30,6 +30,7 @@ from gateway.edge.smtp.login import SmtpLogin
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.checks import Answer
+from gateway.policy.door_verdicts import early_talker, too_many_errors
 from gateway.policy.facts import Client
 from gateway.policy.verdicts import Stage, Verdict
 from gateway.wire import smtp_replies as replies
@@ -148,6 +149,7 @@ class SmtpSession(MailConnection):
     def connection_ended(self) -> None:
         self.reset()
         self.sasl.forget()
+        self.visit.ended()
 
     def drain(self) -> None:
         self.draining = True
@@ -170,6 +172,7 @@ class SmtpSession(MailConnection):
 
     def octets_received(self, data: bytes) -> None:
         if not self._greeted:
+            self.visit.note(Stage.CONNECT, early_talker(self.limits.greet_pause_s))
             self.close_on("talked before the greeting", replies.TALKED_TOO_EARLY)
             return
         self.core.feed(data)
@@ -189,7 +192,7 @@ class SmtpSession(MailConnection):
             if event is None:
                 break
             self._answers[type(event)](self, event)
-        if self.closing or self.handshaking:
+        if self.closing or self.handshaking or not self._greeted:
             return
         if self.busy:
             if core.buffered > MAX_BUFFERED:
@@ -231,6 +234,7 @@ class SmtpSession(MailConnection):
         if reply.code >= 500:
             self._errors += 1
             if self._errors >= self.limits.errors_hard:
+                self.visit.note(Stage.HELLO, too_many_errors(self._errors))
                 self.close_on("too many errors", replies.TOO_MANY_ERRORS)
                 return
             if self._errors > self.limits.errors_soft:
