@@ -10,16 +10,20 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtocolFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.app.build import Parts
+from gateway.core.networks import named
 from gateway.core.settings.listen import ListenSettings
 from gateway.edge.connection import Door
 from gateway.edge.http.health import health_site
 from gateway.edge.imap.door import ImapFactory
 from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.pop3 import Pop3Factory, Pop3Services
+from gateway.edge.proxy import ProxyFactory
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.services import SmtpServices
+from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from gateway.policy.engine import NO_POLICY
 from gateway.wire.smtp_limits import SmtpLimits
 
@@ -33,33 +37,52 @@ def door_factory(
     clear_text_login: bool,
     ready: Callable[[], bool],
 ) -> IProtocolFactory:
-    """What answers on one listener."""
+    """What answers on one listener: the door, behind TLS if it is implicit, behind our proxies."""
     factory: Any
     if listen.protocol == "http":
         factory = health_site(ready, reactor)
-        return cast(IProtocolFactory, factory)
+    else:
+        factory = _mail_factory(parts, listen, reactor, tls, clear_text_login)
+    if listen.tls == "implicit":
+        assert tls is not None
+        # The web side relies on how Twisted's own layer buffers.
+        layers = TLSMemoryBIOFactory if listen.protocol == "http" else EagerTlsFactory
+        factory = layers(tls, False, factory, reactor)
+    if listen.proxy_from:
+        proxies = named(listen.proxy_from, parts.settings.networks)
+        factory = ProxyFactory(factory, proxies.contains, reactor)
+    return cast(IProtocolFactory, factory)
+
+
+def _mail_factory(
+    parts: Parts,
+    listen: ListenSettings,
+    reactor: Any,
+    tls: IOpenSSLServerConnectionCreator | None,
+    clear_text_login: bool,
+) -> Any:
+    offered = tls if listen.tls != "none" else None
     door = Door(
         protocol=listen.protocol,
         hostname=parts.settings.hostname,
         timers=reactor,
         sessions=parts.sessions,
-        tls=tls if listen.tls != "none" else None,
+        tls=offered,
+        tls_layers=None if offered is None else tls_layers(offered, reactor),
         implicit_tls=listen.tls == "implicit",
         clear_text_login=clear_text_login,
         listener=listen.label,
         banner=listen.banner,
     )
     if listen.protocol == "pop3":
-        factory = Pop3Factory(door, Pop3Services(parts.portal))
-    elif listen.protocol == "imap":
+        return Pop3Factory(door, Pop3Services(parts.portal))
+    if listen.protocol == "imap":
         limits = ImapLimits(message_octets=parts.settings.limits.message_octets)
         imap_services = ImapServices(
             parts.portal, parts.store, time.time, limits, quota=parts.store.quota
         )
-        factory = ImapFactory(door, imap_services)
-    else:
-        factory = SmtpFactory(door, _smtp_services(parts, listen))
-    return cast(IProtocolFactory, factory)
+        return ImapFactory(door, imap_services)
+    return SmtpFactory(door, _smtp_services(parts, listen))
 
 
 def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:

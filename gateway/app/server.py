@@ -56,8 +56,7 @@ class MailServer:
                 clear_text_login=self._clear_text_login,
                 ready=lambda: not self._stopping,
             )
-            implicit = self._contexts if listen.tls == "implicit" else None
-            self._ports.append(listener.serve(self._reactor, each, factory, implicit))
+            self._ports.append(listener.serve(self._reactor, each, factory))
 
     def use_certificate(self, pem: Pem) -> None:
         """For new connections. Raises: SettingsError."""

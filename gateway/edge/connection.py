@@ -31,6 +31,7 @@ from zope.interface import implementer
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
+from gateway.edge.tls_transport import EagerTlsFactory, start_tls
 
 CLOSE_GRACE_S = 10.0
 HANDSHAKE_LIMIT_S = 30.0  # SECURITY S19
@@ -61,6 +62,8 @@ class Door:
         sessions: the registry of open connections.
         tls: contexts for STARTTLS, None when not offered; ``implicit_tls`` means that the listener
             itself speaks TLS.
+        tls_layers: for TCP connections whose peer has taken all that was sent before STARTTLS;
+            None: the transport's own way is always good.
         clear_text_login: login is allowed without TLS (demo on loopback only).
         listener: its name in the settings, for policies and the trace.
         banner: what follows our name in the greeting.
@@ -71,6 +74,7 @@ class Door:
     timers: Timers
     sessions: SessionRegistry
     tls: IOpenSSLServerConnectionCreator | None = None
+    tls_layers: EagerTlsFactory | None = None
     implicit_tls: bool = False
     clear_text_login: bool = False
     listener: str = ""
@@ -350,9 +354,16 @@ class MailConnection(TwistedProtocol):
         """Switch to TLS after what was sent so far; ``tls_ready`` is called when it is done."""
         assert self.door.tls is not None
         self._flush()
-        self._eager = False  # past the transport would be past TLS
+        # What a slow peer has not taken yet must leave before the first octet of TLS.
+        eager, self._eager = self._eager, False  # past the transport would be past TLS
         self.set_deadline(HANDSHAKE_LIMIT_S)
-        self.transport.startTLS(self.door.tls)
+        layers = self.door.tls_layers
+        if layers is None or not eager:
+            self.transport.startTLS(self.door.tls)
+            return
+        self.transport.unregisterProducer()
+        self.transport = start_tls(self.transport, self, layers)
+        self.transport.registerProducer(self, True)
 
     def close(self, farewell: bytes = b"") -> None:
         """Send the farewell and close once it is taken; nothing that arrives later is looked at."""

@@ -11,11 +11,7 @@ import socket
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import (
-    IOpenSSLServerConnectionCreator,
-    IProtocolFactory,
-)
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.internet.interfaces import IProtocolFactory
 
 from gateway.core.errors import GatewayError
 from gateway.core.settings.checks import split_host_port
@@ -80,13 +76,9 @@ def serve(
     reactor: StreamReactor,
     bound: socket.socket,
     factory: IProtocolFactory,
-    implicit_tls: IOpenSSLServerConnectionCreator | None,
 ) -> Listening:
     """Accept connections on a bound socket (which is used up)."""
-    wrapped: Any = factory
-    if implicit_tls is not None:
-        wrapped = TLSMemoryBIOFactory(implicit_tls, False, factory)
     try:
-        return reactor.adoptStreamPort(bound.fileno(), bound.family, wrapped)
+        return reactor.adoptStreamPort(bound.fileno(), bound.family, factory)
     finally:
         bound.close()

@@ -8,10 +8,7 @@ import socket
 from typing import Any, cast
 
 import pytest
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from zope.interface import implementer
 
 from gateway.edge.listener import CannotListen, bind, serve
 
@@ -71,14 +68,6 @@ def test_a_machine_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
         bind("[::]:25")
 
 
-@implementer(IOpenSSLServerConnectionCreator)
-class Contexts:
-    """Stands for our certificate."""
-
-    def serverConnectionForTLS(self, tlsProtocol: object) -> Any:
-        raise NotImplementedError
-
-
 class Reactor:
     """Adopts as a reactor does: with a descriptor of its own."""
 
@@ -95,7 +84,7 @@ class Reactor:
 def test_serving_uses_the_socket_up() -> None:
     reactor, factory, bound = Reactor(), Factory(), bind("127.0.0.1:0")
     descriptor = bound.fileno()
-    serve(reactor, bound, cast(Any, factory), None)
+    serve(reactor, bound, cast(Any, factory))
     assert reactor.adopted == [(descriptor, socket.AF_INET, factory)]
     assert bound.fileno() == -1
 
@@ -103,12 +92,5 @@ def test_serving_uses_the_socket_up() -> None:
 def test_a_socket_that_cannot_be_served_is_closed() -> None:
     bound = bind("127.0.0.1:0")
     with pytest.raises(OSError):
-        serve(Reactor(fails=True), bound, cast(Any, Factory()), None)
+        serve(Reactor(fails=True), bound, cast(Any, Factory()))
     assert bound.fileno() == -1
-
-
-def test_implicit_tls_wraps_the_factory() -> None:
-    reactor, factory = Reactor(), Factory()
-    serve(reactor, bind("127.0.0.1:0"), cast(Any, factory), cast(Any, Contexts()))
-    ((_, _, wrapped),) = reactor.adopted
-    assert isinstance(wrapped, TLSMemoryBIOFactory) and wrapped.wrappedFactory is factory
