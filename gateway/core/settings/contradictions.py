@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.core.settings import checks
+from gateway.core.settings import checks, policies
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.networks import unknown_names
@@ -32,6 +32,7 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from _domains(_section(raw, "domains"))
     yield from domain_contradictions(_section(raw, "domains"))
     yield from unknown_names(raw)
+    yield from policies.contradictions(raw)
     yield from _secrets(_section(raw, "directory"), "directory", "bind_password")
     outbound = _section(raw, "outbound")
     yield from _secrets(outbound, "outbound", "smart_host_password")

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 
 from gateway.core.errors import SettingsProblem
 from gateway.core.settings.model import Settings
+from gateway.core.settings.policies import KINDS, CheckSettings
 from gateway.core.settings.section import Section
 
 PREFIX = "GATEWAY_"
@@ -29,6 +30,9 @@ def section_at(location: Sequence[int | str]) -> type[Section] | None:
     """The section class at a key path, or None where none is."""
     section: type[Section] = Settings
     for part in location:
+        if isinstance(part, str) and part in KINDS and issubclass(section, CheckSettings):
+            section = KINDS[part]  # the kind, which pydantic puts into the path
+            continue
         if isinstance(part, int) or part not in section.model_fields:
             continue  # an index, or a key of a table with free keys (a domain's name)
         inner = _inner_section(section.model_fields[part].annotation)

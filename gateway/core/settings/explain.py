@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.core.settings import environment
 from gateway.core.settings.model import Settings
+from gateway.core.settings.policies import KINDS
 
 SHOWN_CHARACTERS = 80
 
@@ -46,9 +47,13 @@ _BOUNDS = {
     "less_than_equal": ("le", "a number of at most {}"),
 }
 
+_KIND_AT = 3
+"""Where pydantic says of which kind a check is: policies, its policy, number, kind."""
+
 # Tables that are written in more than one way, and how.
 _TABLES = {
     "listen": "tables that each begin with [[listen]]",
+    "policies": "tables that each begin with [[policies.smtp]]",
     "domains": 'a table for each domain that begins with [domains."example.com"]',
 }
 
@@ -76,8 +81,9 @@ def explain(details: ErrorDetails) -> tuple[str, str, str]:
     """pydantic's error as key path, found, expected."""
     path = ""
     location = [part for part in details["loc"] if part != "[key]"]
-    for part in location:
-        path = join(path, part)
+    for at, part in enumerate(location):
+        if not (location[0] == "policies" and at == _KIND_AT):
+            path = join(path, part)
     kind = details["type"]
     found = show(details["input"], secret=str(location[-1]).endswith("password"))
     expected = _EXPECTED.get(kind, "")
@@ -87,11 +93,20 @@ def explain(details: ErrorDetails) -> tuple[str, str, str]:
         found, expected = "an unknown key", _known_keys(location, details["input"])
     elif kind == "value_error":
         expected = str(details["ctx"]["error"])
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        path = join(path, "check")
+        given = details["ctx"].get("tag")
+        found = "nothing" if given is None else show(given)
+        expected = "one of " + ", ".join(f'"{name}"' for name in KINDS)
+        close = difflib.get_close_matches(str(given), KINDS, n=1)
+        expected += f'; did you mean "{close[0]}"?' if close else ""
     elif kind == "literal_error":
         expected = details["ctx"]["expected"].replace("'", '"')
     elif kind in _BOUNDS:
         name, text = _BOUNDS[kind]
         expected = text.format(details["ctx"][name])
+    elif kind == "tuple_type" and location[0] == "policies" and len(location) == _KIND_AT - 1:
+        expected = f"tables that each begin with [[{path}]]"
     elif kind in ("tuple_type", "dict_type") and path in _TABLES:
         expected = _TABLES[path]
     elif expected == "a table" and all(isinstance(part, str) for part in location):

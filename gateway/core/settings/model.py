@@ -20,6 +20,7 @@ from gateway.core.settings.domains import (
 )
 from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
 from gateway.core.settings.networks import Cidrs, NetworkName
+from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
 from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
 
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
@@ -178,6 +179,11 @@ class Settings(Section):
         standard_listeners("0.0.0.0"),  # noqa: S104 - a server is to be reached
         description="where clients and servers connect",
     )
+    policies: Annotated[
+        dict[PolicyName, PolicySettings],
+        BeforeValidator(with_standard),
+        Field(validate_default=True),
+    ] = Field({}, description="checks of who sends and what, in order; listeners name theirs")
     tls: TlsSettings = Field(TlsSettings(), description="our certificate")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")

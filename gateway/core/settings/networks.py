@@ -50,6 +50,12 @@ def unknown_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
                 (f"listen[{index}].{key}", listener.get(key))
                 for key in ("proxy_from", "xclient_from")
             ]
+    policies = raw.get("policies")
+    by_name: Mapping[str, Any] = policies if isinstance(policies, Mapping) else {}
+    for name, checked in by_name.items():
+        for index, check in enumerate(checked if isinstance(checked, list) else ()):
+            if isinstance(check, Mapping):
+                places.append((f"policies.{name}[{index}].exempt", check.get("exempt")))
     for key, value in places:
         for reference in one_or_many(value) if isinstance(value, str | list) else ():
             if isinstance(reference, str) and reference not in known and _is_name(reference):
