@@ -13,6 +13,7 @@ from gateway.core.address import Address
 from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, Hold, MessageOptions, RecipientOptions
 from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
 from gateway.core.ports.body import IncomingBody
+from gateway.core.submissions import Submission
 from gateway.core.trace import TraceRecord
 
 Flags = frozenset[str]
@@ -55,7 +56,8 @@ class NewMessage:
         received_at: Unix time.
         options: what the sender asked for.
         hold: the queue keeps it; ``local`` is empty then.
-        submitter: who sent it, if it counts towards a person's limits.
+        submission: how it counts towards a person's limits, if it does.
+        held: everybody who waits if it turns out that their limits hold it.
         trace: what is kept about its acceptance, in the same commit.
         may_exceed_quota: taken even if an account's bounds are passed by it: its recipients were
             promised already, or nobody would be told otherwise (reports).
@@ -72,17 +74,20 @@ class NewMessage:
     options: MessageOptions = NO_OPTIONS
     may_exceed_quota: bool = False
     hold: Hold | None = None
-    submitter: AccountId | None = None
+    submission: Submission | None = None
+    held: tuple[QueuedRecipient, ...] = ()
     trace: TraceRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The store's promise that the message survives a power cut. ``queue_id`` is empty when
-    nobody outside was addressed."""
+    nobody outside was addressed; ``held`` is set when it waits because a limit was reached at the
+    last moment."""
 
     ingest_id: str
     queue_id: QueueId
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

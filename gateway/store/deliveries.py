@@ -7,13 +7,15 @@ id seen before stores nothing again (``ingests`` forgets it in time).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.core.address import Address
 from gateway.core.envelope import Hold, MessageOptions
 from gateway.core.errors import OverQuota
 from gateway.core.ids import AccountId, MailboxId, QueueId
 from gateway.core.messages import Accepted, QueuedRecipient
+from gateway.core.submissions import HOUR_S, Submission
+from gateway.store import submissions
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
 from gateway.store.queue_options import body_number, message_text, recipient_text
@@ -54,6 +56,8 @@ class Delivery:
     hold: Hold | None
     may_exceed_quota: bool
     payload: Payload
+    submission: Submission | None = None
+    held: tuple[QueuedRecipient, ...] = ()
 
 
 def queue_id_text(number: int) -> QueueId:
@@ -111,13 +115,19 @@ class Deliveries:
         kept: list[Payload] = []
         for item in items:
             octets = item.payload.size_octets
-            if room is not None:
-                if not item.may_exceed_quota and (lack := room.lacks(item.local, octets)):
+            if room is not None and not item.may_exceed_quota:
+                lack = room.lacks(item.local, octets)
+                if lack is not None:
                     if careful:
                         raise lack
                     # A full mailbox costs the others of the batch nothing (Stalwart #1099, D10).
                     results.append(_known(tx, item) or lack)
                     continue
+            held: Hold | None = None
+            if item.submission is not None and not submissions.count(tx, item.submission):
+                item = _put_off(tx, item)
+                held = item.hold
+            if room is not None:
                 room.take(item.local, octets)
             blob_id = tx.next_id("blob")
             for account_id in item.local:
@@ -138,7 +148,7 @@ class Deliveries:
             else:
                 _leave_out(tx, item.payload)
             ingests.append((item.ingest_id, queue_id, tx.now))
-            results.append(Accepted(item.ingest_id, queue_id))
+            results.append(Accepted(item.ingest_id, queue_id, held))
         tx.insert(_INGEST_COLUMNS, ingests)
         tx.insert(BLOB_COLUMNS, blobs)
         count_records(tx, kept)
@@ -200,6 +210,17 @@ def _advance(
             count = added[mailbox_id][0]
             first[mailbox_id] = (uid_next - count, modseq - count + 1)
     return first
+
+
+def _put_off(tx: Transaction, item: Delivery) -> Delivery:
+    """Their hour has filled up at the last moment: everybody waits for a later one."""
+    submission = item.submission
+    assert submission is not None and submission.otherwise is not None
+    until = submission.otherwise.until
+    assert until is not None
+    later = replace(submission, hour=until // HOUR_S, room=None)
+    submissions.count(tx, later)
+    return replace(item, local=(), remote=item.held, hold=submission.otherwise, submission=later)
 
 
 def _leave_out(tx: Transaction, payload: Payload) -> None:

@@ -53,4 +53,6 @@ class MailIntake:
             message.hold,
             message.may_exceed_quota,
             made if isinstance(made, Payload) else await made,
+            message.submission,
+            message.held,
         )

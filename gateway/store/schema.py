@@ -296,6 +296,7 @@ VERSION_4 = (
         recipients BIGINT NOT NULL,
         PRIMARY KEY (account_id, hour)
     ) WITHOUT ROWID""",
+    "CREATE INDEX submissions_by_hour ON submissions (hour)",
 )
 
 STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4)

@@ -61,6 +61,8 @@ from gateway.store.quota import Bounds, Quotas
 from gateway.store.reserve import Reserve
 from gateway.store.retention import Retention
 from gateway.store.search import Search
+from gateway.store.submissions import Submissions
+from gateway.store.submissions import forget as forget_submissions
 from gateway.store.summaries import Summaries
 from gateway.store.vault import Vault
 from gateway.store.views import Views
@@ -99,7 +101,7 @@ class Store:
             reserve=reserve,
             aftermath=self._feed,
             inboxes=accounts.inboxes,
-            housekeeping=(ForgetIngests(), retention.expire),
+            housekeeping=(ForgetIngests(), retention.expire, forget_submissions),
             relief=retention.relief,
             call_from_thread=call_from_thread,
             wall_clock=wall_clock,
@@ -115,6 +117,7 @@ class Store:
         self._views = Views(self._committer, self._readers, RecentUids())
         self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
+        self.submissions = Submissions(self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
         self._queue = QueueTables(self._committer, self._readers, self._intake, deliveries)

@@ -14,6 +14,7 @@ from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
 from gateway.core.route import Outbound, ends_of
+from gateway.core.submissions import Submission
 from gateway.core.trace import TraceRecord
 from gateway.edge.smtp.trace_header import return_path
 from gateway.policy.facts import Envelope, Recipient
@@ -75,6 +76,10 @@ class Transaction:
         more = f" and {len(recipients) - 1} more" if len(recipients) > 1 else ""
         return f"<{recipients[0].address}>{more}"
 
+    @property
+    def _everybody(self) -> tuple[QueuedRecipient, ...]:
+        return (*self._local.values(), *self._queued.values())
+
     def message(
         self,
         *,
@@ -83,7 +88,7 @@ class Transaction:
         received_at: int,
         may_exceed_quota: bool,
         hold: Hold | None = None,
-        submitter: AccountId | None = None,
+        submission: Submission | None = None,
         trace: TraceRecord | None = None,
     ) -> NewMessage:
         """What the store is asked to take; when it is held, everybody's copy waits in the queue."""
@@ -95,11 +100,12 @@ class Transaction:
             trace_header=trace_header,
             body=body,
             local=self.local if hold is None else (),
-            remote=queued if hold is None else (*self._local.values(), *queued),
+            remote=queued if hold is None else self._everybody,
             received_at=received_at,
             options=self.envelope.options,
             may_exceed_quota=may_exceed_quota,
             hold=hold,
-            submitter=submitter,
+            submission=submission,
+            held=self._everybody if submission is not None and submission.otherwise else (),
             trace=trace,
         )
