@@ -42,6 +42,7 @@ _ROUTE = rb"(?:" + _AT_DOMAIN + rb"(?:," + _AT_DOMAIN + rb")*:)?"
 _LOCAL_PART = rb"(" + _DOT_STRING + rb"|" + _QUOTED_STRING + rb")"
 _MAILBOX = re.compile(_LOCAL_PART + rb"@(" + _DOMAIN + rb"|" + _LITERAL + rb")\Z")
 _PATH = re.compile(rb"<" + _ROUTE + _LOCAL_PART + rb"@(" + _DOMAIN + rb"|" + _LITERAL + rb")>")
+_NODE = re.compile(_DOMAIN + rb"|" + _LITERAL)
 _POSTMASTER = re.compile(rb"<postmaster>", re.IGNORECASE)
 _QUOTED_PAIR = re.compile(r"\\(.)")
 # The control characters of ISO 6429's upper half, once UTF-8 is decoded.
@@ -105,6 +106,17 @@ def parse_mailbox(text: str) -> Address:
     if match is None:
         raise AddressSyntax("malformed address")
     return _address(match[1], match[2], utf8=True)
+
+
+def parse_domain(text: bytes) -> str:
+    """A domain or an address literal that stands alone, in lower case.
+
+    Raises:
+        AddressSyntax: with the reason.
+    """
+    if len(text) > MAX_ADDRESS_OCTETS or not text.isascii() or not _NODE.fullmatch(text):
+        raise AddressSyntax("malformed domain name")
+    return _checked_domain(text.decode("ascii").lower())
 
 
 def _address(local_part: bytes, domain: bytes, utf8: bool) -> Address:

@@ -52,9 +52,6 @@ START_CONTENT = Reply(354, "", "End data with <CR><LF>.<CR><LF>")
 GOODBYE = Reply(221, "2.0.0", "Goodbye")
 READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
-HELP = Reply(
-    214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP STARTTLS AUTH; RFC 5321"
-)
 # RFC 5321 section 3.5.3: 252 says neither that the address is good nor that it is not.
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, send mail and see")
 
@@ -62,6 +59,11 @@ CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, send mail and see")
 def accepted(ingest_id: str) -> Reply:
     """The promise after the dot, with the id under which the message can be traced."""
     return Reply(250, "2.0.0", f"Accepted as {ingest_id}")
+
+
+def chunk_taken(octets: int) -> Reply:
+    """The answer to a chunk that is not the last (RFC 3030 section 2)."""
+    return Reply(250, "2.0.0", f"{octets} octets received")
 
 
 # -- syntax
@@ -74,6 +76,10 @@ BAD_ARGUMENTS = Reply(501, "5.5.4", "Syntax error in arguments")
 BAD_HELO = Reply(501, "5.5.4", "Give your host name or address literal")
 BAD_MAIL = Reply(501, "5.5.4", "Syntax: MAIL FROM:<address>")
 BAD_RCPT = Reply(501, "5.5.4", "Syntax: RCPT TO:<address>")
+BAD_BDAT = Reply(501, "5.5.4", "Syntax: BDAT size, or BDAT size LAST")
+BAD_ETRN = Reply(501, "5.5.4", "Syntax: ETRN domain, or ETRN @domain with all below it")
+BAD_XCLIENT = Reply(501, "5.5.4", "Syntax: XCLIENT attribute=value, each as EHLO shows it")
+DECLARE_SMTPUTF8 = Reply(553, "5.6.7", "Addresses outside ASCII need SMTPUTF8 with MAIL")
 NEEDS_SMTPUTF8 = Reply(553, "5.6.7", "Addresses outside ASCII are not supported here")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
 NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
@@ -92,10 +98,14 @@ def bad_recipient(reason: str) -> Reply:
 
 SEND_HELO_FIRST = Reply(503, "5.5.1", "Send EHLO or HELO first")
 SEND_EHLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
+SEND_LHLO_FIRST = Reply(503, "5.5.1", "Send LHLO first")
 NESTED_MAIL = Reply(503, "5.5.1", "A mail transaction is open already")
 MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
 RCPT_FIRST = Reply(503, "5.5.1", "Send RCPT first")
 NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+NO_RECIPIENTS_LMTP = Reply(503, "5.5.1", "No valid recipients")  # RFC 2033 section 4.2
+CHUNKS_BEGUN = Reply(503, "5.5.1", "The message has begun with BDAT, go on with BDAT or RSET")
+BINARY_NEEDS_BDAT = Reply(503, "5.5.1", "A message of BODY=BINARYMIME comes by BDAT")
 NOT_IN_TRANSACTION = Reply(503, "5.5.1", "Not during a mail transaction")
 TALKED_TOO_EARLY = Reply(554, "5.5.0", "You must wait for our reply")
 
@@ -114,17 +124,36 @@ LOGIN_MALFORMED = Reply(501, "5.5.2", "Authentication data is not valid base64")
 
 TOO_BIG = Reply(552, "5.3.4", "The message is larger than allowed here")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others afterwards")
+TOO_MANY_REFUSED_RECIPIENTS = Reply(421, "4.5.3", "Far too many recipients, closing")
+NO_ROOM = Reply(452, "4.3.1", "No room for mail at the moment, try again later")
+HELD_TOO_LONG = Reply(501, "5.5.4", "The release is later than EHLO allows")
+RELEASED_TOO_LATE = Reply(501, "5.5.4", "The release is later than the time in BY")
+TLS_REQUIRED = Reply(530, "5.7.10", "REQUIRETLS needs TLS, send STARTTLS first")
+UNWANTED_SOLICITATION = Reply(550, "5.7.1", "Nobody here wants mail of this class")
 MAILBOX_FULL = Reply(452, "4.2.2", "The recipient's mailbox is full, try again later")
 MAILBOX_FULL_FOR_GOOD = Reply(552, "5.2.2", "The recipient's mailbox is full")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands without mail, closing")
 TOO_MANY_LOGINS = Reply(421, "4.7.0", "Too many failed logins, closing")
+TOO_MUCH_REFUSED = Reply(421, "4.7.0", "Too much content of refused messages, closing")
+TOO_MANY_EMPTY_CHUNKS = Reply(421, "4.7.0", "Too many empty chunks, closing")
 IDLE_TOO_LONG = Reply(421, "4.4.2", "Timeout, closing")
 TOO_SLOW = Reply(421, "4.4.2", "The message arrives too slowly, closing")
 SHUTTING_DOWN = Reply(421, "4.3.2", "The service is shutting down, try again later")
 TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many Received fields, this is a mail loop")
 HEADER_TOO_BIG = Reply(554, "5.6.0", "The message header is larger than allowed here")
 BARE_NEWLINES = Reply(550, "5.5.2", "The message holds a <CR> or <LF> that is not a <CR><LF>")
+
+
+# -- ETRN (RFC 1985 section 5.2) and XCLIENT (Postfix)
+
+QUEUE_STARTED = Reply(250, "2.0.0", "Queuing for the node started")
+NOTHING_QUEUED = Reply(251, "2.0.0", "No messages wait for the node")
+QUEUE_NOT_STARTED = Reply(458, "4.3.0", "Unable to queue messages for the node at the moment")
+NODE_NOT_ALLOWED = Reply(459, "4.7.1", "Node not allowed: log in, or ask the administrator")
+NODE_UNKNOWN = Reply(459, "4.5.4", "Node not allowed: give the name of a domain")
+NOT_A_PROXY = Reply(550, "5.7.0", "Not for you to say")
+PROXY_NAMES_NOBODY = Reply(550, "5.7.0", "Nobody here has this login")
 
 
 def too_many_connections(reason: str) -> Reply:

@@ -1,126 +1,89 @@
-"""The sans-IO core of an SMTP server session: octets in, typed events out, order by one table.
+"""The sans-IO core of an SMTP or LMTP server session: octets in, typed events out.
 
-Theory of operation: the door feeds what arrives and asks for one event at a time with
-``next_event``. A Command is well-formed and allowed now; the door answers it and, if the answer was
-a success, says so with ``succeeded``, which moves the phase along TRANSITIONS. A Refused event has
-its reply already. While a command is being worked on the door does not ask, so pipelined commands
-wait in the buffer and are answered in order (SECURITY F1e, S22).
+Theory of operation: the door says what it has to offer (``offer``), feeds what arrives and asks for
+one event at a time with ``next_event``. A Command is well-formed, in force and allowed now; the
+door answers it and, if the answer was a success, says so with ``succeeded``, which moves the phase
+along TRANSITIONS. A Refused event has its reply already. While a command is being worked on the
+door does not ask, so pipelined commands wait in the buffer and are answered in order (SECURITY F1e,
+S22).
 
-Invariants: a line ends at CRLF only; content ends at CRLF . CRLF only; what follows STARTTLS, or
-DATA that was refused, is never run as a command (S16, S22). After the end of content the
+DATA is answered by ``start_content`` or ``data_refused``; then comes ContentEnded. Each BDAT is
+answered by ``start_chunk`` or ``refuse_chunk``; then comes ChunkEnded, which has the reply if the
+message is refused. ``abandon`` is for a door that does not know where it stands.
+
+Invariants: a line ends at CRLF only; content ends at CRLF . CRLF only, a chunk after the octets it
+announced; what follows STARTTLS, a DATA that was refused, or a BDAT whatever becomes of it, is
+never run as a command (S10, S16, S22). After the end of content, and after a refused chunk, the
 transaction is over, whatever the reply will be (S4).
-
-What the table cannot express: AUTH and STARTTLS depend on TLS and the door and are judged there.
 
 Limits: lines by ``SmtpLimits``; the door pauses reading while ``buffered`` is large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from gateway.core.envelope import BodyKind
 from gateway.wire.foreign import is_binary
-from gateway.wire.smtp_commands import (
-    Command,
-    SyntaxRefused,
-    Verb,
-    parse_command,
-)
-from gateway.wire.smtp_data import ContentOverrun, DataReader
+from gateway.wire.smtp_chunks import MAX_EMPTY_CHUNKS, ChunkReader
+from gateway.wire.smtp_commands import Bdat, Command, Mail, SyntaxRefused, Verb
+from gateway.wire.smtp_content import ContentOverrun
+from gateway.wire.smtp_data import DataReader
+from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Event, Refused
+from gateway.wire.smtp_extensions import Offer, Offered, offered
 from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
+from gateway.wire.smtp_order import TRANSITIONS, Phase, out_of_order
 from gateway.wire.smtp_replies import (
     AUTH_LINE_TOO_LONG,
+    BINARY_NEEDS_BDAT,
     LINE_TOO_LONG,
-    MAIL_FIRST,
-    NESTED_MAIL,
-    NO_RECIPIENTS,
-    NOT_IN_TRANSACTION,
     NOT_SMTP,
-    RCPT_FIRST,
-    SEND_EHLO_FIRST,
-    SEND_HELO_FIRST,
     TOO_BIG,
+    TOO_MANY_EMPTY_CHUNKS,
+    TOO_MUCH_REFUSED,
     Reply,
 )
+from gateway.wire.smtp_syntax import parse_bdat, parse_command
 
 
-class Phase(Enum):
-    """Where the session stands (RFC 5321 section 4.1.4)."""
+@dataclass(slots=True)
+class _Chunk:
+    """A chunk that is being read.
 
-    __hash__ = object.__hash__  # as for Verb
+    Args:
+        left: octets to come.
+        event: what is said behind them; None: ask the message's reader, or say nothing without one.
+    """
 
-    GREETED = "greeted"  # no EHLO or HELO yet
-    READY = "ready"  # no transaction
-    SENDER = "sender"  # MAIL accepted
-    RECIPIENTS = "recipients"  # at least one RCPT accepted
-    CONTENT = "content"  # 354 was sent
-
-
-_ANY_TIME = (Verb.NOOP, Verb.VRFY, Verb.EXPN, Verb.HELP, Verb.QUIT)
-
-TRANSITIONS: Mapping[tuple[Phase, Verb], Phase] = {
-    (Phase.GREETED, Verb.EHLO): Phase.READY,
-    (Phase.GREETED, Verb.HELO): Phase.READY,
-    (Phase.GREETED, Verb.RSET): Phase.GREETED,
-    (Phase.READY, Verb.EHLO): Phase.READY,
-    (Phase.READY, Verb.HELO): Phase.READY,
-    (Phase.READY, Verb.RSET): Phase.READY,
-    (Phase.READY, Verb.AUTH): Phase.READY,
-    (Phase.READY, Verb.STARTTLS): Phase.GREETED,  # RFC 3207 section 4.2: all is forgotten
-    (Phase.READY, Verb.MAIL): Phase.SENDER,
-    (Phase.SENDER, Verb.RCPT): Phase.RECIPIENTS,
-    (Phase.RECIPIENTS, Verb.RCPT): Phase.RECIPIENTS,
-    (Phase.RECIPIENTS, Verb.DATA): Phase.CONTENT,
-    # Section 4.1.4: EHLO in a transaction is a RSET as well; STARTTLS resets too (S17).
-    **{
-        (phase, verb): after
-        for phase in (Phase.SENDER, Phase.RECIPIENTS)
-        for verb, after in (
-            (Verb.EHLO, Phase.READY),
-            (Verb.HELO, Phase.READY),
-            (Verb.RSET, Phase.READY),
-            (Verb.STARTTLS, Phase.GREETED),
-        )
-    },
-    **{(phase, verb): phase for phase in Phase if phase is not Phase.CONTENT for verb in _ANY_TIME},
-}
-"""What a success leads to; a pair that is not listed is refused by ``_out_of_order``."""
+    command: Bdat
+    left: int
+    event: Refused | ChunkEnded | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The core has judged: send the reply, and close behind it if asked to."""
-
-    reply: Reply
-    close: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AuthResponse:
-    """The client's line in a SASL exchange, without CRLF."""
-
-    line: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ContentEnded:
-    """The dot came. ``refusal`` is set when the message cannot be accepted anyway."""
-
-    refusal: Reply | None
-
-
-Event = Command | Refused | AuthResponse | ContentEnded
+_NO_MAIL = Mail(None)
 
 
 class SmtpServer:
-    """One session's order, buffer and framing."""
+    """One session's order, buffer and framing.
 
-    def __init__(self, limits: SmtpLimits, bare_newlines: BareNewlines) -> None:
+    Args:
+        limits: of the session.
+        bare_newlines: the policy of the door.
+        offer: what the session has to offer at first.
+    """
+
+    __slots__ = (
+        "_at", "_bare_newlines", "_buffer", "_chunk", "_chunks", "_data_refused", "_discarded",
+        "_grammar", "_in_auth", "_limits", "_mail", "_offered", "_reader", "_recipient_refused",
+        "_searched", "_swallowed", "_too_long", "esmtp", "phase",
+    )  # fmt: skip
+
+    def __init__(self, limits: SmtpLimits, bare_newlines: BareNewlines, offer: Offer) -> None:
         self.phase = Phase.GREETED
         self.esmtp = False
-        self.auth_offered = False  # set by the door, as TLS changes it
+        self._offered = offered(offer)
+        self._grammar = self._offered.plain
         self._limits = limits
         self._bare_newlines: BareNewlines = bare_newlines
         self._buffer = b""
@@ -129,9 +92,13 @@ class SmtpServer:
         self._in_auth = False
         self._too_long: Reply | None = None  # for the end of the line being thrown away
         self._discarded = 0  # octets of that line
+        self._mail = _NO_MAIL  # the last one that was well-formed
         self._recipient_refused = False
         self._data_refused = False
-        self._reader: DataReader | None = None
+        self._reader: DataReader | None = None  # of DATA that is being read
+        self._chunks: ChunkReader | None = None  # of the message that has come in part by BDAT
+        self._chunk: _Chunk | None = None
+        self._swallowed = 0  # octets of refused chunks since the last MAIL
 
     # -- input
 
@@ -142,8 +109,14 @@ class SmtpServer:
 
     @property
     def content_octets(self) -> int:
-        """Octets of content so far; 0 outside content."""
-        return self._reader.octets if self._reader is not None else 0
+        """Octets of the message so far; 0 outside content."""
+        reader = self._reader or self._chunks
+        return reader.octets if reader is not None else 0
+
+    @property
+    def in_content(self) -> bool:
+        """A message has begun to come and is not complete, so a minimum rate can be asked for."""
+        return self.phase is Phase.CONTENT or self.phase is Phase.CHUNKS
 
     def feed(self, data: bytes) -> None:
         """Take what arrived."""
@@ -157,6 +130,8 @@ class SmtpServer:
 
     def next_event(self) -> Event | None:
         """The next thing to be answered, or None until more arrives."""
+        if self._chunk is not None:
+            return self._read_chunk(self._chunk)
         if self._at == len(self._buffer):
             return None
         if self._reader is not None:
@@ -179,15 +154,28 @@ class SmtpServer:
 
     # -- what the door tells
 
+    def offer(self, offer: Offer) -> None:
+        """TLS, a login or XCLIENT has changed what the session has to offer."""
+        self._offered = offered(offer)
+        self._grammar = self._offered.extended if self.esmtp else self._offered.plain
+
+    @property
+    def offered(self) -> Offered:
+        """The answers to EHLO and HELP that fit the grammar in force."""
+        return self._offered
+
     def succeeded(self, verb: Verb) -> None:
         """The command was answered with a success (for QUIT, AUTH and others alike)."""
-        self.phase = TRANSITIONS[self.phase, verb]
-        if self.phase is Phase.READY:
+        self.phase = phase = TRANSITIONS[self.phase, verb]
+        if phase is Phase.READY or phase is Phase.GREETED:
             self._recipient_refused = False
-        if verb is Verb.EHLO:
-            self.esmtp = True
-        elif verb is Verb.HELO:
-            self.esmtp = False
+            self._chunks = None
+            if verb is Verb.EHLO or verb is Verb.LHLO:
+                self.esmtp = True
+                self._grammar = self._offered.extended
+            elif verb is not Verb.RSET and (phase is Phase.GREETED or verb is Verb.HELO):
+                self.esmtp = False
+                self._grammar = self._offered.plain
 
     def recipient_refused(self) -> None:
         """Remembered so that DATA without any recipient gets a fitting answer."""
@@ -202,6 +190,36 @@ class SmtpServer:
         """DATA was refused: the text that a broken client sends all the same is no command."""
         self._data_refused = True
 
+    def start_chunk(self, write: Callable[[bytes], None]) -> None:
+        """The BDAT may come: read it into ``write``, the same one for all of a message."""
+        assert self._chunk is not None
+        self.succeeded(Verb.BDAT)
+        if self._chunks is None:
+            binary = self._mail.body is BodyKind.BINARY
+            newlines = "keep" if binary else self._bare_newlines
+            self._chunks = ChunkReader(write, self._limits, newlines)
+        command = self._chunk.command
+        refusal = self._chunks.refusal_of(command.size_octets)
+        self._chunk.event = None if refusal is None else _refused_chunk(command, refusal)
+
+    def refuse_chunk(self, reply: Reply) -> None:
+        """The BDAT may not come: throw its octets away, then give ChunkEnded with this reply."""
+        assert self._chunk is not None
+        self.succeeded(Verb.BDAT)
+        self._chunk.event = _refused_chunk(self._chunk.command, reply)
+
+    def abandon(self) -> None:
+        """Nobody knows how far a command came: forget the transaction and any SASL exchange.
+
+        What a client may still send of the message is no command all the same.
+        """
+        self._in_auth = False
+        self._reader = self._chunks = None
+        self._data_refused = True
+        self._recipient_refused = False
+        if self.phase is not Phase.GREETED:
+            self.phase = Phase.READY
+
     def expect_auth_response(self, expected: bool) -> None:
         """Whether the next line belongs to a SASL exchange."""
         self._in_auth = expected
@@ -210,35 +228,44 @@ class SmtpServer:
         """STARTTLS was answered with 220: forget all that came in clear (RFC 3207 section 4.2)."""
         assert not self.buffered, "octets behind STARTTLS would be taken as sent inside TLS"
         self.succeeded(Verb.STARTTLS)
-        self.esmtp = False
 
     # -- lines
 
-    def _command(self, line: bytes) -> Event:
+    def _command(self, line: bytes) -> Event | None:
         try:
-            command = parse_command(line, esmtp=self.esmtp, auth_offered=self.auth_offered)
+            command = parse_command(line, self._grammar, utf8=self._mail.smtputf8)
         except SyntaxRefused as error:
+            if line[:4].upper() == b"BDAT":
+                return self._refuse_bdat(line, error.reply)
             # No known verb behind a refused DATA: this is the text of the message (S22).
             return Refused(error.reply, close=error.foreign or self._data_refused)
         self._data_refused = False
-        if (self.phase, command.verb) not in TRANSITIONS:
-            return self._out_of_order(command.verb)
+        verb = command.verb
+        if (self.phase, verb) not in TRANSITIONS:
+            return self._out_of_order(command)
+        if verb is Verb.MAIL:
+            assert isinstance(command, Mail)
+            self._mail = command
+            self._swallowed = 0
+        elif verb is Verb.DATA and self._mail.body is BodyKind.BINARY:
+            self._data_refused = True
+            return Refused(BINARY_NEEDS_BDAT, close=self.buffered > 0)  # RFC 3030 section 3
+        elif verb is Verb.BDAT:
+            assert isinstance(command, Bdat)
+            self._chunk = _Chunk(command, command.size_octets)
         return command
 
-    def _out_of_order(self, verb: Verb) -> Refused:
-        """The reply for a pair that TRANSITIONS does not list."""
-        if self.phase is Phase.GREETED:
-            # AUTH and STARTTLS are extensions: only EHLO shows them.
-            needs_ehlo = verb in (Verb.AUTH, Verb.STARTTLS)
-            reply = SEND_EHLO_FIRST if needs_ehlo else SEND_HELO_FIRST
-        elif verb is Verb.MAIL:
-            reply = NESTED_MAIL
-        elif verb is Verb.AUTH:
-            reply = NOT_IN_TRANSACTION  # RFC 4954 section 4
-        elif verb is Verb.DATA and self._recipient_refused and self.phase is Phase.SENDER:
-            reply = NO_RECIPIENTS  # RFC 2920 section 3.1 allows 554 instead of 354
-        else:
-            reply = RCPT_FIRST if self.phase is Phase.SENDER else MAIL_FIRST
+    def _out_of_order(self, command: Command) -> Event | None:
+        """The refusal of a pair that TRANSITIONS does not list."""
+        verb = command.verb
+        reply = out_of_order(
+            self.phase,
+            verb,
+            lmtp=self._offered.lmtp,
+            recipient_refused=self._recipient_refused,
+        )
+        if isinstance(command, Bdat):
+            return self._swallow(command, Refused(reply))
         if verb is Verb.DATA:
             self._data_refused = True
             # Text that is here already was sent without waiting for 354.
@@ -270,6 +297,12 @@ class SmtpServer:
 
     # -- content
 
+    def _over(self) -> None:
+        """The transaction is over (S4)."""
+        self._reader = self._chunks = None
+        self.phase = Phase.READY
+        self._recipient_refused = False
+
     def _read_content(self, reader: DataReader) -> Event | None:
         data = self._buffer[self._at :] if self._at else self._buffer
         self._buffer = b""
@@ -281,7 +314,59 @@ class SmtpServer:
         if rest is None:
             return None
         self._buffer = rest
-        self._reader = None
-        self.phase = Phase.READY
-        self._recipient_refused = False
+        self._over()
         return ContentEnded(reader.refusal)
+
+    # -- chunks
+
+    def _refuse_bdat(self, line: bytes, reply: Reply) -> Event | None:
+        """A BDAT that is none, or is not in force: its octets come all the same (S10, S14)."""
+        try:
+            command = parse_bdat(line.rstrip(b" \t")[5:])
+        except SyntaxRefused:
+            return Refused(reply, close=True)  # nobody knows how many (S11)
+        return self._swallow(command, Refused(reply))
+
+    def _swallow(self, command: Bdat, event: Refused | ChunkEnded) -> Event | None:
+        self._chunk = _Chunk(command, command.size_octets, event)
+        return self.next_event()
+
+    def _read_chunk(self, chunk: _Chunk) -> Event | None:
+        """Read on in a chunk."""
+        data = self._buffer[self._at : self._at + chunk.left]
+        self._at += len(data)
+        self._searched = self._at
+        chunk.left -= len(data)
+        reader = self._chunks if chunk.event is None else None
+        if reader is not None:
+            reader.feed(data)
+        else:
+            self._swallowed += len(data)
+            if self._swallowed > self._limits.discard_octets:
+                return Refused(TOO_MUCH_REFUSED, close=True)
+        if chunk.left:
+            return None
+        self._chunk = None
+        if reader is None:
+            if isinstance(chunk.event, ChunkEnded):
+                self._over()
+            return chunk.event or self.next_event()
+        return self._chunk_ended(chunk.command, reader)
+
+    def _chunk_ended(self, command: Bdat, reader: ChunkReader) -> Event:
+        if command.last:
+            reader.finish()
+        refusal = reader.refusal
+        if command.last or refusal is not None:
+            self._over()
+            return ChunkEnded(command.size_octets, command.last, refusal)
+        self.phase = Phase.CHUNKS
+        if not command.size_octets:
+            reader.empty_chunks += 1
+            if reader.empty_chunks > MAX_EMPTY_CHUNKS:
+                return Refused(TOO_MANY_EMPTY_CHUNKS, close=True)
+        return ChunkEnded(command.size_octets, False, None)
+
+
+def _refused_chunk(command: Bdat, reply: Reply) -> ChunkEnded:
+    return ChunkEnded(command.size_octets, command.last, reply)
