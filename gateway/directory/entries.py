@@ -60,6 +60,21 @@ def account_from(entry: Entry, schema: Schema) -> Account:
     login = _login(entry, schema)
     if not login:
         raise unusable(entry, f"no usable {' or '.join(schema.login_attributes)}")
+    addresses = addresses_from(entry, schema)
+    disabled = schema.disabled is not None and matches(schema.disabled, entry.attributes)
+    return Account(
+        account_id=account_id,
+        login=login,
+        primary_address=addresses[0] if addresses else "",
+        addresses=addresses,
+        display_name=display_name_from(entry, schema),
+        enabled=not disabled,
+        allowance=_allowance(entry, schema),
+    )
+
+
+def addresses_from(entry: Entry, schema: Schema) -> tuple[str, ...]:
+    """All usable addresses of a person or group in lower case, each once, the primary one first."""
     addresses = tuple(dict.fromkeys(_addresses(entry, schema)))
     if len(addresses) > MAX_ADDRESSES:
         _log.error(
@@ -69,16 +84,7 @@ def account_from(entry: Entry, schema: Schema) -> Account:
             limit=MAX_ADDRESSES,
         )
         addresses = addresses[:MAX_ADDRESSES]
-    disabled = schema.disabled is not None and matches(schema.disabled, entry.attributes)
-    return Account(
-        account_id=account_id,
-        login=login,
-        primary_address=addresses[0] if addresses else "",
-        addresses=addresses,
-        display_name=_display_name(entry, schema),
-        enabled=not disabled,
-        allowance=_allowance(entry, schema),
-    )
+    return addresses
 
 
 def _allowance(entry: Entry, schema: Schema) -> Allowance:
@@ -93,10 +99,10 @@ def unusable(entry: Entry, reason: str) -> DirectoryUnavailable:
     return DirectoryUnavailable(reason=reason, dn=shown(entry.dn))
 
 
-def has_address(account: Account, address: Address) -> bool:
-    """Whether the address is one of the account's, however a server has compared it (L4)."""
+def has_address(known: Sequence[str], address: Address) -> bool:
+    """Whether the address is one of them, however a server has compared it (L4)."""
     text = str(address).casefold()
-    return any(known.casefold() == text for known in account.addresses)
+    return any(each.casefold() == text for each in known)
 
 
 def account_id_from(entry: Entry, schema: Schema) -> AccountId | None:
@@ -158,7 +164,7 @@ def _address(entry: Entry, octets: bytes) -> Iterator[str]:
     )
 
 
-def _display_name(entry: Entry, schema: Schema) -> str:
+def display_name_from(entry: Entry, schema: Schema) -> str:
     for name in schema.display_attributes:
         for octets in entry.attributes.get(name.lower(), ()):
             text = octets[: 4 * MAX_DISPLAY_CHARACTERS].decode("utf-8", "replace")

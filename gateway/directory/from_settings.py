@@ -21,26 +21,41 @@ from gateway.directory.filters import FilterSyntax, parse
 from gateway.directory.ldap import LdapDirectory
 from gateway.directory.ldap_settings import LdapSettings
 from gateway.directory.ldif import LdifDirectory
-from gateway.directory.schema import PRESETS, Schema
+from gateway.directory.schema import MEMBERS, PRESETS, Schema
 
 _EXPECTED = {
     "login_attributes": 'names of attributes such as ["uid"]',
     "address_attributes": 'names of attributes such as ["mail"]',
     "quota_attributes": 'names of attributes such as ["mailQuota"]',
     "id_attribute": 'the name of an attribute such as "entryUUID"',
+    "group_member_attributes": 'names of attributes such as ["member"]',
     "person_filter": 'a filter as in RFC 4515 such as "(objectClass=person)"',
+    "group_filter": 'a filter as in RFC 4515 such as "(objectClass=groupOfNames)"',
 }
+_FIELDS = {
+    "person_filter": "person",
+    "group_filter": "group",
+    "group_member_attributes": "member_attributes",
+}
+"""What a setting is called in ``Schema``, where that differs."""
 
 
 def directory_from(
-    settings: DirectorySettings, *, call_from_thread: CallFromThread, timers: Timers
+    settings: DirectorySettings,
+    *,
+    call_from_thread: CallFromThread,
+    timers: Timers,
+    members: int = MEMBERS,
 ) -> Directory:
     """The directory itself. Reads an LDIF file, which blocks; connects to no server yet.
+
+    Args:
+        members: of one group at most.
 
     Raises:
         SettingsError: the file cannot be used, or the settings contradict themselves.
     """
-    schema = schema_from(settings, {})
+    schema = replace(schema_from(settings, {}), members=members)
     if settings.kind == "ldif":
         return LdifDirectory(Path(settings.path), call_from_thread=call_from_thread, schema=schema)
     return LdapDirectory(
@@ -77,8 +92,8 @@ def schema_from(settings: DirectorySettings, origins: Mapping[str, str]) -> Sche
         if not value:
             continue
         try:
-            change = {"person": parse(value)} if name == "person_filter" else {name: value}
-            schema = replace(schema, **change)
+            change: Any = parse(value) if name.endswith("_filter") else value
+            schema = replace(schema, **{_FIELDS.get(name, name): change})
         except FilterSyntax as error:
             found = f"{show(value)} ({error})"
             key = f"directory.{name}"

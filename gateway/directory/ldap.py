@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -22,16 +22,25 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import DirectoryUnavailable, WrongCredentials
+from gateway.core.errors import DirectoryUnavailable, ExpansionFailed, WrongCredentials
+from gateway.core.group import Group
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.directory.entries import account_from, has_address
 from gateway.directory.filters import Filter
+from gateway.directory.groups import (
+    Ambiguous,
+    group_from,
+    groups_around,
+    is_group,
+    owner_among,
+)
 from gateway.directory.ldap_connection import LdapFailed
+from gateway.directory.ldap_groups import ServerEntries
 from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
 from gateway.directory.ldap_settings import LdapSettings, checked_tls_context
-from gateway.directory.ldap_worker import Ambiguous, LdapWorker
+from gateway.directory.ldap_worker import LdapWorker
 from gateway.directory.logins import check_offer, wanted_person
 from gateway.directory.threads import WorkerThreads
 
@@ -87,7 +96,7 @@ class LdapDirectory:
     async def find_by_address(self, address: Address) -> Account | None:
         wanted = self._settings.schema.by_address(address)
         account = await self._run("finding an address", partial(self._find, wanted))
-        if account is None or not has_address(account, address):
+        if account is None or not has_address(account.addresses, address):
             return None
         return account
 
@@ -96,6 +105,24 @@ class LdapDirectory:
         if wanted is None:
             return None
         return await self._run("finding a person", partial(self._find, wanted))
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        wanted = self._settings.schema.recipients(addresses)
+        work = partial(self._find_recipient, tuple(addresses), wanted)
+        return await self._run("finding a recipient", work)
+
+    async def find_group(self, address: Address) -> Group | None:
+        schema = self._settings.schema
+        if schema.group is None:
+            return None
+        wanted = schema.groups((address,))
+        found = await self._run(
+            "finding a group", partial(self._find_recipient, (address,), wanted)
+        )
+        return found if isinstance(found, Group) else None
+
+    async def groups_of(self, account: Account) -> Sequence[Group]:
+        return await self._run("finding groups", partial(self._groups_of, account))
 
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)
@@ -143,6 +170,9 @@ class LdapDirectory:
                 guard.cut_off()
                 raise
             reason = "the directory did not answer in time"
+        except ExpansionFailed as error:
+            self.log.error("LDAP, {doing}: {error}", doing=doing, error=error)
+            raise
         except LdapFailed as error:
             reason = error.reason
         except Ambiguous as error:
@@ -170,6 +200,22 @@ class LdapDirectory:
     def _find(self, wanted: Filter, guard: Guard) -> Account | None:
         entry = self._worker.search_one(wanted, guard)
         return account_from(entry, self._settings.schema) if entry is not None else None
+
+    def _find_recipient(
+        self, addresses: Sequence[Address], wanted: Filter, guard: Guard
+    ) -> Account | Group | None:
+        schema = self._settings.schema
+        entries = ServerEntries(self._worker, self._settings, guard)
+        entry = owner_among(entries.having(addresses, wanted), addresses, schema)
+        if entry is None:
+            return None
+        if is_group(entry, schema):
+            return group_from(entry, schema, entries)
+        return account_from(entry, schema)
+
+    def _groups_of(self, account: Account, guard: Guard) -> Sequence[Group]:
+        entries = ServerEntries(self._worker, self._settings, guard)
+        return groups_around(account, self._settings.schema, entries)
 
     def _log_in(self, login: str, password: bytes, guard: Guard) -> Outcome:
         schema = self._settings.schema

@@ -185,12 +185,19 @@ class LdapConnection:
         raise LdapFailed(reason)
 
     def search(
-        self, base: str, scope: str, wanted: str, attributes: Sequence[str], guard: Guard
+        self,
+        base: str,
+        scope: str,
+        wanted: str,
+        attributes: Sequence[str],
+        guard: Guard,
+        most: int = 2,
     ) -> SearchResult:
-        """At most two entries: more than one is as bad as a thousand (SECURITY L5).
+        """At most so many entries.
 
         Args:
             wanted: filter as RFC 4515 text.
+            most: two where one is looked for: more are as bad as a thousand (SECURITY L5).
         """
         reason = ""
         try:
@@ -201,7 +208,7 @@ class LdapConnection:
                 search_scope=scope,
                 dereference_aliases=ldap3.DEREF_NEVER,
                 attributes=list(attributes),
-                size_limit=2,
+                size_limit=most,
                 time_limit=max(1, int(guard.left_s())),
             )
             result = self._connection.result

@@ -72,6 +72,10 @@ class Guard:
         if self._octets_left < 0:
             raise OperationEnded("the directory's reply is too long")
 
+    def allow(self, octets: int) -> None:
+        """One more reply is wanted: so much more may be received."""
+        self._octets_left += octets
+
     def watch(self, guarded: GuardedSocket | None) -> None:
         """The socket that ``cut_off`` shall shut down from now on."""
         with self._lock:

@@ -11,6 +11,8 @@ from enum import Enum
 
 SUCCESS = 0
 SIZE_LIMIT_EXCEEDED = 4
+NO_SUCH_ENTRY = (32, 34)
+"""noSuchObject and invalidDNSyntax, to a search with a DN from another entry as its base."""
 INVALID_CREDENTIALS = 49
 
 _WRONG: dict[int, str] = {

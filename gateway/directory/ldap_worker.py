@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
 from gateway.directory.filters import Filter
+from gateway.directory.groups import Ambiguous
 from gateway.directory.ldap_connection import (
     BASE,
     SUBTREE,
@@ -25,6 +26,7 @@ from gateway.directory.ldap_connection import (
 )
 from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import (
+    NO_SUCH_ENTRY,
     SIZE_LIMIT_EXCEEDED,
     SUCCESS,
     Verdict,
@@ -34,14 +36,6 @@ from gateway.directory.ldap_results import (
 from gateway.directory.ldap_settings import LdapSettings, LdapUri, parse_uri
 
 GOODBYE_LIMIT_S = 1.0
-
-
-class Ambiguous(Exception):
-    """More than one entry matches (SECURITY L5); ``names`` for the log."""
-
-    def __init__(self, names: str) -> None:
-        super().__init__(names)
-        self.names = names
 
 
 class _Kept(threading.local):
@@ -78,6 +72,26 @@ class LdapWorker:
             reply_limit_octets=self._settings.reply_limit_octets,
             monotonic=self._monotonic,
         )
+
+    def search_some(
+        self, wanted: Filter, attributes: Sequence[str], most: int, guard: Guard
+    ) -> SearchResult:
+        """All entries below the base that match, or the first ``most``: the result's code tells.
+
+        Raises:
+            LdapFailed: no usable answer.
+        """
+        base = self._settings.base_dn
+        return self._search(base, SUBTREE, str(wanted), attributes, guard, most)
+
+    def read(self, dn: str, attributes: Sequence[str], guard: Guard) -> Entry | None:
+        """The entry with this DN; None: there is none.
+
+        Raises:
+            LdapFailed: no usable answer.
+        """
+        result = self._search(dn, BASE, "(objectClass=*)", attributes, guard, absent=True)
+        return result.entries[0] if result.entries else None
 
     def search_one(self, wanted: Filter, guard: Guard) -> Entry | None:
         """The one entry that matches.
@@ -142,7 +156,15 @@ class LdapWorker:
     # -- the service account's connection
 
     def _search(
-        self, base: str, scope: str, wanted: str, attributes: Sequence[str], guard: Guard
+        self,
+        base: str,
+        scope: str,
+        wanted: str,
+        attributes: Sequence[str],
+        guard: Guard,
+        most: int = 2,
+        *,
+        absent: bool = False,
     ) -> SearchResult:
         kept = self._kept
         age_s = self._monotonic() - kept.used_at
@@ -150,24 +172,26 @@ class LdapWorker:
             self._drop()
         if kept.connection is not None:
             try:
-                result = kept.connection.search(base, scope, wanted, attributes, guard)
+                result = kept.connection.search(base, scope, wanted, attributes, guard, most)
             except LdapFailed:
                 kept.connection = None
                 if guard.over:
                     raise
             else:
-                return self._judged(result)
+                return self._judged(result, absent)
         kept.connection = connection = self._open_service(guard)
         kept.uri = connection.uri
         try:
-            result = connection.search(base, scope, wanted, attributes, guard)
+            result = connection.search(base, scope, wanted, attributes, guard, most)
         except LdapFailed:
             kept.connection = None
             raise
-        return self._judged(result)
+        return self._judged(result, absent)
 
-    def _judged(self, result: SearchResult) -> SearchResult:
-        if result.code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
+    def _judged(self, result: SearchResult, absent: bool) -> SearchResult:
+        """``absent``: that the base does not exist is an answer, too."""
+        fine = (SUCCESS, SIZE_LIMIT_EXCEEDED, *(NO_SUCH_ENTRY if absent else ()))
+        if result.code not in fine:
             self._drop()
             diagnostic = shown(result.diagnostic, 200)
             raise LdapFailed(f"searching: result code {result.code}: {diagnostic}")

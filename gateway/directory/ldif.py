@@ -14,19 +14,23 @@ pool (more than ``waiting`` requests at once are refused as unavailable).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.group import Group
 from gateway.core.log_text import escaped, shown
 from gateway.core.ports.clock import CallFromThread, WallClock
-from gateway.directory.entries import has_address
+from gateway.directory.entries import Entry, has_address
+from gateway.directory.groups import Ambiguous, groups_around, is_group, owner_among
+from gateway.directory.ldif_groups import FileGroups
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer, wanted_person
 from gateway.directory.schema import OPENLDAP, Schema
@@ -42,6 +46,14 @@ SETTLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """One version of the file."""
+
+    people: People
+    groups: FileGroups
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What a look at the file brought: nothing new, a new version, or its mistakes.
 
@@ -49,7 +61,7 @@ class Look:
     """
 
     signature: Signature | None
-    people: People | None = None
+    content: Content | None = None
     error: SettingsError | None = None
 
 
@@ -86,9 +98,7 @@ class LdifDirectory:
         self._schema = schema
         self._monotonic = monotonic
         self._wall_clock = wall_clock
-        self._people = load_people(path, schema)
-        self._warn_of_shared_addresses()
-        self._answers: dict[Address, Account | None] = {}
+        self._take_content(self._load())
         self._next_check = monotonic() + CHECK_INTERVAL_S
         self._checking = False
         self._broken: Look | None = None
@@ -105,12 +115,56 @@ class LdifDirectory:
             return self._answers[address]
         person = self._only(people.find(self._schema.by_address(address)))
         account = person.account if person is not None else None
-        if account is not None and not has_address(account, address):
+        if account is not None and not has_address(account.addresses, address):
             account = None
         if len(self._answers) >= MAX_ANSWERS:
             self._answers.clear()
         self._answers[address] = account
         return account
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        await self._current()
+        key = tuple(addresses)
+        recipients, groups = self._recipients, self._groups
+        if key in recipients:
+            return recipients[key]
+        found = groups.having(key, self._schema.recipients(key))
+        entry = self._owner(found, key)
+        answer: Account | Group | None = None
+        if entry is not None:
+            if is_group(entry, self._schema):
+                answer = await self._resolved(groups, entry)
+            else:
+                answer = groups.account(entry)
+        if len(recipients) >= MAX_ANSWERS:
+            recipients.clear()
+        recipients[key] = answer
+        return answer
+
+    async def find_group(self, address: Address) -> Group | None:
+        await self._current()
+        if self._schema.group is None:
+            return None
+        groups = self._groups
+        found = groups.having((address,), self._schema.groups((address,)))
+        entry = self._owner(found, (address,))
+        return await self._resolved(groups, entry) if entry is not None else None
+
+    async def groups_of(self, account: Account) -> Sequence[Group]:
+        await self._current()
+        return groups_around(account, self._schema, self._groups)
+
+    def _owner(self, found: Sequence[Entry], addresses: Sequence[Address]) -> Entry | None:
+        try:
+            return owner_among(found, addresses, self._schema)
+        except Ambiguous as error:
+            self._ambiguous(len(found), error.names)
+
+    async def _resolved(self, groups: FileGroups, entry: Entry) -> Group:
+        group = groups.resolved(entry)
+        if group is None:  # in a thread, as everybody in it has to be looked up
+            group = await self._threads.submit(partial(groups.resolve, entry))
+        return group
 
     async def find(self, login_or_address: str) -> Account | None:
         wanted = wanted_person(login_or_address, self._schema)
@@ -157,14 +211,29 @@ class LdifDirectory:
     def _only(self, found: list[Person]) -> Person | None:
         if len(found) > 1:
             names = ", ".join(shown(person.entry.dn) for person in found[:3])
-            self.log.error(
-                "{path}: {count} entries match one login or address and nobody gets it: {names}",
-                path=self._path,
-                count=len(found),
-                names=names,
-            )
-            raise DirectoryUnavailable(reason="ambiguous", entries=names)
+            self._ambiguous(len(found), names)
         return found[0] if found else None
+
+    def _ambiguous(self, count: int, names: str) -> NoReturn:
+        self.log.error(
+            "{path}: {count} entries match one login or address and nobody gets it: {names}",
+            path=self._path,
+            count=count,
+            names=names,
+        )
+        raise DirectoryUnavailable(reason="ambiguous", entries=names)
+
+    def _load(self) -> Content:
+        """Raises: SettingsError."""
+        people, others = load_people(self._path, self._schema)
+        return Content(people, FileGroups(people, others, self._schema))
+
+    def _take_content(self, content: Content) -> None:
+        self._people = content.people
+        self._groups = content.groups
+        self._answers: dict[Address, Account | None] = {}
+        self._recipients: dict[tuple[Address, ...], Account | Group | None] = {}
+        self._warn_of_shared_addresses()
 
     async def _current(self) -> People:
         """The people now; looks at the file when it is time to."""
@@ -203,20 +272,18 @@ class LdifDirectory:
         if signature in known or not settled:
             return Look(signature)
         try:
-            return Look(signature, people=load_people(self._path, self._schema))
+            return Look(signature, self._load())
         except SettingsError as error:
             return Look(signature, error=error)
 
     def _take(self, look: Look) -> None:
         self._last_seen = look.signature
-        if look.people is not None:
-            self._people = look.people
-            self._answers.clear()
+        if look.content is not None:
+            self._take_content(look.content)
             self._broken = None
             self.log.info(
-                "{path}: read again, {count} people", path=self._path, count=len(look.people)
+                "{path}: read again, {count} people", path=self._path, count=len(self._people)
             )
-            self._warn_of_shared_addresses()
         elif look.error is not None:
             if self._broken is None or self._broken.signature != look.signature:
                 self.log.error(

@@ -84,6 +84,9 @@ class People:
         )
         return sorted(address for address, count in owners.items() if count > 1)
 
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self._persons)
+
     def find(self, wanted: Filter) -> list[Person]:
         """Everybody who matches, each once."""
         candidates = self._candidates(wanted)
@@ -117,8 +120,8 @@ def signature_of(status: os.stat_result) -> Signature:
     return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
-def load_people(path: Path, schema: Schema) -> People:
-    """Read the file. Blocking.
+def load_people(path: Path, schema: Schema) -> tuple[People, list[Entry]]:
+    """Read the file: its people, and the entries that are none. Blocking.
 
     Raises:
         SettingsError: the file cannot be read or used; with all mistakes found.
@@ -141,10 +144,12 @@ def load_people(path: Path, schema: Schema) -> People:
         raise SettingsError([SettingsProblem(source, "file", found, "a complete file, moved here")])
     problems: list[SettingsProblem] = []
     persons: list[Person] = []
+    others: list[Entry] = []
     lines: dict[str, int] = {}
     for record in read_ldif(data, source):
         try:
             if not matches(schema.person, record.entry.attributes):
+                others.append(record.entry)
                 continue
         except FilterSyntax as error:
             expected = "a filter of =, =*, substrings, &, | and !"
@@ -165,7 +170,7 @@ def load_people(path: Path, schema: Schema) -> People:
         problems.append(SettingsProblem(source, "file", "no people", expected))
     if problems:
         raise SettingsError(problems)
-    return People(persons, schema, signature)
+    return People(persons, schema, signature), others
 
 
 def _person(
@@ -181,8 +186,9 @@ def _person(
             found = f"userPassword of {shown(entry.dn)}: {error}"
             problems.append(problem(source, record.line, found, "a password or its hash"))
             return
+    entry = _with_id(entry, schema)
     try:
-        account = account_from(_with_id(entry, schema), schema)
+        account = account_from(entry, schema)
     except DirectoryUnavailable as error:
         found = f"{shown(entry.dn)}: {error.fields['reason']}"
         expected = f"one {schema.id_attribute} (or none) and a login"

@@ -6,8 +6,10 @@ Owns the map from the directory's words to the gateway's; settings override sing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+
+import idna
 
 from gateway.core.address import Address
 from gateway.directory.filters import (
@@ -19,6 +21,9 @@ from gateway.directory.filters import (
     attributes_of,
     check_attribute,
 )
+
+MEMBERS = 5000
+"""Of a group, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,11 @@ class Schema:
             values with other prefixes are no mail addresses.
         display_attributes: the person's name, the first one that an entry has.
         quota_attributes: how much the person may keep, the first one that an entry has.
+        group: which entries are groups, with addresses in the same attributes as people; None: the
+            directory has none.
+        member_attributes: of groups; values are DNs of members or their addresses.
+        member_of_attributes: of people; DNs of groups they are in, where the server tells.
+        members: of one group, all in all; a larger one gets no mail (ExpansionFailed).
     """
 
     person: Filter
@@ -46,9 +56,13 @@ class Schema:
     prefixed_address_attributes: tuple[str, ...]
     display_attributes: tuple[str, ...]
     quota_attributes: tuple[str, ...] = ()
+    group: Filter | None = None
+    member_attributes: tuple[str, ...] = ()
+    member_of_attributes: tuple[str, ...] = ()
+    members: int = MEMBERS
 
     def __post_init__(self) -> None:
-        for name in self._names():
+        for name in (*self._names(), *self.member_attributes, *self.member_of_attributes):
             check_attribute(name)
         if not self.login_attributes:
             raise FilterSyntax("at least one login attribute is needed")
@@ -58,16 +72,29 @@ class Schema:
     def _names(self) -> Iterator[str]:
         yield self.id_attribute
         for field in fields(self):
-            if field.name.endswith("_attributes"):
+            # What only groups are asked for would make every look-up of a person larger.
+            if field.name.endswith("_attributes") and not field.name.startswith("member_"):
                 yield from getattr(self, field.name)
 
     @property
     def requested(self) -> tuple[str, ...]:
         """All attributes that a search must bring."""
-        names = [*self._names(), *attributes_of(self.person)]
-        if self.disabled is not None:
-            names += attributes_of(self.disabled)
-        return tuple({name.lower(): name for name in reversed(names)}.values())
+        return self._each_once(self._names(), self.person, self.disabled)
+
+    @property
+    def requested_of_recipients(self) -> tuple[str, ...]:
+        """The same where the answer may be a group."""
+        return self._each_once(
+            (*self._names(), *self.member_attributes), self.person, self.disabled, self.group
+        )
+
+    @staticmethod
+    def _each_once(names: Iterable[str], *filters: Filter | None) -> tuple[str, ...]:
+        every = [*names]
+        for wanted in filters:
+            if wanted is not None:
+                every += attributes_of(wanted)
+        return tuple({name.lower(): name for name in reversed(every)}.values())
 
     def by_login(self, login: str) -> Filter:
         """Who has this login."""
@@ -76,6 +103,23 @@ class Schema:
     def by_address(self, address: Address) -> Filter:
         """Who has this mail address, primary or other."""
         return And((self.person, Or(self._reached_at(address))))
+
+    def by_addresses(self, addresses: Sequence[Address]) -> Filter:
+        """People who have one of these addresses."""
+        return And((self.person, self._reached_at_any(addresses)))
+
+    def recipients(self, addresses: Sequence[Address]) -> Filter:
+        """People and groups who have one of these addresses."""
+        kind = self.person if self.group is None else Or((self.person, self.group))
+        return And((kind, self._reached_at_any(addresses)))
+
+    def groups(self, addresses: Sequence[Address]) -> Filter:
+        """Groups that have one of these addresses; only where there are groups."""
+        assert self.group is not None
+        return And((self.group, self._reached_at_any(addresses)))
+
+    def _reached_at_any(self, addresses: Sequence[Address]) -> Filter:
+        return Or(tuple(each for address in addresses for each in self._reached_at(address)))
 
     def by_login_or_address(self, login: str, address: Address | None) -> Filter:
         """Who has this login or, unless it is None, this address; more than one may."""
@@ -86,11 +130,25 @@ class Schema:
         return tuple(Equal(name, login) for name in self.login_attributes)
 
     def _reached_at(self, address: Address) -> tuple[Filter, ...]:
-        text = str(address)
-        return (
-            *(Equal(name, text) for name in self.address_attributes),
-            *(Equal(name, f"smtp:{text}") for name in self.prefixed_address_attributes),
+        return tuple(
+            each
+            for text in _spellings(address)
+            for each in (
+                *(Equal(name, text) for name in self.address_attributes),
+                *(Equal(name, f"smtp:{text}") for name in self.prefixed_address_attributes),
+            )
         )
+
+
+def _spellings(address: Address) -> tuple[str, ...]:
+    """As a directory may have it: an international domain in A-labels or U-labels (RFC 5890)."""
+    if "xn--" not in address.domain:
+        return (str(address),)
+    try:
+        domain = idna.decode(address.domain)
+    except (idna.IDNAError, UnicodeError):
+        return (str(address),)
+    return (str(address), str(Address(address.local_part, domain)))
 
 
 OPENLDAP = Schema(
@@ -104,6 +162,16 @@ OPENLDAP = Schema(
     prefixed_address_attributes=("proxyAddresses",),
     display_attributes=("displayName", "cn"),
     quota_attributes=("mailQuota",),  # of qmail-ldap's schema, which others have taken over
+    group=Or(
+        (
+            Equal("objectClass", "groupOfNames"),
+            Equal("objectClass", "groupOfUniqueNames"),
+            Equal("objectClass", "mailGroup"),
+            Equal("objectClass", "nisMailAlias"),
+        )
+    ),
+    member_attributes=("member", "uniqueMember", "mgrpRFC822MailMember", "rfc822MailMember"),
+    member_of_attributes=("memberOf",),  # of OpenLDAP's overlay, also elsewhere
 )
 """OpenLDAP with inetOrgPerson (RFC 2798); attributes that the server does not know match nobody."""
 

@@ -57,7 +57,8 @@ def unknown_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             if isinstance(check, Mapping):
                 places.append((f"policies.{name}[{index}].exempt", check.get("exempt")))
     for key, value in places:
-        for reference in one_or_many(value) if isinstance(value, str | list) else ():
+        references = [value] if isinstance(value, str) else value
+        for reference in references if isinstance(references, list) else ():
             if isinstance(reference, str) and reference not in known and _is_name(reference):
                 expected = "a name of [networks]"
                 if known:

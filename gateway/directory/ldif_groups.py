@@ -1,0 +1,94 @@
+"""The groups of one version of an LDIF file, in memory and indexed.
+
+Owns a snapshot beside that of the people, and the groups resolved from it so far. Answers as a
+server would, through the same ``groups``; also entries that are neither people nor groups count,
+as members that have an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.group import Group
+from gateway.directory.dn import dn_key, without_uid
+from gateway.directory.entries import Entry, addresses_from
+from gateway.directory.filters import Filter, matches
+from gateway.directory.groups import Kind, group_from, kind_of
+from gateway.directory.ldif_people import People
+from gateway.directory.schema import Schema
+
+
+class FileGroups:
+    """Implements ``groups.Entries``; made with the people, in the same thread.
+
+    Args:
+        others: entries that are no people.
+    """
+
+    def __init__(self, people: People, others: Sequence[Entry], schema: Schema) -> None:
+        self._schema = schema
+        self._people = people
+        self._by_dn = {dn_key(entry.dn): entry for entry in others}
+        self._by_dn.update((dn_key(person.entry.dn), person.entry) for person in people)
+        self._accounts = {id(person.entry): person.account for person in people}
+        self._by_id = {person.account.account_id: person.entry for person in people}
+        self._by_address: dict[str, list[Entry]] = {}
+        self._holding: dict[str, list[Entry]] = {}
+        self._resolved: dict[int, Group] = {}
+        for entry in others:
+            if kind_of(entry, schema) is Kind.GROUP:
+                self._add_group(entry)
+
+    def _add_group(self, entry: Entry) -> None:
+        for address in addresses_from(entry, self._schema):
+            self._by_address.setdefault(address.casefold(), []).append(entry)
+        for name in self._schema.member_attributes:
+            for octets in entry.attributes.get(name.lower(), ()):
+                for key in _member_keys(octets.decode("utf-8", "replace").strip()):
+                    self._holding.setdefault(key, []).append(entry)
+
+    def account(self, entry: Entry) -> Account:
+        """Of an entry that is a person's."""
+        return self._accounts[id(entry)]
+
+    def resolved(self, entry: Entry) -> Group | None:
+        """The group, if somebody has asked for it before."""
+        return self._resolved.get(id(entry))
+
+    def resolve(self, entry: Entry) -> Group:
+        """The group with everybody in it; takes its time when there are many.
+
+        Raises: as ``group_from``.
+        """
+        group = self._resolved[id(entry)] = group_from(entry, self._schema, self)
+        return group
+
+    def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+        groups = {
+            id(entry): entry
+            for address in addresses
+            for entry in self._by_address.get(address.key, ())
+            if matches(wanted, entry.attributes)
+        }
+        return [person.entry for person in self._people.find(wanted)] + list(groups.values())
+
+    def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
+        keys = map(dn_key, dns)
+        return {key: self._by_dn[key] for key in keys if key in self._by_dn}
+
+    def of(self, account: Account) -> Entry | None:
+        return self._by_id.get(account.account_id)
+
+    def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
+        keys = [*map(dn_key, dns), *(address.casefold() for address in addresses)]
+        found = {id(entry): entry for key in keys for entry in self._holding.get(key, ())}
+        return list(found.values())
+
+
+def _member_keys(value: str) -> tuple[str, ...]:
+    """Under which keys a member is looked for: it may be a DN, an address or both in form."""
+    if "=" not in value:
+        return (value.casefold(),)
+    return (value.casefold(), dn_key(without_uid(value)))
