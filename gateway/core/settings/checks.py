@@ -125,6 +125,17 @@ def mail_address(value: str) -> str:
     return value
 
 
+def sender_pattern(value: str) -> str:
+    """An address, or ``*@domain`` for all of a domain; in lower case."""
+    try:
+        if not value:
+            raise ValueError
+        return mail_address(value).lower()
+    except ValueError:
+        expected = 'an address such as "sales@example.com", or "*@example.com"'
+        raise ValueError(expected) from None
+
+
 def workers(value: object) -> object:
     """How many processes serve."""
     number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_WORKERS

@@ -22,6 +22,7 @@ from gateway.core.settings.listen import ListenSettings, Networks, standard_list
 from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
 from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
+from gateway.core.settings.submission import SubmissionSettings
 
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
@@ -191,4 +192,7 @@ class Settings(Section):
         DeletedMailSettings(), description="what `gateway mailbox undelete` brings back"
     )
     quota: QuotaSettings = Field(QuotaSettings(), description="how much people may keep")
+    submission: SubmissionSettings = Field(
+        SubmissionSettings(), description="mail of our own people"
+    )
     search: SearchSettings = Field(SearchSettings(), description="finding messages by their text")
