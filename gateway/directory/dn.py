@@ -21,17 +21,11 @@ _OPTIONAL_UID = re.compile(r"#'[01]*'B\Z")
 def dn_key(dn: str) -> str:
     """The same for every spelling of a DN."""
     pieces = []
-    in_value = False
     for text, separator in _SEPARATOR.findall(dn):
         piece = normalised(_ESCAPES.sub(_character, text))
         # What was escaped must not look like a separator again.
         piece = piece.replace("\\", "\\\\").replace(",", "\\,").replace("+", "\\+")
-        pieces.append(piece)
-        if separator == "=" and in_value:
-            pieces.append("\\=")
-        else:
-            in_value = separator == "="
-            pieces.append("," if separator == ";" else separator)
+        pieces += (piece, "," if separator == ";" else separator)
         if not separator:
             break
     return "".join(pieces)

@@ -9,6 +9,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from tests.directory.contract import PEOPLE
+from tests.directory.contract_groups import GROUPS
 from tests.support.pump import Pump
 from tests.support.slapd import Slapd
 
@@ -20,7 +21,7 @@ def pump() -> Pump:
 
 @pytest.fixture(scope="session")
 def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
-    server = Slapd(tmp_path_factory.mktemp("slapd"), PEOPLE)
+    server = Slapd(tmp_path_factory.mktemp("slapd"), PEOPLE + GROUPS)
     server.start()
     yield server
     server.stop()

@@ -11,6 +11,7 @@ from gateway.directory.ldap import LdapDirectory
 from gateway.directory.ldap_settings import LdapSettings
 from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import Place
+from tests.directory.contract_groups import *  # noqa: F403
 from tests.support.pump import Pump
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
 

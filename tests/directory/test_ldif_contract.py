@@ -10,13 +10,15 @@ import pytest
 from gateway.directory.ldif import LdifDirectory
 from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import PEOPLE, Place
+from tests.directory.contract_groups import *  # noqa: F403
+from tests.directory.contract_groups import GROUPS
 from tests.support.pump import Pump
 
 
 @pytest.fixture
 def place(tmp_path: Path, pump: Pump) -> Iterator[Place]:
     path = tmp_path / "people.ldif"
-    path.write_text(PEOPLE, encoding="utf-8")
+    path.write_text(PEOPLE + GROUPS, encoding="utf-8")
     directory = LdifDirectory(path, call_from_thread=pump.call_from_thread)
     yield Place(directory, pump)
     pump.wait(directory.close())

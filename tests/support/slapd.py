@@ -31,6 +31,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload argon2
 moduleload ppolicy
+moduleload memberof
 pidfile {directory}/slapd.pid
 argsfile {directory}/slapd.args
 allow bind_anon_cred
@@ -41,6 +42,10 @@ attributetype ( 1.3.6.1.4.1.55555.1 NAME 'proxyAddresses'
     EQUALITY caseIgnoreMatch SUBSTR caseIgnoreSubstringsMatch
     SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 objectclass ( 1.3.6.1.4.1.55555.2 NAME 'mailPerson' SUP top AUXILIARY MAY proxyAddresses )
+attributetype ( 1.3.6.1.4.1.55555.3 NAME 'mgrpRFC822MailMember'
+    EQUALITY caseIgnoreIA5Match SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 )
+objectclass ( 1.3.6.1.4.1.55555.4 NAME 'mailGroup' SUP top STRUCTURAL MUST ( cn $ mail )
+    MAY ( mgrpRFC822MailMember $ description ) )
 database mdb
 maxsize 10485760
 dbnosync
@@ -50,6 +55,7 @@ rootpw root-secret
 directory {directory}/data
 index objectClass,uid,mail,mailLocalAddress,proxyAddresses eq
 overlay ppolicy
+overlay memberof
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.base="{reader}" read by * none
 """
