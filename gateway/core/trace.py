@@ -1,14 +1,19 @@
 """What happened to a connection or message, as it is kept for ``gateway trace``.
 
-Values only. Never holds a password, a token or content of a message.
+Values, and the form in which what is looked for equals what was kept. Never holds a password, a
+token or content of a message.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 FieldValue = str | int | float | bool | None | list[str] | list[dict[str, str]]
+
+MAX_KEY = 64
+"""Characters; longer keys are kept as a digest, which finds them as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +25,9 @@ class TraceRecord:
             id is its connection's id, a hyphen and a number, so one leads to the other.
         at: Unix time.
         kind: ``refused``, ``accepted``, ``attempt``, ``delivered``, ``bounced``…
-        keys: what else it is found by, each folded to lower case: Message-ID, addresses, peer IP.
-        fields: what is shown; bounded, printable text.
+        keys: what else it is found by, each made by ``search_key``: Message-ID, addresses, peer
+            IP, queue id.
+        fields: what is shown. Whoever keeps it cuts what is too long, and says so in it.
     """
 
     trace_id: str
@@ -29,3 +35,13 @@ class TraceRecord:
     kind: str
     keys: tuple[str, ...] = ()
     fields: Mapping[str, FieldValue] = field(default_factory=dict)
+
+
+def search_key(text: str) -> str:
+    """An address (also in angle brackets), Message-ID, IP address or id in the form in which it is
+    kept and looked for: folded, short, without control characters; empty for ``<>``."""
+    key = text.strip(" <>").casefold()
+    if len(key) > MAX_KEY or not key.isprintable():
+        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12)
+        return f"#{digest.hexdigest()}"
+    return key

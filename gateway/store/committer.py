@@ -35,14 +35,18 @@ from gateway.store import engine
 from gateway.store.bodies import Payload
 from gateway.store.compaction import LOOK_S, Compactor
 from gateway.store.execution import execute
-from gateway.store.files import Files, unlink_quietly
+from gateway.store.files import Files
 from gateway.store.housekeeping import Housekeeping
 from gateway.store.layout import Layout
 from gateway.store.log_length import LogLength
 from gateway.store.operations import Operation
 from gateway.store.pins import Removals
+from gateway.store.placing import Placing
 from gateway.store.reserve import Reserve
 from gateway.store.segments import SegmentWriter
+from gateway.store.trace import insert_row
+from gateway.store.trace_care import TraceCare
+from gateway.store.trace_notes import Note, Notes
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
 from gateway.store.waiting import Sign, WaitingLine
@@ -79,6 +83,8 @@ class Committer:
         aftermath: Aftermath,
         inboxes: dict[AccountId, MailboxId],
         housekeeping: Housekeeping,
+        notes: Notes,
+        trace_care: TraceCare,
         relief: Callable[[sqlite3.Connection, int], Callable[[Transaction], None] | None],
         cares: bool,
         call_from_thread: CallFromThread,
@@ -90,8 +96,7 @@ class Committer:
         """
         self._tx = Transaction(connection)
         self._segments = segments
-        self._files = files
-        self._layout = layout
+        self._placing = Placing(segments, files, layout, reserve)
         self._removals = Removals(files, layout, connection)
         self._reserve = reserve
         self._turn = turn
@@ -100,6 +105,8 @@ class Committer:
         self._aftermath = aftermath
         self._inboxes = inboxes
         self._housekeeping = housekeeping
+        self._notes = notes
+        self._trace_care = trace_care
         self._relief = relief
         self._is_full = False
         self._call_from_thread = call_from_thread
@@ -126,6 +133,10 @@ class Committer:
         self._is_full = True
         self._waiting.wake()
 
+    def wake(self) -> None:
+        """Something besides operations waits: notes for the trace."""
+        self._waiting.wake()
+
     def submit(self, operation: Operation[Any]) -> None:
         """Queue an operation; the large files of one that is not taken are removed.
 
@@ -138,7 +149,7 @@ class Committer:
                 raise StoreUnavailable(turn="has not come")
             self._waiting.add(operation)
         except StoreUnavailable:
-            self._remove_files([operation])
+            self._placing.forget([operation])
             raise
 
     def write(
@@ -174,9 +185,12 @@ class Committer:
             if self._is_full:
                 self._relieve()
             if self._cares and not last:
+                self._trace_care.committed()
+                self._trace_care.look()
                 self._compactor.look_at_foreign()
                 if self._compactor.is_overdue():
                     self._compactor.step(self._serve_alone)
+        self._keep_notes()
         self._refuse(self._waiting.take_all(), StoreUnavailable("the mail store is closed"))
         self._compactor.close()
         self._segments.close()
@@ -188,22 +202,35 @@ class Committer:
         """The first operation of a batch, None at the end; what can wait is done while waiting."""
         compactor = self._compactor
         while True:
-            pause_s = compactor.wait_s() if self._cares else None
-            wait_s = pause_s if pause_s is not None or not self._cares else LOOK_S
-            found = self._waiting.next(wait_s)
+            found = self._waiting.next(self._patience_s())
             if isinstance(found, Operation):
                 return found
             if found is Sign.END:
                 return None
             if self._is_full:
                 self._relieve()
+            if self._notes.wait_s() == 0:
+                self._keep_notes()
             if not self._cares:
                 continue
-            if found is None and pause_s is not None:
+            self._trace_care.look()
+            if found is None and compactor.wait_s() == 0:
                 compactor.step(self._serve_alone)
             elif self._housekeeping.is_due(self._wall_clock()):
                 self._serve_alone(Operation(lambda _: None, uses_reserve=True))
             compactor.look_at_foreign()
+
+    def _patience_s(self) -> float | None:
+        """How long to wait for an operation before something else is to be done."""
+        waits = [self._notes.wait_s()]
+        if self._cares:
+            waits += [self._compactor.wait_s(), self._trace_care.wait_s(), LOOK_S]
+        return min((wait_s for wait_s in waits if wait_s is not None), default=None)
+
+    def _keep_notes(self) -> None:
+        """Commit them, as no mail has come to take them along."""
+        if self._notes.wait_s() is not None:
+            self._serve_alone(Operation(lambda _: None))
 
     def _serve_alone(self, operation: Operation[Any]) -> None:
         self._serve([operation])
@@ -215,7 +242,7 @@ class Committer:
         """
         self.log.error("another process has had the turn to write for too long")
         waiting = self._waiting.take_all()
-        self._remove_files(waiting)
+        self._placing.forget(waiting)
         self._refuse(self._batch + waiting, StoreUnavailable(turn="has not come"))
 
     def _refuse(self, operations: list[Operation[Any]], error: StoreUnavailable) -> None:
@@ -251,7 +278,13 @@ class Committer:
         tx.dead_segments.clear()
 
     def _commit(self, batch: list[Operation[Any]]) -> None:
-        ready = self._place(batch)
+        adding = [operation for operation in batch if operation.payloads]
+        ready = batch
+        try:
+            self._placing.place(adding)
+        except StoreUnavailable as error:
+            self._fail(adding, error)
+            ready = [one for one in batch if not one.payloads and one.error is None]
         if not ready:
             return
         try:
@@ -287,53 +320,23 @@ class Committer:
         for operation in operations:
             operation.error = error
 
-    def _place(self, batch: list[Operation[Any]]) -> list[Operation[Any]]:
-        """Write the batch's octets; returns the operations that can go on."""
-        has_room = self._reserve.hold()  # what is deleted goes by it as well
-        adding = [operation for operation in batch if operation.payloads]
-        if not adding:
-            return batch
-        refusal: StoreUnavailable | None = None
-        if has_room:
-            records = [p for o in adding for p in o.payloads if not p.file_name]
-            if not records:
-                return batch
-            try:
-                placed = self._segments.append([payload.octets for payload in records])
-            except StoreUnavailable as error:
-                refusal = error
-            else:
-                for payload, place in zip(records, placed, strict=True):
-                    payload.segment_id = place.segment_id
-                    payload.segment_offset = place.offset
-                    payload.checksums = place.checksum.to_bytes(4, "big")
-                return batch
-        else:
-            refusal = StoreFull(reserve="used")
-        self._fail(adding, refusal)
-        self._remove_files(adding)
-        return [one for one in batch if not one.payloads and one.error is None]
-
-    def _remove_files(self, operations: Sequence[Operation[Any]]) -> None:
-        """Large files of operations that certainly are not in the index."""
-        for operation in operations:
-            for payload in operation.payloads:
-                if payload.file_name:
-                    unlink_quietly(self._files, self._layout.large / payload.file_name)
-
     def _transact(self, operations: Sequence[Operation[Any]]) -> None:
         """Raises: StoreUnavailable when the transaction as a whole failed."""
         tx = self._tx
         now = self._wall_clock()
         committing = False
+        notes = self._notes.take()
         try:
             self._turn.take()
         except StoreUnavailable:
-            self._remove_files(operations)
+            self._placing.forget(operations)
+            self._notes.lose(len(notes))
             raise
         try:
             tx.begin(int(now))
             execute(tx, operations)
+            if tx.traced or notes:
+                self._add_traces(tx, notes)
             if self._cares:
                 self._housekeeping.keep_house(tx, now)
             if tx.blobs_freed:
@@ -343,21 +346,29 @@ class Committer:
             self._log_length.look()
         except sqlite3.Error as error:
             failure = engine.store_error(error)
-            self._give_up()
+            self._give_up(notes)
             # A COMMIT that failed half-way may yet be found after a power cut: its large files
             # stay until the next start knows. One that ran out of space has no commit record.
             if not committing or isinstance(failure, StoreFull):
-                self._remove_files(operations)
+                self._placing.forget(operations)
             raise failure from error
         except BaseException:
-            self._give_up()
+            self._give_up(notes)
             raise
         finally:
             self._turn.give_back()
         self._inboxes.update(tx.new_inboxes)
-        self._remove_files([operation for operation in operations if operation.error])
+        self._placing.forget([operation for operation in operations if operation.error])
 
-    def _give_up(self) -> None:
+    def _add_traces(self, tx: Transaction, notes: list[Note]) -> None:
+        if self._reserve.held:
+            insert_row(tx, [*tx.traced, *notes])
+        else:  # the last of the disk is for the mail
+            self._notes.lose(len(notes))
+            notes.clear()
+
+    def _give_up(self, notes: Sequence[Note]) -> None:
+        self._notes.lose(len(notes))
         self._tx.reset()
         try:
             self._tx.roll_back()

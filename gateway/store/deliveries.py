@@ -15,11 +15,14 @@ from gateway.core.errors import OverQuota
 from gateway.core.ids import AccountId, MailboxId, QueueId
 from gateway.core.messages import Accepted, QueuedRecipient
 from gateway.core.submissions import HOUR_S, Submission
+from gateway.core.trace import FieldValue, TraceRecord, search_key
 from gateway.store import submissions
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
 from gateway.store.queue_options import body_number, message_text, recipient_text
 from gateway.store.quota import Bounds
+from gateway.store.trace_form import encode
+from gateway.store.trace_notes import Note
 from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
 
 MESSAGE_COLUMNS = (
@@ -58,6 +61,7 @@ class Delivery:
     payload: Payload
     submission: Submission | None = None
     held: tuple[QueuedRecipient, ...] = ()
+    trace: Note | None = None
 
 
 def queue_id_text(number: int) -> QueueId:
@@ -147,6 +151,8 @@ class Deliveries:
                 kept.append(item.payload)
             else:
                 _leave_out(tx, item.payload)
+            if item.trace is not None:
+                _add_trace(tx, item, item.trace, queue_id)
             ingests.append((item.ingest_id, queue_id, tx.now))
             results.append(Accepted(item.ingest_id, queue_id, held))
         tx.insert(_INGEST_COLUMNS, ingests)
@@ -227,6 +233,17 @@ def _leave_out(tx: Transaction, payload: Payload) -> None:
     """Nothing will point to these octets: a large file goes after the commit."""
     if payload.file_name:
         tx.dead_files.append(payload.file_name)
+
+
+def _add_trace(tx: Transaction, item: Delivery, trace: Note, queue_id: QueueId) -> None:
+    """In the transaction of the message, so that both are there or none."""
+    tx.traced.append(trace)
+    if queue_id:
+        fields: dict[str, FieldValue] = {"queue_id": queue_id}
+        if item.hold is not None:
+            fields |= {"held": item.hold.reason, "until": item.hold.until}
+        queued = TraceRecord(item.ingest_id, trace.at, "queued", (search_key(queue_id),), fields)
+        tx.traced.append(Note(trace.at, encode(queued)))
 
 
 def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:

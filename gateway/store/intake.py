@@ -15,13 +15,17 @@ from gateway.store.committer import Committer
 from gateway.store.deliveries import Deliveries, Delivery
 from gateway.store.operations import Operation
 from gateway.store.payloads import Payloads
+from gateway.store.trace import Traces
 
 
 class MailIntake:
     """Accepts messages durably."""
 
-    def __init__(self, deliveries: Deliveries, payloads: Payloads, committer: Committer) -> None:
+    def __init__(
+        self, deliveries: Deliveries, payloads: Payloads, committer: Committer, traces: Traces
+    ) -> None:
         self._deliveries = deliveries
+        self._traces = traces
         self._payloads = payloads
         self._committer = committer
 
@@ -55,4 +59,5 @@ class MailIntake:
             made if isinstance(made, Payload) else await made,
             message.submission,
             message.held,
+            self._traces.with_message(message.trace),
         )

@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.trace import TraceRecord
 from gateway.store import engine
 from gateway.store.blobs import StoredOctets
 from gateway.store.bodies import Bodies
@@ -33,12 +34,17 @@ from gateway.store.readers import Closable, Pool
 from gateway.store.reserve import Reserve
 from gateway.store.segments import ROLL_OCTETS, SegmentWriter
 from gateway.store.summaries import Summarise
+from gateway.store.trace import LOST, note_of
+from gateway.store.trace_care import TraceCare
+from gateway.store.trace_notes import Notes
 from gateway.store.transaction import Transaction
 from gateway.store.turn import Turn
 
 READER_THREADS = 4
 SEALER_THREADS = 2  # large messages whose files are being synced at the same time
 COMPACTION = Pace()
+KEEP_TRACES_S = 30 * 86_400
+TRACE_OCTETS = 2 * 1024**3
 
 
 class Options(TypedDict, total=False):
@@ -50,6 +56,8 @@ class Options(TypedDict, total=False):
     roll_octets: int
     compaction: Pace
     keep_deleted_s: int
+    keep_traces_s: int
+    trace_octets: int
     monotonic: Callable[[], float]
 
 
@@ -118,6 +126,21 @@ class Machinery:
                 options.get("roll_octets", ROLL_OCTETS),
             )
             pace = options.get("compaction", COMPACTION)
+            self.notes = Notes(
+                monotonic,
+                lambda lost: note_of(
+                    TraceRecord(f"lost-{name}", wall_clock(), LOST, fields={"records": lost})
+                ),
+            )
+            self.trace_care = TraceCare(
+                self.readers,
+                lambda run: self.committer.write(run, uses_reserve=True),
+                keep_s=options.get("keep_traces_s", KEEP_TRACES_S),
+                max_octets=options.get("trace_octets", TRACE_OCTETS),
+                call_from_thread=call_from_thread,
+                wall_clock=wall_clock,
+                monotonic=monotonic,
+            )
             self.committer = Committer(
                 connection=writer,
                 segments=segments,
@@ -130,6 +153,8 @@ class Machinery:
                 aftermath=aftermath,
                 inboxes=inboxes,
                 housekeeping=Housekeeping(housekeeping),
+                notes=self.notes,
+                trace_care=self.trace_care,
                 relief=relief,
                 cares=care,
                 call_from_thread=call_from_thread,

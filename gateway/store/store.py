@@ -52,7 +52,7 @@ from gateway.store.ingests import ForgetIngests
 from gateway.store.intake import MailIntake
 from gateway.store.known_uids import RecentUids
 from gateway.store.layout import Layout
-from gateway.store.machinery import Machinery, Options
+from gateway.store.machinery import KEEP_TRACES_S, Machinery, Options
 from gateway.store.mailboxes import Mailboxes
 from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
@@ -64,6 +64,7 @@ from gateway.store.search import Search
 from gateway.store.submissions import Submissions
 from gateway.store.submissions import forget as forget_submissions
 from gateway.store.summaries import Summaries
+from gateway.store.trace import Traces
 from gateway.store.vault import Vault
 from gateway.store.views import Views
 from gateway.wire.mime.summary import summarise as summarise_message
@@ -110,7 +111,13 @@ class Store:
         self._committer, self._readers = self._machinery.committer, self._machinery.readers
         self._payloads = payloads = self._machinery.payloads
         summarise = options.get("summarise", summarise_message)
-        self._intake = MailIntake(deliveries, payloads, self._committer)
+        self.trace = Traces(
+            self._machinery.notes,
+            self._readers,
+            keep=options.get("keep_traces_s", KEEP_TRACES_S) > 0,
+            wake=self._committer.wake,
+        )
+        self._intake = MailIntake(deliveries, payloads, self._committer, self.trace)
         self._mailboxes = Mailboxes(accounts, self._committer, self._readers, retention)
         self._messages = Messages(self._committer, payloads, bounds, retention)
         self.vault = Vault(self._committer, self._readers, retention, wall_clock)

@@ -1,8 +1,9 @@
 """One write transaction, as the operations inside it see it.
 
 Owns the connection that writes, savepoints, ids, and the record of what a commit must be followed
-by (events for the feed, files to remove, segments to look at, people to warn). Used by the
-committer's thread alone. Operations never begin or commit; they may raise, and are undone alone.
+by (events for the feed, files to remove, segments to look at, people to warn) and of what goes into
+the trace with it. Used by the committer's thread alone. Operations never begin or commit; they may
+raise, and are undone alone.
 
 Rows are inserted many to a statement, because each statement hands the interpreter lock to other
 threads several times, and getting it back from a busy reactor is what writing would wait for.
@@ -18,6 +19,7 @@ from gateway.core.ids import AccountId, MailboxId, ModSeq
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.quota import Usage
 from gateway.store.engine import by_index
+from gateway.store.trace_notes import Note
 
 Row = tuple[Any, ...]
 
@@ -38,7 +40,7 @@ class Transaction:
         self._ids: dict[str, tuple[int, int]] = {}
         self._insert_sql: dict[tuple[str, int], str] = {}
         self._has_savepoint = self._has_work = False
-        self._filling_before = 0
+        self._filling_before = self._traced_before = 0
         self.reset()
 
     def reset(self, now: int = 0) -> None:
@@ -52,6 +54,7 @@ class Transaction:
         self.dead_segments: list[int] = []
         self.shrunk_segments: list[int] = []
         self.filling: list[tuple[AccountId, Usage]] = []
+        self.traced: list[Note] = []
 
     # -- for operations
 
@@ -134,6 +137,7 @@ class Transaction:
         # Nothing was kept before the first operation: beginning again undoes it as well.
         self._has_savepoint = self._has_work
         self._filling_before = len(self.filling)
+        self._traced_before = len(self.traced)
         if self._has_savepoint:
             self._cursor.execute("SAVEPOINT operation")
 
@@ -151,6 +155,7 @@ class Transaction:
             self._cursor.execute("ROLLBACK")
             self._cursor.execute("BEGIN IMMEDIATE")
         del self.filling[self._filling_before :]
+        del self.traced[self._traced_before :]
         self._forget()
 
     def sweep(self, open_segment: int) -> None:
