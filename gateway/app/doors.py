@@ -25,7 +25,12 @@ from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from gateway.policy.engine import NO_POLICY
+from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
+
+EXTENSIONS_OF_EVERY_DOOR = frozenset(
+    {"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS"}
+)
 
 
 def door_factory(
@@ -99,13 +104,22 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         bare_newlines=listen.bare_newlines
         or ("normalise" if listen.protocol == "submission" else "reject"),
     )
+    auth = listen.auth or ("required" if listen.protocol == "submission" else "no")
+    offer = DoorOffer(
+        parts.settings.hostname,
+        size_octets,
+        EXTENSIONS_OF_EVERY_DOOR | (frozenset() if auth == "no" else {"AUTH"}),
+        starttls=listen.tls == "starttls",
+        recipients=limits.recipients,
+    )
     return SmtpServices(
         parts.store,
         parts.router,
         parts.portal,
         time.time,
+        offer,
         limits,
         parts.quota,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
-        auth=listen.auth or ("required" if listen.protocol == "submission" else "no"),
+        auth=auth,
     )

@@ -30,6 +30,7 @@ from gateway.edge.connection import Door
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.services import SmtpServices
 from gateway.policy.quota import QuotaPolicy
+from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody
 from tests.support.pop3_fakes import ALICE as ALICE
@@ -39,6 +40,8 @@ from tests.support.pop3_fakes import Wire as StringWire
 BOB = Account(AccountId("b1"), "bob", "bob@example.test", ("bob@example.test", "b@example.test"))
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 UTC
+
+ENABLED = frozenset({"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS"})
 
 AT_ONCE = SmtpLimits(greet_pause_s=0.0, failed_login_s=0.0, error_delay_s=0.0)
 """For dialogues that are not about time."""
@@ -177,6 +180,13 @@ class SmtpBench:
             router=router or self.router,
             portal=portal,
             wall_clock=lambda: NOW,
+            offer=DoorOffer(
+                door.hostname,
+                limits.size_octets,
+                ENABLED | ({"AUTH"} if protocol == "submission" else set()),
+                starttls=tls and not implicit_tls,
+                recipients=limits.recipients,
+            ),
             limits=limits,
             quota=quota,
             auth="required" if protocol == "submission" else "no",

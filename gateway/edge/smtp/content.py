@@ -22,8 +22,8 @@ from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Data
+from gateway.wire.smtp_events import ContentEnded
 from gateway.wire.smtp_replies import Reply
-from gateway.wire.smtp_server import ContentEnded
 
 
 def data(session: SmtpSession, _: Data) -> None:

@@ -16,7 +16,7 @@ from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.smtp.session import Handler, SmtpSession
 from gateway.wire.smtp_commands import Auth, Data, Ehlo, Mail, Rcpt, Simple
-from gateway.wire.smtp_server import AuthResponse, ContentEnded, Refused
+from gateway.wire.smtp_events import AuthResponse, ContentEnded, Refused
 
 ANSWERS: Mapping[type, Handler] = {
     Refused: session.refused,

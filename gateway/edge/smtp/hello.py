@@ -13,7 +13,6 @@ from gateway.edge.smtp.session import Question, SmtpSession, settled
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Ehlo, Simple, Verb
-from gateway.wire.smtp_extensions import Offer, ehlo_reply
 from gateway.wire.smtp_replies import Reply
 
 
@@ -28,7 +27,8 @@ def simple(session: SmtpSession, command: Simple) -> None:
                 if verb is Verb.RSET:
                     session.reset()
                 session.core.succeeded(verb)
-                session.send(_FIXED[verb].octets)
+                reply = session.core.offered.help if verb is Verb.HELP else _FIXED[verb]
+                session.send(reply.octets)
 
 
 def hello(session: SmtpSession, command: Ehlo) -> None:
@@ -56,21 +56,12 @@ async def _judge(session: SmtpSession, command: Ehlo, answer: Question) -> None:
 
 
 def _answer(session: SmtpSession, command: Ehlo) -> None:
+    session.update_offer()
     session.core.succeeded(command.verb)
-    door = session.door
     if command.verb is Verb.HELO:
-        session.send(f"250 {door.hostname}\r\n".encode("ascii"))
-        return
-    session.send(
-        ehlo_reply(
-            Offer(
-                hostname=door.hostname,
-                size_octets=session.limits.size_octets,
-                starttls=door.tls is not None and not session.is_tls,
-                mechanisms=session.mechanisms(),
-            )
-        )
-    )
+        session.send(f"250 {session.door.hostname}\r\n".encode("ascii"))
+    else:
+        session.send(session.core.offered.ehlo)
 
 
 def _start_tls(session: SmtpSession) -> None:
@@ -101,6 +92,4 @@ _FIXED: Mapping[Verb, Reply] = {
     Verb.RSET: replies.OK,
     Verb.NOOP: replies.OK,
     Verb.VRFY: replies.CANNOT_VERIFY,
-    Verb.EXPN: replies.NOT_IMPLEMENTED,
-    Verb.HELP: replies.HELP,
 }

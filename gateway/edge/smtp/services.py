@@ -13,6 +13,7 @@ from gateway.core.ports.store import Intake
 from gateway.core.ports.trace import TraceStore
 from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.quota import QuotaPolicy
+from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 
 Auth = Literal["no", "offered", "required"]
@@ -27,6 +28,7 @@ class SmtpServices:
     router: Router
     portal: Portal
     wall_clock: WallClock
+    offer: DoorOffer
     limits: SmtpLimits = field(default_factory=SmtpLimits)
     quota: QuotaPolicy | None = None
     policy: Policy = NO_POLICY

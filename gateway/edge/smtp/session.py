@@ -34,9 +34,12 @@ from gateway.policy.door_verdicts import early_talker, too_many_errors
 from gateway.policy.facts import Client
 from gateway.policy.verdicts import Stage, Verdict
 from gateway.wire import smtp_replies as replies
+from gateway.wire.smtp_events import Refused
+from gateway.wire.smtp_extensions import DAY_S, Offer
 from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
+from gateway.wire.smtp_order import Phase
 from gateway.wire.smtp_replies import Reply
-from gateway.wire.smtp_server import Phase, Refused, SmtpServer
+from gateway.wire.smtp_server import SmtpServer
 
 MAX_BUFFERED = 65_536
 
@@ -72,7 +75,9 @@ class SmtpSession(MailConnection):
         self._answers = answers
         self.faces_strangers = door.protocol == "smtp"
         default: BareNewlines = "reject" if self.faces_strangers else "normalise"
-        self.core = SmtpServer(self.limits, self.limits.bare_newlines or default)
+        self.core = SmtpServer(
+            self.limits, self.limits.bare_newlines or default, Offer(services.offer)
+        )
         self.sasl = SmtpLogin(services.portal, offered=services.auth != "no")
         self.client = Client(self.connection_id, door.listener, door.protocol, "")
         self.visit = services.policy.visit(self.client)
@@ -121,7 +126,7 @@ class SmtpSession(MailConnection):
         self._greeted = True
         banner = self.door.banner or "ESMTP"
         self.send(f"220 {self.door.hostname} {banner}\r\n".encode("ascii"))
-        self.offer_auth()
+        self.update_offer()
         self.set_deadline(self.limits.idle_s)
 
     def connection_refused(self, reason: str) -> None:
@@ -130,7 +135,7 @@ class SmtpSession(MailConnection):
     def tls_ready(self) -> None:
         self.handshaking = False
         self.client.is_tls = True
-        self.offer_auth()
+        self.update_offer()
         self.set_deadline(self.limits.idle_s)
 
     def deadline_passed(self) -> None:
@@ -162,10 +167,8 @@ class SmtpSession(MailConnection):
         self.journal.refused(reference, self.client, self.visit, UNEXPECTED)
         # Nobody knows how far it came, so nothing of the transaction may go on (SECURITY S4).
         self.sasl.drop_exchange()
-        self.core.expect_auth_response(False)
+        self.core.abandon()
         self.reset()
-        if self.core.phase in (Phase.SENDER, Phase.RECIPIENTS):
-            self.core.phase = Phase.READY
         self.send(UNEXPECTED.with_id(reference))
 
     # -- events
@@ -275,10 +278,20 @@ class SmtpSession(MailConnection):
             body.discard()
 
     def mechanisms(self) -> tuple[str, ...]:
-        return self.sasl.mechanisms(login_allowed=self.login_allowed)
+        return self.sasl.mechanisms(self, login_allowed=self.login_allowed)
 
-    def offer_auth(self) -> None:
-        self.core.auth_offered = bool(self.mechanisms())
+    def update_offer(self) -> None:
+        """TLS, a login or the day may have changed what can be offered."""
+        services = self.services
+        self.core.offer(
+            Offer(
+                services.offer,
+                tls=self.is_tls,
+                mechanisms=self.mechanisms(),
+                logged_in=self.client.account is not None,
+                today=int(services.wall_clock()) // DAY_S if services.offer.hold_s else 0,
+            )
+        )
 
 
 def refused(session: SmtpSession, event: Refused) -> None:
