@@ -1,0 +1,206 @@
+"""How much one person may send in an hour and in a day, and what becomes of what is more.
+
+Owns the arithmetic: a message goes on in the first hour that has room for it in every window it
+falls into, which is the running one for nearly all mail. What has to wait is accepted and held, so
+nothing is lost; only who hands in many times what may go out is refused for now, and what could
+never go out is refused for good. Never replies, never counts: the store does, in the transaction
+that accepts the message, and holds it there if others have filled the hour meanwhile.
+
+Hours are those of the clock; a day is the running hour and the 23 before it. Nobody is asked about
+where no bound is set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gateway.core.account import Account
+from gateway.core.envelope import Hold
+from gateway.core.ports.submissions import SubmissionStore
+from gateway.core.submissions import HOUR_S, NOTHING, Hours, Sent, Submission
+
+DAY_HOURS = 24
+UNBOUNDED = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class PersonBounds:
+    """0: none.
+
+    Args:
+        most_waiting: how many times a bound may be counted or wait at once.
+    """
+
+    messages_per_hour: int = 0
+    messages_per_day: int = 0
+    recipients_per_hour: int = 0
+    recipients_per_day: int = 0
+    most_waiting: int = 10
+
+    @property
+    def hour(self) -> Sent:
+        return Sent(self.messages_per_hour or UNBOUNDED, self.recipients_per_hour or UNBOUNDED)
+
+    @property
+    def day(self) -> Sent:
+        return Sent(self.messages_per_day or UNBOUNDED, self.recipients_per_day or UNBOUNDED)
+
+    @property
+    def any(self) -> bool:
+        return bool(
+            self.messages_per_hour
+            or self.messages_per_day
+            or self.recipients_per_hour
+            or self.recipients_per_day
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The message is taken. ``hold`` is set when it has to wait."""
+
+    submission: Submission
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoRoom:
+    """It is refused; ``for_good``: trying again cannot help. The text is for the person."""
+
+    text: str
+    for_good: bool = False
+
+
+class PersonLimits:
+    """The guard of what people send."""
+
+    def __init__(self, store: SubmissionStore, bounds: PersonBounds) -> None:
+        assert bounds.any, "no bounds cost nothing: leave it out"
+        self._store = store
+        self._bounds = bounds
+
+    async def judge(self, account: Account, recipients: int, now: float) -> Room | NoRoom:
+        """What is to become of a message with so many recipients.
+
+        Raises: StoreUnavailable.
+        """
+        hour = int(now) // HOUR_S
+        hours = await self._store.sent_since(account.account_id, hour - DAY_HOURS + 1)
+        return decide(self._bounds, account, recipients, hour, hours)
+
+
+def decide(
+    bounds: PersonBounds, account: Account, recipients: int, hour: int, hours: Hours
+) -> Room | NoRoom:
+    """The rule, of what counts already in the running hour, the 23 before it and later ones."""
+    most = min(bounds.hour.recipients, bounds.day.recipients)
+    if recipients > most:
+        return NoRoom(
+            f"The message has {recipients} recipients, and {account.login} may write to {most}"
+            f" {'an hour' if most == bounds.hour.recipients else 'a day'}: send it to fewer",
+            for_good=True,
+        )
+    refusal = _over_all(bounds, account, recipients, hour, hours)
+    if refusal is not None:
+        return refusal
+    schedule = _Schedule(bounds, hours, hour)
+    this = Sent(1, recipients)
+    goes_at = schedule.first_with_room(hour, this)
+    later = schedule.first_with_room(max(goes_at, hour) + 1, this)
+    submission = Submission(account.account_id, goes_at, recipients)
+    if goes_at > hour:
+        return Room(submission, Hold(_reason(bounds, recipients, hour, hours), goes_at * HOUR_S))
+    filled = replace(submission, room=schedule.room(hour))
+    full = {**hours, hour: bounds.hour}
+    reason = _reason(bounds, recipients, hour, full)
+    return Room(replace(filled, otherwise=Hold(reason, later * HOUR_S)))
+
+
+def _over_all(
+    bounds: PersonBounds, account: Account, recipients: int, hour: int, hours: Hours
+) -> NoRoom | None:
+    """Against somebody (or a machine with their password) who does not stop."""
+    factor = bounds.most_waiting
+    for bound, since, span in (
+        (bounds.hour, hour, "an hour"),
+        (bounds.day, hour - DAY_HOURS + 1, "a day"),
+    ):
+        sent = _sum(hours, since)
+        for count, most, what in (
+            (sent.messages + 1, bound.messages, "messages"),
+            (sent.recipients + recipients, bound.recipients, "recipients"),
+        ):
+            if count > most * factor:
+                return NoRoom(
+                    f"{account.login} may send {most} {what} {span}, and {factor} times as many"
+                    " have come and wait already; try again later"
+                )
+    return None
+
+
+def _reason(bounds: PersonBounds, recipients: int, hour: int, hours: Hours) -> str:
+    """Which bound it was, for the queue's list."""
+    in_hour, in_day = hours.get(hour, NOTHING), _sum(hours, hour - DAY_HOURS + 1, hour)
+    if in_hour.messages + 1 > bounds.hour.messages:
+        return f"limit: more than {bounds.hour.messages} messages in an hour"
+    if in_hour.recipients + recipients > bounds.hour.recipients:
+        return f"limit: more than {bounds.hour.recipients} recipients in an hour"
+    if in_day.messages + 1 > bounds.day.messages:
+        return f"limit: more than {bounds.day.messages} messages in a day"
+    if in_day.recipients + recipients > bounds.day.recipients:
+        return f"limit: more than {bounds.day.recipients} recipients in a day"
+    return "limit: messages sent before it wait, and fill the day"
+
+
+def _sum(hours: Hours, since: int, until: int = UNBOUNDED) -> Sent:
+    counted = [sent for hour, sent in hours.items() if since <= hour <= until]
+    return Sent(sum(each.messages for each in counted), sum(each.recipients for each in counted))
+
+
+class _Schedule:
+    """Sums of all days that a message in some hour would fall into, made once."""
+
+    def __init__(self, bounds: PersonBounds, hours: Hours, hour: int) -> None:
+        self._bounds = bounds
+        self._hours = hours
+        self._start = hour - DAY_HOURS + 1
+        # Behind the last hour in which something counts, a whole day is empty.
+        self._end = max([hour, *hours]) + 2 * DAY_HOURS
+        self._messages, self._recipients = [0], [0]
+        for each in range(self._start, self._end):
+            sent = hours.get(each, NOTHING)
+            self._messages.append(self._messages[-1] + sent.messages)
+            self._recipients.append(self._recipients[-1] + sent.recipients)
+
+    def first_with_room(self, hour: int, this: Sent) -> int:
+        """The first hour from ``hour`` on in which the message can go."""
+        while hour < self._end - DAY_HOURS:
+            room = self.room(hour)
+            there = self._hours.get(hour, NOTHING)
+            if (
+                there.messages + this.messages <= room.messages
+                and there.recipients + this.recipients <= room.recipients
+            ):
+                break
+            hour += 1
+        return hour
+
+    def room(self, hour: int) -> Sent:
+        """What the hour may hold in all."""
+        there, most, day = self._hours.get(hour, NOTHING), self._bounds.hour, self._bounds.day
+        messages, recipients = (
+            self._fullest(self._messages, hour),
+            self._fullest(self._recipients, hour),
+        )
+        return Sent(
+            min(most.messages, there.messages + day.messages - messages),
+            min(most.recipients, there.recipients + day.recipients - recipients),
+        )
+
+    def _fullest(self, sums: list[int], hour: int) -> int:
+        """The most that counts in any day that holds the hour."""
+        index = hour - self._start + 1
+        return max(
+            sums[min(end, len(sums) - 1)] - sums[max(0, end - DAY_HOURS)]
+            for end in range(index, index + DAY_HOURS)
+        )

@@ -1,0 +1,147 @@
+"""Which addresses people may send as besides their own, by the administrator's word.
+
+Owns the rules: those of the settings and those of a file, which is looked at again at most once in
+LOOK_S, in a thread. A file that is broken or gone is told once, and what was read before stays in
+force. A line of the file is a login and addresses, or ``*@domain``, with blanks or commas between
+them; ``#`` begins a comment; a login may have several lines.
+
+Limits: MAX_OCTETS of file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.log_text import shown
+from gateway.core.ports.clock import Timers
+from gateway.core.settings.checks import sender_pattern
+from gateway.policy.list_files import InThread, Stamp, stamp_of
+
+LOOK_S = 1.0
+MAX_OCTETS = 16 * 1024 * 1024
+MAX_TOLD = 5  # mistakes
+
+Rules = Mapping[str, frozenset[str]]
+"""Addresses and ``*@domain``, case folded, by login."""
+
+NO_RULES: Rules = {}
+
+
+class BrokenRules(Exception):
+    """The file cannot be used; the text has what is wrong, with its lines."""
+
+
+def rules_from(table: Mapping[str, Sequence[str]]) -> Rules:
+    """Rules of the settings."""
+    return {
+        login.casefold(): frozenset(each.casefold() for each in addresses)
+        for login, addresses in table.items()
+    }
+
+
+class RulesFile:
+    """The rules of one file.
+
+    Args:
+        timers: its seconds say when a look is due.
+    """
+
+    log = Logger()
+
+    def __init__(self, path: Path, *, timers: Timers, in_thread: InThread) -> None:
+        """Reads it. Raises: BrokenRules, OSError."""
+        self._path = path
+        self._timers = timers
+        self._in_thread = in_thread
+        self._stamp = stamp_of(path)
+        self._rules = read_rules(path)
+        self._look_at = timers.seconds() + LOOK_S
+        self._told = ""
+
+    async def current(self) -> Rules:
+        """What is in the file now, or was when it could last be read."""
+        if self._timers.seconds() >= self._look_at:
+            self._look_at = self._timers.seconds() + LOOK_S  # others do not look meanwhile
+            stamp = self._stamp
+            try:
+                found = await self._in_thread(lambda: self._look(stamp))
+            except (OSError, BrokenRules) as error:
+                self._complain(error)
+            else:
+                if found is not None:
+                    self._stamp, self._rules = found
+                    self.log.info(
+                        "{path}: rules for {count} logins read",
+                        path=str(self._path),
+                        count=len(self._rules),
+                    )
+                self._told = ""
+        return self._rules
+
+    def _look(self, known: Stamp) -> tuple[Stamp, Rules] | None:
+        """In a thread. None: it is unchanged."""
+        stamp = stamp_of(self._path)
+        return None if stamp == known else (stamp, read_rules(self._path))
+
+    def _complain(self, error: OSError | BrokenRules) -> None:
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        if text != self._told:  # once, not each second
+            self._told = text
+            self.log.error(
+                "{path} cannot be used, the rules read before stay in force: {text}",
+                path=str(self._path),
+                text=text,
+            )
+
+
+class SendAs:
+    """All rules together."""
+
+    def __init__(self, rules: Rules = NO_RULES, file: RulesFile | None = None) -> None:
+        self._rules = rules
+        self._file = file
+
+    async def allows(self, account: Account, address: Address) -> bool:
+        """Whether a rule lets this person send as the address."""
+        wanted = {address.key, f"*@{address.domain}".casefold()}
+        if not wanted.isdisjoint(self._rules.get(account.login.casefold(), ())):
+            return True
+        if self._file is None:
+            return False
+        rules = await self._file.current()
+        return not wanted.isdisjoint(rules.get(account.login.casefold(), ()))
+
+
+def read_rules(path: Path) -> Rules:
+    """May block. Raises: BrokenRules, OSError."""
+    with path.open("rb") as file:
+        octets = file.read(MAX_OCTETS + 1)
+    if len(octets) > MAX_OCTETS:
+        raise BrokenRules(f"more than {MAX_OCTETS} octets")
+    try:
+        text = octets.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise BrokenRules(f"line {line}: found octets that are not UTF-8 text") from None
+    rules: dict[str, set[str]] = {}
+    problems: list[str] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        login, *addresses = line.partition("#")[0].replace(",", " ").split() or [""]
+        if login and not addresses:
+            problems.append(f"line {number}: found {shown(login)} alone; expected addresses too")
+        for address in addresses:
+            try:
+                pattern = sender_pattern(address).casefold()
+            except ValueError as expected:
+                problems.append(f"line {number}: found {shown(address)}; expected {expected}")
+            else:
+                rules.setdefault(login.casefold(), set()).add(pattern)
+    if problems:
+        more = f"; and {len(problems) - MAX_TOLD} more" if len(problems) > MAX_TOLD else ""
+        raise BrokenRules("; ".join(problems[:MAX_TOLD]) + more)
+    return {login: frozenset(addresses) for login, addresses in rules.items()}

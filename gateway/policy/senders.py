@@ -1,0 +1,138 @@
+"""As whom a person may send (RFC 6409 section 6.1, SECURITY S32).
+
+Owns the rule, its order and its words. A person may send as: an address of their entry; one that a
+rule of the administrator gives them; one of a group they are in, where the settings let members;
+one whose mail comes to them all the same, by an alias, an alias domain or a tag. Never replies.
+
+What a connection has learnt it keeps, so that the next message costs a look into a set. Only what
+is allowed is remembered: a refusal is looked at again, as somebody may have mended it.
+
+Limits: MAX_REMEMBERED addresses of one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import RelayDenied, UnknownRecipient
+from gateway.core.group import Group
+from gateway.core.ports.routing import Router
+from gateway.core.route import LocalMailbox, Route, ends_of
+from gateway.policy.send_as import SendAs
+
+MAX_REMEMBERED = 1000
+MAX_NAMED = 5
+
+
+class Groups(Protocol):
+    """Who knows the groups of a person; kept by the directory."""
+
+    async def groups_of(self, account: Account) -> Sequence[Group]: ...
+
+
+class Standing(Enum):
+    """Why an address may be used."""
+
+    OWN = "own"  # mail for it comes to this person and nobody else
+    SHARED = "shared"  # of a group, or by the administrator's rule
+
+
+class Senders:
+    """The rule of one gateway.
+
+    Args:
+        groups: None: nobody may send as a group.
+    """
+
+    def __init__(
+        self, router: Router, *, groups: Groups | None = None, send_as: SendAs | None = None
+    ) -> None:
+        self.router = router
+        self.groups = groups
+        self.send_as = send_as if send_as is not None else SendAs()
+
+    def of(self, account: Account) -> Names:
+        """What one person may use, for one connection."""
+        return Names(self, account)
+
+
+class Names:
+    """What one person may send as."""
+
+    __slots__ = ("_groups", "_known", "_rule", "account")
+
+    def __init__(self, rule: Senders, account: Account) -> None:
+        self._rule = rule
+        self.account = account
+        self._known = {address.casefold(): Standing.OWN for address in account.addresses}
+        self._groups: frozenset[str] | None = None  # their addresses, once asked for
+
+    def known(self, address: Address) -> Standing | None:
+        """The standing if it is known already; None: ask ``find``."""
+        return self._known.get(address.key)
+
+    async def find(self, address: Address) -> Standing | None:
+        """The standing; None: this person may not use the address.
+
+        Raises:
+            GatewayError: nobody can say at the moment.
+        """
+        standing = self._known.get(address.key)
+        if standing is None:
+            standing = await self._find(address)
+            if standing is not None:
+                if len(self._known) >= MAX_REMEMBERED:
+                    self._known.clear()
+                self._known[address.key] = standing
+        return standing
+
+    async def _find(self, address: Address) -> Standing | None:
+        if address.key in map(str.casefold, self.account.addresses):
+            return Standing.OWN
+        if await self._rule.send_as.allows(self.account, address):
+            return Standing.SHARED
+        if self._rule.groups is not None:
+            if self._groups is None:
+                groups = await self._rule.groups.groups_of(self.account)
+                self._groups = frozenset(
+                    each.casefold() for group in groups for each in group.addresses
+                )
+            if address.key in self._groups:
+                return Standing.SHARED
+        try:
+            route = await self._rule.router.route(address, may_relay=False)
+        except (UnknownRecipient, RelayDenied):
+            return None
+        return self._by_route(address, route)
+
+    def _by_route(self, address: Address, route: Route) -> Standing | None:
+        """Whose mail it is: theirs alone, theirs among others', or others'."""
+        theirs = [
+            isinstance(end.route, LocalMailbox)
+            and end.route.account.account_id == self.account.account_id
+            for end in ends_of(address, route)
+        ]
+        if all(theirs):
+            return Standing.OWN
+        return Standing.SHARED if any(theirs) and self._rule.groups is not None else None
+
+    def refusal(self, address: Address) -> str:
+        """In words for the person: the rule, and what would do."""
+        login = self.account.login
+        group = f" nor of a group {login} is in" if self._rule.groups is not None else ""
+        return (
+            f"{login} may not send as <{address}>: it is not an address of {login}{group}"
+            f"; {login} may send as {self._in_short()}"
+        )
+
+    def _in_short(self) -> str:
+        addresses = self.account.addresses
+        if not addresses:
+            return "nobody, as the directory has no address there"
+        named = " or ".join(addresses[:MAX_NAMED])
+        more = len(addresses) - MAX_NAMED
+        return f"{named} or {more} more" if more > 0 else named
