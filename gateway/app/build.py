@@ -66,6 +66,8 @@ def open_alone(settings: Settings, reactor: Any) -> Store:
         call_from_thread=reactor.callFromThread,
         wall_clock=time.time,
         keep_deleted_s=settings.deleted_mail.keep_s,
+        keep_traces_s=settings.trace.keep_s,
+        trace_octets=settings.trace.max_octets,
     )
 
 
@@ -78,6 +80,8 @@ def join_store(name: str, settings: Settings, reactor: Any) -> Store:
         call_from_thread=reactor.callFromThread,
         wall_clock=time.time,
         keep_deleted_s=settings.deleted_mail.keep_s,
+        keep_traces_s=settings.trace.keep_s,
+        trace_octets=settings.trace.max_octets,
     )
 
 

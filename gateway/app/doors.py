@@ -120,6 +120,7 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         offer,
         limits,
         parts.quota,
+        trace=parts.store.trace,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
         auth=auth,
     )

@@ -310,6 +310,8 @@ def _open(settings: Settings, loop: Loop) -> tuple[Store, Hints | None]:
             call_from_thread=loop.call_from_thread,
             wall_clock=time.time,
             keep_deleted_s=keep_s,
+            keep_traces_s=settings.trace.keep_s,
+            trace_octets=settings.trace.max_octets,
         )
     except StoreInUse:
         pass
@@ -322,6 +324,8 @@ def _open(settings: Settings, loop: Loop) -> tuple[Store, Hints | None]:
         call_from_thread=loop.call_from_thread,
         wall_clock=time.time,
         keep_deleted_s=keep_s,
+        keep_traces_s=settings.trace.keep_s,
+        trace_octets=settings.trace.max_octets,
     )
     client = ControlClient(control_socket(state_dir), HINT_TIMEOUT_S)
     hints = Hints(lambda body: client.request("POST", "/v1/changes", body=body))

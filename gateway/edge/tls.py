@@ -120,3 +120,11 @@ class ServerContexts:
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         return SSL.Connection(self._context, None)
+
+
+def tls_in_words(transport: Any) -> str:
+    """Version and cipher of a connection whose handshake is done, for people."""
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if not isinstance(handle, SSL.Connection):
+        return ""
+    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".rstrip()

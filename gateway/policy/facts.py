@@ -27,6 +27,8 @@ class Client:
         hello: as claimed in EHLO; empty before.
         host_name: what its address resolves to and back, once a check has found out.
         account: the person who has logged in.
+        tls: version and cipher in words; empty without TLS.
+        refusals: so many have been recorded.
         rehearsal: nothing is learnt, counted or kept: somebody asks what would happen.
     """
 
@@ -39,6 +41,8 @@ class Client:
     is_tls: bool = False
     account: Account | None = None
     may_relay: bool = False
+    tls: str = ""
+    refusals: int = 0
     rehearsal: bool = False
 
 

@@ -23,6 +23,7 @@ from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
 from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
 from gateway.core.settings.submission import SubmissionSettings
+from gateway.core.settings.trace import TraceSettings
 
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
@@ -62,6 +63,14 @@ class DirectorySettings(Section):
         (), description="attributes that say how much a person may keep; empty: the preset's"
     )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
+    secret_attribute: str = Field(
+        "",
+        description="attribute with SCRAM-SHA-256 verifiers (RFC 5803, authPassword); empty: none",
+    )
+    certificate_attribute: str = Field(
+        "",
+        description="attribute a client certificate's name is compared with; empty: login, address",
+    )
     person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
     group_filter: str = Field(
         "", description="RFC 4515 filter of entries that are groups; empty: the preset's"
@@ -195,4 +204,5 @@ class Settings(Section):
     submission: SubmissionSettings = Field(
         SubmissionSettings(), description="mail of our own people"
     )
+    trace: TraceSettings = Field(TraceSettings(), description="what `gateway trace` tells of")
     search: SearchSettings = Field(SearchSettings(), description="finding messages by their text")
