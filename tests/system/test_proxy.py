@@ -1,0 +1,111 @@
+"""Behind a real proxy: HAProxy says who the client is, in both versions of its protocol."""
+
+from __future__ import annotations
+
+import imaplib
+import smtplib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateway_process import Demo
+from tests.support.mail import BOB, inbox, trusting
+from tests.support.outbound import running
+from tests.support.ports import accepts, free_port
+from tests.support.programs import need
+from tests.support.waiting import eventually
+
+CLIENT = "127.0.0.9"
+MESSAGE = b"From: a@far.example\r\nSubject: through a proxy\r\n\r\nHello\r\n"
+
+
+class Proxied:
+    """The gateway with two doors for HAProxy, and HAProxy before them."""
+
+    def __init__(self, demo: Demo, ports: dict[str, int], behind: dict[str, int]) -> None:
+        self.demo = demo
+        self.ports = ports  # HAProxy's
+        self.behind = behind  # the gateway's
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
+    program = need("haproxy")
+    folder = tmp_path_factory.mktemp("proxied")
+    names = ("smtp", "imaps", "smtp2")
+    behind = {name: free_port() for name in names}
+    ports = {name: free_port() for name in names}
+    settings = "".join(
+        f"""
+[[listen]]
+protocol = "{protocol}"
+address = "127.0.0.1:{behind[name]}"
+tls = "{tls}"
+proxy_from = ["127.0.0.1"]
+"""
+        for name, protocol, tls in (
+            ("smtp", "smtp", "starttls"),
+            ("smtp2", "smtp", "starttls"),
+            ("imaps", "imap", "implicit"),
+        )
+    )
+    configuration = "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 60s\n"
+    configuration += "  timeout server 60s\n"
+    for name in names:
+        version = "send-proxy" if name == "smtp" else "send-proxy-v2"
+        configuration += f"listen {name}\n  bind 127.0.0.1:{ports[name]}\n"
+        configuration += f"  server gateway 127.0.0.1:{behind[name]} {version}\n"
+    (folder / "haproxy.cfg").write_text(configuration)
+    demo = Demo(folder / "d")
+    with running(demo, settings, ["--config", str(demo.config)]):
+        haproxy = subprocess.Popen([program, "-db", "-f", str(folder / "haproxy.cfg")])
+        try:
+            eventually(lambda: all(map(accepts, ports.values())))
+            yield Proxied(demo, ports, behind)
+        finally:
+            haproxy.terminate()
+            haproxy.wait(10)
+
+
+@pytest.mark.parametrize("name", ["smtp", "smtp2"])
+def test_the_message_says_where_the_client_was(proxied: Proxied, name: str) -> None:
+    port = proxied.ports[name]
+    with smtplib.SMTP("127.0.0.1", port, "far.example", 30, (CLIENT, 0)) as client:
+        client.starttls(context=trusting())
+        client.sendmail("a@far.example", [BOB[0]], MESSAGE)
+    assert f"Received: from far.example ([{CLIENT}])".encode() in inbox(proxied.demo.port(143))[-1]
+
+
+def test_tls_from_the_first_octet_comes_behind_the_header(proxied: Proxied) -> None:
+    with imaplib.IMAP4_SSL(
+        "127.0.0.1", proxied.ports["imaps"], ssl_context=trusting(), timeout=30
+    ) as client:
+        assert client.login(*BOB)[0] == "OK"
+
+
+def test_who_comes_from_a_proxy_without_its_header_gets_nothing(proxied: Proxied) -> None:
+    with (
+        pytest.raises((smtplib.SMTPServerDisconnected, ConnectionResetError)),
+        smtplib.SMTP("127.0.0.1", proxied.behind["smtp"], "far.example", timeout=30) as client,
+    ):
+        client.ehlo()
+
+
+def test_who_comes_from_elsewhere_cannot_forge_one(proxied: Proxied) -> None:
+    with smtplib.SMTP(timeout=30, source_address=(CLIENT, 0)) as client:
+        code, _ = client.connect("127.0.0.1", proxied.behind["smtp"])
+        assert code == 220
+        code, _ = client.docmd("PROXY TCP4 192.0.2.1 192.0.2.2 1 25")
+        assert code == 500
+
+
+def test_an_unknown_name_of_networks_is_refused_at_load(tmp_path: Path) -> None:
+    demo = Demo(tmp_path / "d")
+    settings = '\n[[listen]]\nprotocol = "smtp"\naddress = "127.0.0.1:1"\nproxy_from = "nobody"\n'
+    with (
+        pytest.raises(AssertionError, match=r"listen\[\d+\]\.proxy_from"),
+        running(demo, settings, ["--config", str(demo.config)]),
+    ):
+        pass
