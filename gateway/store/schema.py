@@ -14,7 +14,8 @@ Invariants (``verify`` checks them):
 - ``expunged`` holds every UID below ``uid_next`` that no message has; neighbours are one stretch,
   which has the highest MODSEQ of theirs, so there is never more than one between two messages.
 - ``mailboxes.old_messages`` is the number of messages below ``recent_from``.
-- ``queued_messages`` and ``queued_recipients`` among the ``counters`` are the rows of the queue.
+- ``queued_messages`` and ``queued_recipients`` among the ``counters`` are the rows of the queue,
+  ``held_messages`` those with a ``hold``.
 - a row of ``queue`` is due at ``due_at``: the earliest attempt, or the end of its lease.
 """
 
@@ -272,6 +273,25 @@ VERSION_4 = (
     "ALTER TABLE queue ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE queue ADD COLUMN hold TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE queue_recipients ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    # Whether the sender has heard that it takes longer.
+    "ALTER TABLE queue_recipients ADD COLUMN told_of_delay INTEGER NOT NULL DEFAULT 0",
+    # What is due is picked by priority; what is held is found apart from it, and is counted.
+    "ALTER TABLE queue ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+    "DROP INDEX queue_due",
+    "CREATE INDEX queue_due ON queue (priority, due_at) WHERE hold = ''",
+    "CREATE INDEX queue_held ON queue (due_at) WHERE hold <> ''",
+    "INSERT INTO counters (name, value) VALUES ('held_messages', 0)",
+    """CREATE TRIGGER queue_held_added AFTER INSERT ON queue WHEN new.hold <> '' BEGIN
+            UPDATE counters SET value = value + 1 WHERE name = 'held_messages';
+        END""",
+    """CREATE TRIGGER queue_held_changed AFTER UPDATE OF hold ON queue
+        WHEN (new.hold = '') <> (old.hold = '') BEGIN
+            UPDATE counters SET value = value + CASE WHEN new.hold = '' THEN -1 ELSE 1 END
+                WHERE name = 'held_messages';
+        END""",
+    """CREATE TRIGGER queue_held_removed AFTER DELETE ON queue WHEN old.hold <> '' BEGIN
+            UPDATE counters SET value = value - 1 WHERE name = 'held_messages';
+        END""",
     # What happened: a row holds the records of one commit, and later of many. ``keys`` are sorted
     # hashes of what its records are found by.
     """CREATE TABLE traces (
@@ -286,8 +306,17 @@ VERSION_4 = (
         pair TEXT NOT NULL PRIMARY KEY,
         first_at BIGINT NOT NULL,
         last_at BIGINT NOT NULL,
-        passed BIGINT NOT NULL
+        passed BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL
     ) WITHOUT ROWID""",
+    "CREATE INDEX greylist_by_expiry ON greylist (expires_at)",
+    "INSERT INTO counters (name, value) VALUES ('greylist', 0)",
+    """CREATE TRIGGER greylist_added AFTER INSERT ON greylist BEGIN
+            UPDATE counters SET value = value + 1 WHERE name = 'greylist';
+        END""",
+    """CREATE TRIGGER greylist_removed AFTER DELETE ON greylist BEGIN
+            UPDATE counters SET value = value - 1 WHERE name = 'greylist';
+        END""",
     # What each person sent in an hour (Unix time / 3600).
     """CREATE TABLE submissions (
         account_id TEXT NOT NULL,

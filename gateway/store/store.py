@@ -46,6 +46,7 @@ from gateway.core.uidset import Ranges
 from gateway.store.accounts import Accounts
 from gateway.store.deliveries import Deliveries
 from gateway.store.feed import Feed, Tell
+from gateway.store.greylist import GreylistTable, expire_greylist
 from gateway.store.holding import Holding
 from gateway.store.imports import Imports
 from gateway.store.ingests import ForgetIngests
@@ -56,6 +57,7 @@ from gateway.store.machinery import KEEP_TRACES_S, Machinery, Options
 from gateway.store.mailboxes import Mailboxes
 from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
+from gateway.store.queue_control import QueueOffice
 from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
 from gateway.store.reserve import Reserve
@@ -102,7 +104,7 @@ class Store:
             reserve=reserve,
             aftermath=self._feed,
             inboxes=accounts.inboxes,
-            housekeeping=(ForgetIngests(), retention.expire, forget_submissions),
+            housekeeping=(ForgetIngests(), retention.expire, forget_submissions, expire_greylist),
             relief=retention.relief,
             call_from_thread=call_from_thread,
             wall_clock=wall_clock,
@@ -125,9 +127,11 @@ class Store:
         self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self.submissions = Submissions(self._readers)
+        self.greylist = GreylistTable(self._committer, self._readers, wall_clock)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
         self._queue = QueueTables(self._committer, self._readers, self._intake, deliveries)
+        self.queue = QueueOffice(self._committer, self._readers)
         self._machinery.start()
 
     @classmethod
@@ -339,6 +343,9 @@ class Store:
 
     async def next_due_at(self) -> int | None:
         return await self._queue.next_due_at()
+
+    async def next_release_at(self) -> int | None:
+        return await self._queue.next_release_at()
 
     async def record(
         self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
