@@ -66,6 +66,11 @@ def chunk_taken(octets: int) -> Reply:
     return Reply(250, "2.0.0", f"{octets} octets received")
 
 
+def accepted_with_priority(ingest_id: str, priority: int) -> Reply:
+    """Accepted, but not with the priority asked for (RFC 6710 section 11: X.3.6)."""
+    return Reply(250, "2.3.6", f"{priority} is the priority it gets. Accepted as {ingest_id}")
+
+
 # -- syntax
 
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognised")

@@ -1,4 +1,4 @@
-"""The SMTP doors: mail from strangers for our people ("smtp"), mail from our people ("submission").
+"""The doors for mail: from strangers ("smtp"), our people ("submission"), our servers ("lmtp").
 
 Owns the table of which handler answers which event. The session that runs them is in ``session``.
 """
@@ -11,12 +11,22 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
 from gateway.edge.connection import Door
-from gateway.edge.smtp import authentication, content, hello, recipients, sender, session
+from gateway.edge.smtp import (
+    authentication,
+    content,
+    etrn,
+    hello,
+    recipients,
+    sender,
+    session,
+    xclient,
+)
 from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.services import SmtpServices
-from gateway.edge.smtp.session import Handler, SmtpSession
-from gateway.wire.smtp_commands import Auth, Data, Ehlo, Mail, Rcpt, Simple
-from gateway.wire.smtp_events import AuthResponse, ContentEnded, Refused
+from gateway.edge.smtp.session import Handler, Shared, SmtpSession
+from gateway.wire.smtp_commands import Auth, Bdat, Data, Ehlo, Etrn, Mail, Rcpt, Simple, Xclient
+from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Refused
+from gateway.wire.smtp_extensions import Offer, refuse_unanswered
 
 ANSWERS: Mapping[type, Handler] = {
     Refused: session.refused,
@@ -28,19 +38,24 @@ ANSWERS: Mapping[type, Handler] = {
     Rcpt: recipients.rcpt,
     Data: content.data,
     ContentEnded: content.content_ended,
+    Bdat: content.bdat,
+    ChunkEnded: content.chunk_ended,
+    Etrn: etrn.etrn,
+    Xclient: xclient.xclient,
 }
 
 
 class SmtpFactory(Factory):
-    """Makes the connections of one listener; ``door.protocol`` is ``smtp`` or ``submission``."""
+    """Makes the sessions of one listener that speaks ``smtp``, ``submission`` or ``lmtp``."""
 
     noisy = False
 
     def __init__(self, door: Door, services: SmtpServices) -> None:
-        assert door.protocol in ("smtp", "submission")
-        self.door = door
+        assert door.protocol in ("smtp", "submission", "lmtp")
+        refuse_unanswered(services.offer.enabled, ANSWERS)
+        journal = Journal(services.trace, services.wall_clock)
         self.services = services
-        self.journal = Journal(services.trace, services.wall_clock)
+        self._shared = Shared(door, services, journal, Offer(services.offer), ANSWERS)
 
     def buildProtocol(self, addr: IAddress | None) -> SmtpSession:
-        return SmtpSession(self.door, self.services, self.journal, ANSWERS)
+        return SmtpSession(self._shared)

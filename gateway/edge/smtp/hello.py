@@ -65,11 +65,7 @@ def _answer(session: SmtpSession, command: Ehlo) -> None:
 
 
 def _start_tls(session: SmtpSession) -> None:
-    if session.is_tls:
-        session.turn_down(replies.TLS_ALREADY)
-    elif session.door.tls is None:
-        session.turn_down(replies.NOT_IMPLEMENTED)
-    elif session.core.buffered:
+    if session.core.buffered:
         # CVE-2011-0411: never run in TLS what came in clear (SECURITY S16).
         session.log.warn(
             "{id} {peer} dropped: octets behind STARTTLS",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gateway.core.address import path
 from gateway.core.errors import GatewayError, OverQuota
+from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.route import LocalMailbox
+from gateway.core.route import Expansion, LocalMailbox, Route
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.session import SmtpSession, settled
+from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.facts import Recipient
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.verdicts import Stage
@@ -24,15 +28,16 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
     transaction, services = session.transaction, session.services
     assert transaction is not None
     if transaction.accepted >= session.limits.recipients:
-        await session.refuse(replies.TOO_MANY_RECIPIENTS)
+        await _refuse_one_more(session, transaction)
         return
     client = session.client
+    full: Collection[AccountId] = ()
     try:
         route = await services.router.route(
             command.recipient, may_relay=client.may_relay or client.account is not None
         )
-        if services.quota is not None and isinstance(route, LocalMailbox):
-            await services.quota.admit(route.account, transaction.envelope.announced_octets)
+        if services.quota is not None:
+            full = await _weigh(services.quota, route, transaction.envelope.announced_octets)
     except GatewayError as error:
         await _refuse(session, command, refusal_of_recipient(services.quota, error), error)
         return
@@ -42,9 +47,38 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
         reply = verdict_reply_for(Stage.RECIPIENT, verdict)
         await _refuse(session, command, reply, verdict.reason)
         return
-    transaction.add(recipient)
+    transaction.add(recipient, full)
     session.core.succeeded(Verb.RCPT)
     session.send(replies.RECIPIENT_OK.octets)
+
+
+async def _weigh(quota: QuotaPolicy, route: Route, announced_octets: int) -> Collection[AccountId]:
+    """The members of a group who have no room: one of them must not keep the mail from the others.
+
+    Raises: OverQuota for somebody who is addressed alone.
+    """
+    if isinstance(route, LocalMailbox):
+        await quota.admit(route.account, announced_octets)
+    if not isinstance(route, Expansion):
+        return ()
+    full: list[AccountId] = []
+    for member in route.members:
+        if isinstance(member.route, LocalMailbox):
+            try:
+                await quota.admit(member.route.account, announced_octets)
+            except OverQuota:
+                full.append(member.route.account.account_id)
+    return frozenset(full)
+
+
+async def _refuse_one_more(session: SmtpSession, transaction: Transaction) -> None:
+    """RFC 5321 section 4.5.3.1.10: the client sends the others afterwards. One that goes on and on
+    does not read what it is told (SECURITY S24)."""
+    transaction.beyond += 1
+    if transaction.beyond > session.limits.recipients:
+        session.close_on("far too many recipients", replies.TOO_MANY_REFUSED_RECIPIENTS)
+    else:
+        await session.refuse(replies.TOO_MANY_RECIPIENTS)
 
 
 async def _refuse(session: SmtpSession, command: Rcpt, reply: Reply, why: object) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from twisted.cred.portal import Portal
 
+from gateway.core.account import Account
 from gateway.core.ports.clock import WallClock
+from gateway.core.ports.queue import QueueStarter
 from gateway.core.ports.routing import Router
 from gateway.core.ports.store import Intake
 from gateway.core.ports.trace import TraceStore
@@ -20,9 +23,25 @@ Auth = Literal["no", "offered", "required"]
 """AUTH on a listener: not known; may be used; must be used before MAIL."""
 
 
+def nobody(_: str) -> bool:
+    """A network without addresses."""
+    return False
+
+
+def always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class SmtpServices:
-    """Shared by the connections of one listener."""
+    """Shared by the connections of one listener.
+
+    Args:
+        has_room: whether the disk has room for a message.
+        may_xclient: whether this address is one of our proxies that say XCLIENT.
+        find_person: who has a login that a proxy names; None: nobody.
+        may_etrn: whether this address may say ETRN without a login.
+    """
 
     intake: Intake
     router: Router
@@ -34,3 +53,8 @@ class SmtpServices:
     policy: Policy = NO_POLICY
     trace: TraceStore | None = None
     auth: Auth = "no"
+    has_room: Callable[[], bool] = always
+    may_xclient: Callable[[str], bool] = nobody
+    find_person: Callable[[str], Coroutine[Any, Any, Account | None]] | None = None
+    may_etrn: Callable[[str], bool] = nobody
+    queue_starter: QueueStarter | None = None

@@ -14,6 +14,7 @@ Limits: ``SmtpLimits``; reading pauses while MAX_BUFFERED octets wait behind a s
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
@@ -37,7 +38,6 @@ from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_events import Refused
 from gateway.wire.smtp_extensions import DAY_S, Offer
 from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
-from gateway.wire.smtp_order import Phase
 from gateway.wire.smtp_replies import Reply
 from gateway.wire.smtp_server import SmtpServer
 
@@ -50,34 +50,41 @@ Handler = Callable[[Any, Any], None]
 """Answers one kind of event: gets the session and the event."""
 
 
-class SmtpSession(MailConnection):
-    """One client of an SMTP door.
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the sessions of one door have in common.
 
     Args:
+        offer: what they have to offer before anything is known of a client.
         answers: the handler for each event of the core.
     """
 
+    door: Door
+    services: SmtpServices
+    journal: Journal
+    offer: Offer
+    answers: Mapping[type, Handler]
+
+
+class SmtpSession(MailConnection):
+    """One client of an SMTP or LMTP door."""
+
     __slots__ = (
-        "_answers", "_errors", "_greeted", "_idle_commands", "begun", "body", "client",
-        "content_since", "core", "draining", "faces_strangers", "handshaking", "journal", "limits",
-        "sasl", "services", "transaction", "visit",
+        "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
+        "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "sasl",
+        "services", "transaction", "visit",
     )  # fmt: skip
 
     log: ClassVar[Logger] = Logger()
 
-    def __init__(
-        self, door: Door, services: SmtpServices, journal: Journal, answers: Mapping[type, Handler]
-    ) -> None:
+    def __init__(self, shared: Shared) -> None:
+        door, services = shared.door, shared.services
         super().__init__(door)
+        self._shared = shared
         self.services = services
         self.limits: SmtpLimits = services.limits
-        self.journal = journal
-        self._answers = answers
-        self.faces_strangers = door.protocol == "smtp"
         default: BareNewlines = "reject" if self.faces_strangers else "normalise"
-        self.core = SmtpServer(
-            self.limits, self.limits.bare_newlines or default, Offer(services.offer)
-        )
+        self.core = SmtpServer(self.limits, self.limits.bare_newlines or default, shared.offer)
         self.sasl = SmtpLogin(services.portal, offered=services.auth != "no")
         self.client = Client(self.connection_id, door.listener, door.protocol, "")
         self.visit = services.policy.visit(self.client)
@@ -85,6 +92,7 @@ class SmtpSession(MailConnection):
         self.body: IncomingBody | None = None
         self.begun = 0  # transactions
         self.content_since = 0.0
+        self.is_proxy = False
         self.handshaking = door.implicit_tls
         self.draining = False
         self._greeted = False
@@ -96,6 +104,14 @@ class SmtpSession(MailConnection):
     def connection_ready(self) -> None:
         self.client.peer_ip = self.peer_ip
         self.client.is_tls = self.is_tls
+        self.is_proxy = self.services.may_xclient(self.peer_ip)
+        if self.is_proxy:
+            self.greet()  # who comes through it is judged when it says so
+        else:
+            self.judge_client()
+
+    def judge_client(self) -> None:
+        """The beginning of a session, once it is known who is there."""
         self.set_deadline(self.limits.idle_s)
         answer = self.visit.connected()
         if answer is None:
@@ -114,6 +130,7 @@ class SmtpSession(MailConnection):
         """Wait for early talkers, then greet."""
         if (
             self.faces_strangers
+            and not self.is_proxy
             and not self.door.implicit_tls
             and self.limits.greet_pause_s > 0
             and not is_loopback(self.peer_ip)
@@ -146,7 +163,7 @@ class SmtpSession(MailConnection):
             self.set_deadline(self.limits.idle_s)
         elif not self._greeted:
             self.greet()
-        elif self.core.phase is Phase.CONTENT:
+        elif self.core.in_content:
             self.end(replies.TOO_SLOW)
         else:
             self.end(replies.IDLE_TOO_LONG)
@@ -158,13 +175,13 @@ class SmtpSession(MailConnection):
 
     def drain(self) -> None:
         self.draining = True
-        if not self.busy and self.core.phase is not Phase.CONTENT:
+        if not self.busy and not self.core.in_content:
             self.end(replies.SHUTTING_DOWN)
 
     def command_failed(self, failure: Failure) -> None:
         reference = self.reference
         self.log.failure("{id} command failed", failure, id=reference)
-        self.journal.refused(reference, self.client, self.visit, UNEXPECTED)
+        self._note_refusal(UNEXPECTED)
         # Nobody knows how far it came, so nothing of the transaction may go on (SECURITY S4).
         self.sasl.drop_exchange()
         self.core.abandon()
@@ -179,13 +196,23 @@ class SmtpSession(MailConnection):
             self.close_on("talked before the greeting", replies.TALKED_TOO_EARLY)
             return
         self.core.feed(data)
-        self.proceed()
+        self._proceed(moved=False)
 
     def proceed(self) -> None:
-        """Work off what has arrived, up to a command that has to wait."""
+        """A command has been answered; go on with what has arrived behind it."""
+        self._proceed(moved=True)
+
+    def _proceed(self, *, moved: bool) -> None:
+        """Work off what has arrived, up to a command that has to wait.
+
+        Args:
+            moved: something was answered since the deadline was set. Octets alone do not move it,
+                or a line could drip for ever (SECURITY N1).
+        """
         core = self.core
+        answers = self._shared.answers
         while not self.closing and not self.busy:
-            if self.draining and core.phase is not Phase.CONTENT:
+            if self.draining and not core.in_content:
                 self.end(replies.SHUTTING_DOWN)
                 return
             if self._write_blocked:
@@ -194,7 +221,8 @@ class SmtpSession(MailConnection):
             event = core.next_event()
             if event is None:
                 break
-            self._answers[type(event)](self, event)
+            moved = True
+            answers[type(event)](self, event)
         if self.closing or self.handshaking or not self._greeted:
             return
         if self.busy:
@@ -202,13 +230,13 @@ class SmtpSession(MailConnection):
                 self.pause_reading()
             return
         self.resume_reading()
-        if core.phase is Phase.CONTENT:
+        if core.in_content:
             # A whole message has to come with a minimum rate, however steadily it drips.
             until = self.content_since + self.limits.content_grace_s
             until += core.content_octets / self.limits.content_min_rate
             left = max(0.0, until - self.door.timers.seconds())
             self.set_deadline(min(left, self.limits.idle_s))
-        else:
+        elif moved:
             self.set_deadline(self.limits.idle_s)
 
     def start(self, command: Coroutine[Deferred[Any], Any, None]) -> None:
@@ -216,6 +244,18 @@ class SmtpSession(MailConnection):
         self.run(command, self.proceed)
 
     # -- refusals
+
+    @property
+    def journal(self) -> Journal:
+        return self._shared.journal
+
+    @property
+    def faces_strangers(self) -> bool:
+        return self.door.protocol == "smtp"
+
+    @property
+    def is_lmtp(self) -> bool:
+        return self.door.protocol == "lmtp"
 
     @property
     def reference(self) -> str:
@@ -227,13 +267,14 @@ class SmtpSession(MailConnection):
         """``refuse`` for a handler that waits for nothing."""
         self.start(self.refuse(reply, why))
 
-    async def refuse(self, reply: Reply, why: object = "") -> None:
+    async def refuse(self, reply: Reply, why: object = "", *, times: int = 1) -> None:
         """Answer with a 4xx or 5xx; who gets many 5xx waits, then is let go (SECURITY S24).
 
         Args:
             why: for the trace, where it is more than the reply's text.
+            times: answers that the client waits for (LMTP).
         """
-        self.journal.refused(self.reference, self.client, self.visit, reply, why)
+        self._note_refusal(reply, why)
         if reply.code >= 500:
             self._errors += 1
             if self._errors >= self.limits.errors_hard:
@@ -242,11 +283,11 @@ class SmtpSession(MailConnection):
                 return
             if self._errors > self.limits.errors_soft:
                 await pause(self.door.timers, self.limits.error_delay_s)
-        self.send(reply.with_id(self.reference))
+        self.send(reply.with_id(self.reference) * times)
 
     def end(self, farewell: Reply) -> None:
         """Say why, and close."""
-        self.journal.refused(self.reference, self.client, self.visit, farewell)
+        self._note_refusal(farewell)
         self.close(farewell.with_id(self.reference))
 
     def close_on(self, reason: str, reply: Reply) -> None:
@@ -254,6 +295,9 @@ class SmtpSession(MailConnection):
             "{id} {peer} closed: {reason}", id=self.reference, peer=self.peer_ip, reason=reason
         )
         self.end(reply)
+
+    def _note_refusal(self, reply: Reply, why: object = "") -> None:
+        self._shared.journal.refused(self.reference, self.client, self.visit, reply, why)
 
     def count_idle_command(self) -> bool:
         """One more command that brings no mail; False: one too many, and it was answered."""
@@ -277,21 +321,38 @@ class SmtpSession(MailConnection):
         if body is not None:
             body.discard()
 
-    def mechanisms(self) -> tuple[str, ...]:
-        return self.sasl.mechanisms(self, login_allowed=self.login_allowed)
-
     def update_offer(self) -> None:
-        """TLS, a login or the day may have changed what can be offered."""
-        services = self.services
+        """TLS, a login, a proxy or the day may have changed what can be had."""
+        services, door = self.services, self._shared.offer.door
+        mechanisms: tuple[str, ...] = ()
+        if services.auth != "no":
+            mechanisms = self.sasl.mechanisms(self, login_allowed=self.login_allowed)
         self.core.offer(
             Offer(
-                services.offer,
+                door,
                 tls=self.is_tls,
-                mechanisms=self.mechanisms(),
+                mechanisms=mechanisms,
                 logged_in=self.client.account is not None,
-                today=int(services.wall_clock()) // DAY_S if services.offer.hold_s else 0,
+                proxy=self.is_proxy,
+                today=int(services.wall_clock()) // DAY_S if door.hold_s else 0,
             )
         )
+
+    def become(self, client: Client) -> str:
+        """A proxy has said who is there: begin anew with somebody of whom nothing else is known.
+
+        Returns why it is one connection too many, or empty text.
+        """
+        self.reset()
+        self.sasl.forget()
+        self.login = ""
+        self.visit.ended()
+        self.door.sessions.remove(self)
+        self.peer_ip = client.peer_ip
+        self.client = client
+        self.visit = self.services.policy.visit(client)
+        self._greeted = False
+        return self.door.sessions.add(self)
 
 
 def refused(session: SmtpSession, event: Refused) -> None:

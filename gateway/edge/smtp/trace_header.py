@@ -38,11 +38,14 @@ def policy_field(tags: Sequence[str]) -> bytes:
     return f"X-Gateway-Policy: {value}\r\n".encode("ascii") if value else b""
 
 
-def protocol_name(*, esmtp: bool, tls: bool, authenticated: bool) -> str:
-    """The ``with`` clause (RFC 3848); plain SMTP has no variants."""
+def protocol_name(
+    *, esmtp: bool, tls: bool, authenticated: bool, lmtp: bool = False, utf8: bool = False
+) -> str:
+    """The ``with`` clause (RFC 3848; RFC 6531 section 4.3); plain SMTP has no variants."""
     if not esmtp:
         return "SMTP"
-    return "ESMTP" + ("S" if tls else "") + ("A" if authenticated else "")
+    name = "LMTP" if lmtp else "SMTP" if utf8 else "ESMTP"
+    return ("UTF8" if utf8 else "") + name + ("S" if tls else "") + ("A" if authenticated else "")
 
 
 def received(

@@ -13,7 +13,7 @@ from gateway.core.envelope import Hold, Notify
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
-from gateway.core.route import Outbound, ends_of
+from gateway.core.route import Expansion, LocalMailbox, Outbound, ends_of
 from gateway.core.submissions import Submission
 from gateway.core.trace import TraceRecord
 from gateway.edge.smtp.trace_header import return_path
@@ -26,34 +26,51 @@ class Transaction:
 
     Args:
         message_id: the connection's id and a number.
+        is_lowered: it gets a lower priority than its sender asked for (RFC 6710).
     """
 
     message_id: str
     envelope: Envelope
+    is_lowered: bool = False
+    beyond: int = 0  # RCPTs refused because there were too many
     # Insertion order with each key once: a person gets one copy by however many addresses and
     # however often they are named (SECURITY S24).
     _local: dict[AccountId, QueuedRecipient] = field(default_factory=dict)
     _queued: dict[Address, QueuedRecipient] = field(default_factory=dict)
+    _named: set[AccountId] = field(default_factory=set)  # not, or not only, as members of a group
+    _left_out: frozenset[AccountId] = frozenset()
 
     @property
     def accepted(self) -> int:
         """RCPTs answered with 250, repeats included: what the limit counts."""
         return len(self.envelope.recipients)
 
-    def add(self, recipient: Recipient) -> None:
-        """Take one more recipient."""
+    def add(self, recipient: Recipient, full: Collection[AccountId] = ()) -> None:
+        """Take one more recipient.
+
+        Args:
+            full: members of this group who have no room; their copies wait in the queue.
+        """
         self.envelope.recipients.append(recipient)
         options = recipient.options
+        is_group = isinstance(recipient.route, Expansion)
         for end in ends_of(recipient.address, recipient.route):
             address, route = end.address, end.route
             if isinstance(route, Outbound):
                 self._queued.setdefault(address, QueuedRecipient(address, route.next_hop, options))
-            elif options.notify and Notify.SUCCESS in options.notify:
+                continue
+            account_id = route.account.account_id
+            if not is_group:
+                self._named.add(account_id)
+            queued = QueuedRecipient(address, LOCAL, options)
+            if options.notify and Notify.SUCCESS in options.notify:
                 # The queue delivers it and tells the sender in one transaction.
-                self._queued.setdefault(address, QueuedRecipient(address, LOCAL, options))
-            else:
-                queued = QueuedRecipient(address, LOCAL, options)
-                self._local.setdefault(route.account.account_id, queued)
+                self._local.pop(account_id, None)
+                self._queued.setdefault(address, queued)
+            elif account_id in full and account_id not in self._local:
+                self._queued.setdefault(address, queued)
+            elif address not in self._queued:
+                self._local.setdefault(account_id, queued)
 
     @property
     def local(self) -> tuple[AccountId, ...]:
@@ -62,6 +79,24 @@ class Transaction:
 
     def is_for_none_but(self, accounts: Collection[AccountId]) -> bool:
         return not self._queued and all(account_id in accounts for account_id in self._local)
+
+    def set_aside(self, full: Collection[AccountId]) -> tuple[AccountId, ...]:
+        """Let those of them who are members of groups wait in the queue; returns the others."""
+        for account_id in full:
+            if account_id not in self._named and account_id in self._local:
+                queued = self._local.pop(account_id)
+                self._queued.setdefault(queued.address, queued)
+        return tuple(account_id for account_id in full if account_id in self._named)
+
+    def leave_out(self, full: Collection[AccountId]) -> None:
+        """These people do not get it, and are answered so (LMTP)."""
+        self._left_out = frozenset(full)
+        for account_id in full:
+            self._local.pop(account_id, None)
+
+    def is_left_out(self, recipient: Recipient) -> bool:
+        route = recipient.route
+        return isinstance(route, LocalMailbox) and route.account.account_id in self._left_out
 
     @property
     def only_recipient(self) -> Address | None:

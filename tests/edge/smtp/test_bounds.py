@@ -54,7 +54,7 @@ def test_S24_an_accepted_message_forgives_errors() -> None:
         assert client.deliver(BODY).startswith(b"250 ")
 
 
-@pytest.mark.parametrize("line", [b"NOOP", b"RSET", b"VRFY x", b"EHLO x", b"HELP", b"EXPN x"])
+@pytest.mark.parametrize("line", [b"NOOP", b"RSET", b"VRFY x", b"EHLO x", b"HELP"])
 def test_S25_idle_commands_are_bounded(line: bytes) -> None:
     client = SmtpBench().ready()
     for _ in range(99):

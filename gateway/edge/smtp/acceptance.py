@@ -1,0 +1,192 @@
+"""The whole message is there: weighed, judged, handed to the store, and answered.
+
+Invariants: a 2xx is sent only when the store has promised (SECURITY D1); whatever is answered, the
+transaction is over (S4). LMTP gives each recipient an answer (RFC 2033 section 4.2): a full mailbox
+keeps nobody else's mail away, while what is wrong with the message or the store is for all.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError
+
+from gateway.core.address import path
+from gateway.core.envelope import Hold
+from gateway.core.errors import GatewayError, OverQuota
+from gateway.core.log_text import escaped
+from gateway.core.messages import Accepted, NewMessage
+from gateway.core.ports.body import IncomingBody
+from gateway.edge.smtp.errors import reply_for, verdict_reply_for
+from gateway.edge.smtp.recipients import refusal_of_recipient
+from gateway.edge.smtp.session import SmtpSession, settled
+from gateway.edge.smtp.trace_header import policy_field, protocol_name, received
+from gateway.edge.smtp.transaction import Transaction
+from gateway.policy.verdicts import Stage
+from gateway.wire import smtp_replies as replies
+from gateway.wire.smtp_replies import Reply
+
+FULL = OverQuota()
+
+
+async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = True) -> None:
+    """All octets have come: hand the message to the store and answer.
+
+    Args:
+        refusal: why it cannot be accepted whatever it holds.
+        last: False: refused with a chunk behind which others would have come.
+    """
+    transaction, body = session.transaction, session.body
+    assert transaction is not None
+    # RFC 2033 section 4.2: an answer for each RCPT that was accepted.
+    answers = transaction.accepted if last and session.is_lmtp else 1
+    why = ""
+    if refusal is None:
+        assert body is not None
+        refusal = await _over_quota(session, transaction, body.size_octets)
+        if refusal is None:
+            verdict = await settled(session.visit.content(body))
+            if verdict is not None:
+                refusal, why = verdict_reply_for(Stage.CONTENT, verdict), verdict.reason
+    if refusal is not None:
+        await session.refuse(refusal, why, times=answers)
+        session.reset()
+        return
+    assert body is not None
+    # From here on the store owns the body: a connection lost now must not discard it.
+    session.body = None
+    size_octets = body.size_octets
+    message = _message(session, transaction, body)
+    try:
+        kept = await session.services.intake.accept(message)
+    except CancelledError:
+        raise  # the client is gone; the store ends what it has begun
+    except Exception as error:
+        body.discard()
+        if not isinstance(error, GatewayError):
+            raise
+        session.log.error(
+            "{ingest} not accepted: {error}", ingest=transaction.message_id, error=escaped(error)
+        )
+        reply = _refusal_of_message(session, error, transaction)
+        await session.refuse(reply, error, times=answers)
+        session.reset()
+        return
+    session.reset()
+    session.forgive()
+    _promise(session, transaction)
+    _log_accepted(session, transaction, message, kept, size_octets)
+
+
+def _promise(session: SmtpSession, transaction: Transaction) -> None:
+    """Answer for a message that is safe."""
+    reply = replies.accepted(transaction.message_id)
+    if transaction.is_lowered:
+        reply = replies.accepted_with_priority(
+            transaction.message_id, transaction.envelope.options.priority
+        )
+    if not session.is_lmtp:
+        session.send(reply.octets)
+        return
+    full = refusal_of_recipient(session.services.quota, FULL).with_id(transaction.message_id)
+    for recipient in transaction.envelope.recipients:
+        session.send(full if transaction.is_left_out(recipient) else reply.octets)
+
+
+def _message(session: SmtpSession, transaction: Transaction, body: IncomingBody) -> NewMessage:
+    services = session.services
+    now = services.wall_clock()
+    quota = services.quota
+    return transaction.message(
+        trace_header=policy_field(session.visit.tags)
+        + received(
+            host=session.client.hello,
+            peer_ip=session.peer_ip,
+            hostname=session.door.hostname,
+            protocol=protocol_name(
+                esmtp=session.core.esmtp,
+                tls=session.is_tls,
+                authenticated=session.client.account is not None,
+                lmtp=session.is_lmtp,
+                utf8=transaction.envelope.options.smtputf8,
+            ),
+            ingest_id=transaction.message_id,
+            recipient=transaction.only_recipient,
+            at=now,
+        ),
+        body=body,
+        received_at=int(now),
+        # In LMTP who has no room was left out a moment ago.
+        may_exceed_quota=quota is not None and (quota.promises or session.is_lmtp),
+        hold=_hold(session, transaction, now),
+        trace=session.journal.accepted(
+            transaction, session.client, session.visit, body.size_octets, now
+        ),
+    )
+
+
+def _hold(session: SmtpSession, transaction: Transaction, now: float) -> Hold | None:
+    quarantine = session.visit.quarantine
+    if quarantine is not None:
+        return Hold(f"quarantine: {quarantine.reason}")
+    release_at = transaction.envelope.options.release_at
+    if release_at is not None and release_at > now:
+        return Hold("release: the sender asked for delivery later", release_at)  # RFC 4865
+    return None
+
+
+def _refusal_of_message(
+    session: SmtpSession, error: GatewayError, transaction: Transaction
+) -> Reply:
+    """For good only if everybody addressed is over their quota: a 5xx would turn the message away
+    from people who have room. A 4xx lets the sender try again, and ask for each at RCPT."""
+    if isinstance(error, OverQuota) and not transaction.is_for_none_but(error.account_ids):
+        return reply_for(error)
+    return refusal_of_recipient(session.services.quota, error)
+
+
+async def _over_quota(session: SmtpSession, transaction: Transaction, octets: int) -> Reply | None:
+    """The refusal of a message that somebody addressed has no room for; None: go on.
+
+    People who are addressed as members of a group refuse nothing: their copies wait in the queue.
+    """
+    quota = session.services.quota
+    if quota is None:
+        return None
+    try:
+        await quota.admit_message(transaction.local, octets)
+    except OverQuota as error:
+        full = transaction.set_aside(error.account_ids)
+        if session.is_lmtp and not transaction.is_for_none_but(full):
+            transaction.leave_out(full)
+            full = ()
+        if not full:
+            return None
+        session.log.info(
+            "{id} {peer} message from {sender} refused: {error}",
+            id=transaction.message_id,
+            peer=session.peer_ip,
+            sender=escaped(path(transaction.envelope.sender)),
+            error=escaped(error),
+        )
+        return _refusal_of_message(session, OverQuota(full), transaction)
+    return None
+
+
+def _log_accepted(
+    session: SmtpSession,
+    transaction: Transaction,
+    message: NewMessage,
+    kept: Accepted,
+    size_octets: int,
+) -> None:
+    session.log.info(
+        "{ingest} {peer} accepted from {sender} to {recipients}: {size} octets,"
+        " {local} local, {remote} remote{queued}",
+        peer=session.peer_ip,
+        ingest=transaction.message_id,
+        sender=escaped(path(transaction.envelope.sender)),
+        recipients=escaped(transaction.recipients_in_short),
+        local=len(message.local),
+        remote=len(message.remote),
+        queued=f", queued as {kept.queue_id}" if kept.queue_id else "",
+        size=size_octets,
+    )
