@@ -1,23 +1,31 @@
 """What the SMTP doors tell the trace: refusals and acceptances, each with the verdicts behind it.
 
-Owns which fields a record has. Never keeps content, passwords or tokens.
+Owns which fields a record has. Never keeps content, passwords or tokens. What strangers have said
+goes in as it is: the form in which records are kept escapes it, and whoever shows them does.
+
+Limits: MAX_REFUSALS records about the refusals of one connection; how many followed is told at its
+end.
 """
 
 from __future__ import annotations
 
 from gateway.core.address import path
+from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, BodyKind, MessageOptions
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.trace import TraceStore
-from gateway.core.trace import FieldValue, TraceRecord
+from gateway.core.route import Expansion, LocalMailbox, ends_of
+from gateway.core.trace import FieldValue, TraceRecord, search_key
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.engine import Visit
-from gateway.policy.facts import Client
+from gateway.policy.facts import Client, Recipient
 from gateway.wire.smtp_replies import Reply
+
+MAX_REFUSALS = 20
 
 
 class Journal:
-    """The records of one connection."""
+    """The records of one door's connections."""
 
     def __init__(self, trace: TraceStore | None, wall_clock: WallClock) -> None:
         self._trace = trace
@@ -29,46 +37,159 @@ class Journal:
         """A 4xx or 5xx."""
         if self._trace is None or client.rehearsal:
             return
+        client.refusals += 1
+        if client.refusals > MAX_REFUSALS:
+            return
         fields = _client(client)
         fields["reply"] = f"{reply.code} {reply.status} {reply.text}"
         if why:
             fields["why"] = escaped(why)
-        keys = [client.peer_ip]
+        keys = _keys(client)
+        envelope, recipient = visit.facts.envelope, visit.facts.recipient
+        if envelope is not None:
+            fields["sender"] = path(envelope.sender)
+            keys.append(search_key(path(envelope.sender)))
+            if recipient is not None:
+                fields["recipient"] = path(recipient.address)
+                keys.append(search_key(path(recipient.address)))
+            elif envelope.recipients:
+                recipients, addresses = _recipients(envelope.recipients)
+                fields["recipients"] = recipients
+                keys += addresses
+        _add_rulings(fields, visit)
+        self._note(reference, "refused", keys, fields)
+
+    def refused_address(
+        self, reference: str, client: Client, visit: Visit, address: str, reply: Reply, why: object
+    ) -> None:
+        """A recipient who was refused before it was known where its mail would go."""
+        if self._trace is None or client.rehearsal:
+            return
+        client.refusals += 1
+        if client.refusals > MAX_REFUSALS:
+            return
+        fields = _client(client)
+        fields["reply"] = f"{reply.code} {reply.status} {reply.text}"
+        fields["why"] = escaped(why)
+        fields["recipient"] = address
+        keys = [*_keys(client), search_key(address)]
         envelope = visit.facts.envelope
         if envelope is not None:
             fields["sender"] = path(envelope.sender)
-            keys.append(path(envelope.sender).casefold())
-        if visit.facts.recipient is not None:
-            fields["recipient"] = path(visit.facts.recipient.address)
-            keys.append(path(visit.facts.recipient.address).casefold())
+            keys.append(search_key(path(envelope.sender)))
         _add_rulings(fields, visit)
-        self._trace.note(TraceRecord(reference, self._wall_clock(), "refused", tuple(keys), fields))
+        self._note(reference, "refused", keys, fields)
+
+    def ended(self, client: Client) -> None:
+        """The connection is gone: how often it was refused besides what is recorded."""
+        more = client.refusals - MAX_REFUSALS
+        if more > 0:
+            fields = _client(client)
+            fields["more_refusals"] = more
+            self._note(client.connection_id, "refused", _keys(client), fields)
 
     def accepted(
-        self, transaction: Transaction, client: Client, visit: Visit, size_octets: int, at: float
+        self,
+        transaction: Transaction,
+        client: Client,
+        visit: Visit,
+        size_octets: int,
+        at: float,
+        message_id: str = "",
     ) -> TraceRecord | None:
-        """The record that is kept with the message."""
+        """The record that is kept with the message.
+
+        Args:
+            message_id: of the message's header, for finding it.
+        """
         if self._trace is None or client.rehearsal:
             return None
         envelope = transaction.envelope
         sender = path(envelope.sender)
-        recipients = [path(recipient.address) for recipient in envelope.recipients]
+        recipients, addresses = _recipients(envelope.recipients)
         fields = _client(client)
-        fields |= {"sender": sender, "recipients": recipients, "size_octets": size_octets}
-        _add_rulings(fields, visit)
-        keys = (client.peer_ip, sender.casefold(), *(each.casefold() for each in recipients))
-        return TraceRecord(transaction.message_id, at, "accepted", keys, fields)
+        fields["sender"] = sender
+        fields["recipients"] = recipients
+        fields["size_octets"] = size_octets
+        keys = [*_keys(client), search_key(sender), *addresses]
+        if message_id:
+            fields["message_id"] = message_id
+            keys.append(search_key(message_id))
+        if envelope.options is not NO_OPTIONS:
+            fields["options"] = options_in_words(envelope.options)
+        if visit.rulings:
+            _add_rulings(fields, visit)
+        return TraceRecord(transaction.message_id, at, "accepted", tuple(keys), fields)
+
+    def _note(
+        self, trace_id: str, kind: str, keys: list[str], fields: dict[str, FieldValue]
+    ) -> None:
+        assert self._trace is not None
+        self._trace.note(TraceRecord(trace_id, self._wall_clock(), kind, tuple(keys), fields))
+
+
+def _keys(client: Client) -> list[str]:
+    if client.account is None:
+        return [client.peer_ip]
+    return [client.peer_ip, search_key(client.account.login)]
 
 
 def _client(client: Client) -> dict[str, FieldValue]:
     fields: dict[str, FieldValue] = {
         "listener": client.listener,
         "ip": client.peer_ip,
-        "hello": escaped(client.hello),
+        "hello": client.hello,
     }
+    if client.host_name:
+        fields["host_name"] = client.host_name
+    if client.tls:
+        fields["tls"] = client.tls
     if client.account is not None:
         fields["login"] = client.account.login
     return fields
+
+
+def _recipients(recipients: list[Recipient]) -> tuple[list[dict[str, str]], list[str]]:
+    """Who was named and where their mail goes, and what they are found by."""
+    shown: list[dict[str, str]] = []
+    keys: list[str] = []
+    for recipient in recipients:
+        named = str(recipient.address)
+        keys.append(search_key(named))
+        expansion = isinstance(recipient.route, Expansion)
+        for end in ends_of(recipient.address, recipient.route):
+            entry = {"address": named}
+            if expansion:
+                entry["member"] = str(end.address)
+                keys.append(search_key(entry["member"]))
+            if isinstance(end.route, LocalMailbox):
+                entry["to"] = f"mailbox of {end.route.account.login}"
+            else:
+                entry["to"] = end.route.next_hop or "another server"
+            if recipient.options is not NOTHING_ASKED:
+                if recipient.options.notify is not None:
+                    entry["notify"] = recipient.options.notify.name or "NEVER"
+                if recipient.options.original:
+                    entry["original"] = recipient.options.original
+            shown.append(entry)
+    return shown, keys
+
+
+def options_in_words(options: MessageOptions) -> list[str]:
+    """As MAIL would say them."""
+    by = options.deliver_by
+    mode = "" if by is None else ("R" if by.or_return else "N") + ("T" if by.trace else "")
+    said = {
+        f"BODY={options.body.value}": options.body is not BodyKind.SEVEN_BIT,
+        "SMTPUTF8": options.smtputf8,
+        f"RET={options.ret}": bool(options.ret),
+        f"ENVID={options.envid}": bool(options.envid),
+        f"BY={by.at if by is not None else 0};{mode}": by is not None,
+        f"HOLDUNTIL={options.release_at}": options.release_at is not None,
+        f"MT-PRIORITY={options.priority}": bool(options.priority),
+        "REQUIRETLS": options.require_tls,
+    }
+    return [word for word, is_said in said.items() if is_said]
 
 
 def _add_rulings(fields: dict[str, FieldValue], visit: Visit) -> None:
