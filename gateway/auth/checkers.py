@@ -1,28 +1,64 @@
-"""The twisted.cred checker over the directory port.
+"""The twisted.cred checkers: one for each kind of proof, all over the directory port.
 
-Owns the hand-over of credentials to the directory; which credentials interface a checker serves is
-twisted.cred's way to add others (tokens, certificates) beside it. Never decides itself.
+Owns what each kind must show before somebody is let in; which credentials interface a checker
+serves is twisted.cred's way to put them beside each other. The avatar id is the Account, so that
+nobody looks it up twice. Never tells why somebody is refused: that is for the log (SECURITY A6).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cryptography import x509
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from gateway.auth.credentials import IPasswordLogin, PasswordLogin
+from gateway.auth.credentials import (
+    CertificateLogin,
+    ICertificateLogin,
+    IPasswordLogin,
+    IProofLogin,
+    ITokenLogin,
+    PasswordLogin,
+    ProofLogin,
+    TokenLogin,
+)
+from gateway.auth.tokens import TokenIssuer
 from gateway.core.account import Account
 from gateway.core.errors import WrongCredentials
-from gateway.core.ports.directory import Directory
+from gateway.core.log_text import escaped, shown
+
+_log = Logger()
+
+
+class ChecksPasswords(Protocol):
+    """What is needed of a directory for passwords; see ``core.ports.directory``."""
+
+    async def authenticate(self, login: str, password: bytes) -> Account: ...
+
+
+class FindsPeople(Protocol):
+    """What is needed of it for tokens."""
+
+    async def find(self, login_or_address: str) -> Account | None: ...
+
+
+class FindsOwners(Protocol):
+    """What is needed of it for certificates."""
+
+    async def find_by_certificate(self, name: str) -> Account | None: ...
 
 
 @implementer(ICredentialsChecker)
 class DirectoryChecker:
-    """Asks the directory; the avatar id is the Account, so that nobody looks it up twice."""
+    """Asks the directory about a password."""
 
     credentialInterfaces = (IPasswordLogin,)
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: ChecksPasswords) -> None:
         self._directory = directory
 
     def requestAvatarId(self, credentials: PasswordLogin) -> Deferred[Account]:
@@ -34,3 +70,96 @@ class DirectoryChecker:
             # The port promises it already; a directory that forgets must not open the door.
             raise WrongCredentials
         return account
+
+
+@implementer(ICredentialsChecker)
+class ProofChecker:
+    """Checks what CRAM-MD5 and SCRAM have computed against the person's secret."""
+
+    credentialInterfaces = (IProofLogin,)
+
+    def requestAvatarId(self, credentials: ProofLogin) -> Deferred[Account]:
+        return Deferred.fromCoroutine(self._account(credentials))
+
+    async def _account(self, credentials: ProofLogin) -> Account:
+        holds = credentials.proof.holds()  # for people without a secret as well: the same work
+        account = credentials.account
+        if account is None or not holds or not account.enabled:
+            raise WrongCredentials
+        return account
+
+
+@implementer(ICredentialsChecker)
+class TokenChecker:
+    """Asks the issuer whose the token is, and the directory who that is."""
+
+    credentialInterfaces = (ITokenLogin,)
+
+    def __init__(self, issuer: TokenIssuer, directory: FindsPeople) -> None:
+        self._issuer = issuer
+        self._directory = directory
+
+    def requestAvatarId(self, credentials: TokenLogin) -> Deferred[Account]:
+        return Deferred.fromCoroutine(self._account(credentials))
+
+    async def _account(self, credentials: TokenLogin) -> Account:
+        name = await self._issuer.whose(credentials.token)
+        account = await self._directory.find(name)
+        if account is None or not account.enabled:
+            raise _refused(f"a good token for {shown(name)}, who is nobody here or disabled")
+        if not _is_called(account, credentials.login):
+            raise _refused(f"a good token for {account.login}, used as {shown(credentials.login)}")
+        return account
+
+
+@implementer(ICredentialsChecker)
+class CertificateChecker:
+    """Asks the directory whose certificate it is.
+
+    Args:
+        names: what of a certificate names its owner, by the administrator's rule; a certificate
+            without such a name is nobody's.
+    """
+
+    credentialInterfaces = (ICertificateLogin,)
+
+    def __init__(
+        self, directory: FindsOwners, names: Callable[[x509.Certificate], Sequence[str]]
+    ) -> None:
+        self._directory = directory
+        self._names = names
+
+    def requestAvatarId(self, credentials: CertificateLogin) -> Deferred[Account]:
+        return Deferred.fromCoroutine(self._account(credentials))
+
+    async def _account(self, credentials: CertificateLogin) -> Account:
+        names = self._names(credentials.certificate)
+        owners: dict[str, Account] = {}
+        for name in names:
+            account = await self._directory.find_by_certificate(name)
+            if account is not None:
+                owners[account.account_id] = account
+        if len(owners) != 1:
+            # None, or a certificate that could be more than one person's (SECURITY L5).
+            whose = ", ".join(map(shown, names)) or "no name"
+            raise _refused(f"a certificate for {whose} belongs to {len(owners)} people")
+        (account,) = owners.values()
+        if not account.enabled:
+            raise _refused(f"a certificate of {account.login}, who is disabled")
+        if not _is_called(account, credentials.login):
+            raise _refused(f"a certificate of {account.login}, used as {shown(credentials.login)}")
+        return account
+
+
+def _is_called(account: Account, name: str) -> bool:
+    """Whether a client that says so speaks of this person; one that says nothing does (A3)."""
+    wanted = name.casefold()
+    return not name or wanted in (
+        account.login.casefold(),
+        *(address.casefold() for address in account.addresses),
+    )
+
+
+def _refused(why: str) -> WrongCredentials:
+    _log.info("login refused: {why}", why=escaped(why))
+    return WrongCredentials()

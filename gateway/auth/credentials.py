@@ -1,18 +1,43 @@
 """What a person offers to prove who they are, as twisted.cred credentials.
 
-Never shows a password: repr and log fields leave it out.
+Owns one interface and one class for each kind of proof, and the way from an offer to them. Never
+shows a password or a token: repr and log fields leave them out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from cryptography import x509
 from twisted.cred.credentials import ICredentials
 from zope.interface import Interface, implementer
+
+from gateway.auth.sasl import (
+    CertificateOffer,
+    Offer,
+    PasswordOffer,
+    Proof,
+    ProofOffer,
+    TokenOffer,
+)
+from gateway.core.account import Account
 
 
 class IPasswordLogin(ICredentials):
     """A login name with a password, and where it came from."""
+
+
+class IProofLogin(ICredentials):
+    """A person with a proof that they know their secret (CRAM-MD5, SCRAM)."""
+
+
+class ITokenLogin(ICredentials):
+    """A token of an issuer, and perhaps a name to go with it (OAUTHBEARER, XOAUTH2)."""
+
+
+class ICertificateLogin(ICredentials):
+    """A client certificate that TLS has verified (EXTERNAL)."""
 
 
 @implementer(IPasswordLogin)
@@ -33,6 +58,56 @@ class PasswordLogin:
     protocol: str
     peer_ip: str
     over_tls: bool
+
+
+@implementer(IProofLogin)
+@dataclass(frozen=True, slots=True)
+class ProofLogin:
+    """The person whose secret was looked up, None for somebody without one, and the proof."""
+
+    login: str
+    account: Account | None
+    proof: Proof = field(repr=False)
+    protocol: str
+    peer_ip: str
+    over_tls: bool
+
+
+@implementer(ITokenLogin)
+@dataclass(frozen=True, slots=True)
+class TokenLogin:
+    """A token, and who the client says it is for (may be empty)."""
+
+    login: str
+    token: str = field(repr=False)
+    protocol: str
+    peer_ip: str
+    over_tls: bool
+
+
+@implementer(ICertificateLogin)
+@dataclass(frozen=True, slots=True)
+class CertificateLogin:
+    """A verified certificate, and who the client says it is (may be empty)."""
+
+    login: str
+    certificate: x509.Certificate = field(repr=False)
+    protocol: str
+    peer_ip: str
+    over_tls: bool
+
+
+def credentials_for(offer: Offer, *, protocol: str, peer_ip: str, over_tls: bool) -> Any:
+    """The credentials that this offer makes; Any, as mypy does not see zope's interfaces."""
+    match offer:
+        case PasswordOffer(login, password):
+            return PasswordLogin(login, password, protocol, peer_ip, over_tls)
+        case ProofOffer(login, account, proof):
+            return ProofLogin(login, account, proof, protocol, peer_ip, over_tls)
+        case TokenOffer(login, token):
+            return TokenLogin(login, token, protocol, peer_ip, over_tls)
+        case CertificateOffer(login, certificate):
+            return CertificateLogin(login, certificate, protocol, peer_ip, over_tls)
 
 
 class ISubmission(Interface):

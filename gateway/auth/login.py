@@ -14,8 +14,8 @@ from typing import Any
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import Portal
 
-from gateway.auth.credentials import PasswordLogin
-from gateway.auth.sasl import PasswordOffer
+from gateway.auth.credentials import credentials_for
+from gateway.auth.sasl import Offer
 from gateway.core.errors import WrongCredentials
 
 
@@ -36,7 +36,7 @@ class LoggedIn:
 
 async def log_in(
     portal: Portal,
-    offer: PasswordOffer,
+    offer: Offer,
     interface: Any,
     *,
     protocol: str,
@@ -53,17 +53,10 @@ async def log_in(
 
     Raises:
         WrongCredentials: whoever it is may not log in; one text for all reasons.
-        DirectoryUnavailable: nobody can say at the moment.
+        DirectoryUnavailable: nobody can say at the moment; for tokens IssuerUnavailable as well.
         StoreUnavailable: the person is right, but their mailboxes cannot be opened now.
     """
-    # Any: mypy does not see that @implementer makes it an ICredentials.
-    credentials: Any = PasswordLogin(
-        login=offer.login,
-        password=offer.password,
-        protocol=protocol,
-        peer_ip=peer_ip,
-        over_tls=over_tls,
-    )
+    credentials = credentials_for(offer, protocol=protocol, peer_ip=peer_ip, over_tls=over_tls)
     try:
         _, avatar, logout = await portal.login(credentials, None, interface)
     except (UnauthorizedLogin, WrongCredentials):

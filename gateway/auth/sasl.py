@@ -1,12 +1,14 @@
-"""SASL PLAIN and LOGIN as small state machines over base64 lines; the same for all three protocols.
+"""What all SASL mechanisms share: steps, errors, and base64 as SMTP, POP3 and IMAP all have it.
 
-Owns the shape of the exchange: challenges, strict base64, cancellation, what may be in a response.
-Never asks a directory, logs, or knows a protocol's words. A response that is well-formed base64
-but no possible login (SECURITY A3) is no error here: it becomes an offer that ``log_in`` refuses,
-so that clients see the same as for a wrong password and the failure is counted like one.
+Owns the envelope of an exchange: strict base64, cancellation, the empty initial response. What is
+inside is a mechanism's (``sasl_plain``, ``sasl_cram``, ``sasl_scram``, ``sasl_bearer``,
+``sasl_external``), which of them there are is ``mechanisms``'. Never asks a directory, logs, or
+knows a protocol's words. A response that is well-formed base64 but no possible login (SECURITY A3)
+is no error here: it becomes an offer that ``log_in`` refuses, so that clients see the same as for a
+wrong password and the failure is counted like one.
 
-Limits: a line holds at most MAX_LINE_OCTETS (RFC 4954 section 4: 12288); PLAIN takes one line and
-LOGIN two, so nothing accumulates.
+Limits: a line holds at most MAX_LINE_OCTETS (RFC 4954 section 4: 12288); no mechanism keeps more
+than two of them.
 """
 
 from __future__ import annotations
@@ -14,10 +16,13 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Protocol
 
-MECHANISMS = ("PLAIN", "LOGIN")
+from cryptography import x509
+
+from gateway.core.account import Account
+from gateway.core.login_secret import LoginSecret, ScramVerifier, SecretKind
+
 MAX_LINE_OCTETS = 12288
 
 
@@ -30,48 +35,164 @@ class SaslCancelled(SaslError):
 
 
 class SaslMalformed(SaslError):
-    """Not base64, or longer than a line may be."""
+    """Not base64, longer than a line may be, or an initial response where none can be."""
 
 
 class SaslUnknownMechanism(SaslError):
-    """A mechanism that is not in MECHANISMS."""
+    """A mechanism that is not offered now."""
+
+
+# -- what a step may be
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What to send to the client, in base64 without CRLF; then feed its line to ``respond``."""
+    """What to send to the client; then feed its line to ``respond``."""
 
-    line: bytes
+    octets: bytes
+
+    @property
+    def line(self) -> bytes:
+        """In base64, without CRLF."""
+        return base64.b64encode(self.octets)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretWanted:
+    """Whoever drives the exchange has to look a secret up and call ``told``."""
+
+    login: str
+    kind: SecretKind
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found for SecretWanted.
+
+    Args:
+        secret: None for people who have none; the exchange goes on and fails at its end, as it
+            would for a wrong password (SECURITY A6).
+        verifier: with SecretKind.SCRAM: the person's, or an invented one.
+    """
+
+    secret: LoginSecret | None
+    verifier: ScramVerifier | None = None
+
+
+class Proof(Protocol):
+    """What a client answered to a challenge, together with what it should have answered."""
+
+    def holds(self) -> bool:
+        """Whether it did, compared in constant time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordOffer:
-    """The end of an exchange: a login name and password as typed, for ``log_in``."""
+    """A login name and password as typed."""
 
     login: str
     password: bytes = field(repr=False)
 
 
-Step = Challenge | PasswordOffer
+@dataclass(frozen=True, slots=True)
+class ProofOffer:
+    """A login name and the proof that its secret is known; None for somebody without one."""
+
+    login: str
+    account: Account | None
+    proof: Proof = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOffer:
+    """A bearer token, and who the client says it is for (empty: whoever the token names)."""
+
+    login: str
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateOffer:
+    """The certificate that TLS has verified, and who the client says it is (may be empty)."""
+
+    login: str
+    certificate: x509.Certificate = field(repr=False)
+
+
+Offer = PasswordOffer | ProofOffer | TokenOffer | CertificateOffer
+"""The end of an exchange, for ``log_in``; ``login`` is as typed, decoded from UTF-8."""
+
+Step = Challenge | SecretWanted | Offer
 
 IMPOSSIBLE = PasswordOffer("", b"")
 """Stands for every response that cannot be a login; ``log_in`` refuses it as wrong credentials."""
 
 
-class Exchange(Protocol):
-    """One exchange; ``start`` once, then ``respond`` until an offer or an error comes."""
+class Mechanism(Protocol):
+    """One exchange on octets; it ends with the first offer."""
+
+    def first(self, message: bytes | None) -> Step:
+        """Begin with the initial response, None when the client sent none.
+
+        Raises:
+            SaslMalformed: the mechanism has no initial response (RFC 4422 section 5).
+        """
+        ...
+
+    def next(self, message: bytes) -> Step:
+        """Go on with the client's answer to a challenge."""
+        ...
+
+    def told(self, found: Found) -> Step:
+        """Go on after SecretWanted."""
+        ...
+
+    def refused(self) -> Challenge | None:
+        """What the client is to be told before it hears that its offer was refused.
+
+        The answer to that, whatever it is, changes nothing.
+        """
+        ...
+
+
+class OneMessage:
+    """A mechanism whose client speaks first and says everything at once."""
+
+    def first(self, message: bytes | None) -> Step:
+        return Challenge(b"") if message is None else self.next(message)
+
+    def next(self, message: bytes) -> Step:
+        raise NotImplementedError
+
+    def told(self, found: Found) -> Step:
+        raise AssertionError("nothing was asked")
+
+    def refused(self) -> Challenge | None:
+        return None
+
+
+class Exchange:
+    """One exchange in base64; ``start`` once, then ``respond`` until an offer or an error comes."""
+
+    __slots__ = ("_mechanism",)
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
 
     def start(self, initial: bytes | None) -> Step:
         """Begin.
 
         Args:
-            initial: initial response in base64 as on the wire (``b"="`` is the empty one), or
-                None when the client sent none.
+            initial: initial response in base64 as on the wire (``b"="`` is the empty one, RFC 4954
+                section 4), or None when the client sent none.
 
         Raises:
-            SaslMalformed: the initial response cannot be decoded.
+            SaslMalformed: the initial response cannot be decoded, or there can be none.
         """
-        ...
+        if initial is None or initial == b"=":
+            return self._mechanism.first(None if initial is None else b"")
+        return self._mechanism.first(decode_base64(initial))
 
     def respond(self, line: bytes) -> Step:
         """Go on with the client's line (without CRLF).
@@ -80,77 +201,17 @@ class Exchange(Protocol):
             SaslCancelled: the line is ``*``.
             SaslMalformed: the line cannot be decoded.
         """
-        ...
+        if line == b"*":
+            raise SaslCancelled
+        return self._mechanism.next(decode_base64(line))
 
+    def told(self, found: Found) -> Step:
+        """Go on after SecretWanted."""
+        return self._mechanism.told(found)
 
-def exchange(mechanism: str) -> Exchange:
-    """A new exchange; names are compared ignoring case.
-
-    Raises:
-        SaslUnknownMechanism: neither PLAIN nor LOGIN.
-    """
-    match mechanism.upper():
-        case "PLAIN":
-            return PlainExchange()
-        case "LOGIN":
-            return LoginExchange()
-    raise SaslUnknownMechanism(mechanism[:40])
-
-
-class PlainExchange:
-    """PLAIN (RFC 4616): one message ``[authzid] NUL authcid NUL passwd``."""
-
-    def start(self, initial: bytes | None) -> Step:
-        if initial is None:
-            return Challenge(b"")
-        return plain_offer(decode_initial(initial))
-
-    def respond(self, line: bytes) -> Step:
-        return plain_offer(decode_line(line))
-
-
-class LoginState(Enum):
-    WANTS_USERNAME = "wants username"
-    WANTS_PASSWORD = "wants password"  # noqa: S105 - a state's name
-    OVER = "over"
-
-
-class LoginExchange:
-    """LOGIN (draft-murchison-sasl-login): two prompts; an initial response is the user name."""
-
-    def __init__(self) -> None:
-        self._state = LoginState.WANTS_USERNAME
-        self._username = b""
-
-    def start(self, initial: bytes | None) -> Step:
-        assert self._state is LoginState.WANTS_USERNAME
-        if initial is None:
-            return Challenge(base64.b64encode(b"Username:"))
-        return self._take(decode_initial(initial))
-
-    def respond(self, line: bytes) -> Step:
-        return self._take(decode_line(line))
-
-    def _take(self, value: bytes) -> Step:
-        if self._state is LoginState.WANTS_USERNAME:
-            self._username = value
-            self._state = LoginState.WANTS_PASSWORD
-            return Challenge(base64.b64encode(b"Password:"))
-        assert self._state is LoginState.WANTS_PASSWORD, "the exchange is over"
-        self._state = LoginState.OVER
-        return offer(self._username, value)
-
-
-def decode_initial(initial: bytes) -> bytes:
-    """The octets of an initial response; ``=`` is an empty one (RFC 4954 section 4)."""
-    return b"" if initial == b"=" else decode_base64(initial)
-
-
-def decode_line(line: bytes) -> bytes:
-    """The octets of a client's response line."""
-    if line == b"*":
-        raise SaslCancelled
-    return decode_base64(line)
+    def refused(self) -> Challenge | None:
+        """See ``Mechanism.refused``."""
+        return self._mechanism.refused()
 
 
 def decode_base64(text: bytes) -> bytes:
@@ -166,18 +227,6 @@ def decode_base64(text: bytes) -> bytes:
     if base64.b64encode(octets) != text:
         raise SaslMalformed("not canonical base64")
     return octets
-
-
-def plain_offer(message: bytes) -> PasswordOffer:
-    """The offer in a PLAIN message, IMPOSSIBLE unless it has exactly the shape of RFC 4616."""
-    parts = message.split(b"\0")
-    if len(parts) != 3:
-        return IMPOSSIBLE
-    authzid, authcid, password = parts
-    # Nobody may act for somebody else here: an ignored authzid is a hole (SECURITY A3).
-    if authzid not in (b"", authcid):
-        return IMPOSSIBLE
-    return offer(authcid, password)
 
 
 def offer(username: bytes, password: bytes) -> PasswordOffer:

@@ -28,6 +28,8 @@ _EXPECTED = {
     "address_attributes": 'names of attributes such as ["mail"]',
     "quota_attributes": 'names of attributes such as ["mailQuota"]',
     "id_attribute": 'the name of an attribute such as "entryUUID"',
+    "secret_attribute": 'the name of an attribute such as "authPassword"',
+    "certificate_attribute": 'the name of an attribute such as "mailCertificateName"',
     "group_member_attributes": 'names of attributes such as ["member"]',
     "person_filter": 'a filter as in RFC 4515 such as "(objectClass=person)"',
     "group_filter": 'a filter as in RFC 4515 such as "(objectClass=groupOfNames)"',

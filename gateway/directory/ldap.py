@@ -25,6 +25,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, ExpansionFailed, WrongCredentials
 from gateway.core.group import Group
 from gateway.core.log_text import shown
+from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.directory.entries import account_from, has_address
 from gateway.directory.filters import Filter
@@ -41,12 +42,16 @@ from gateway.directory.ldap_guard import Guard
 from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
 from gateway.directory.ldap_settings import LdapSettings, checked_tls_context
 from gateway.directory.ldap_worker import LdapWorker
-from gateway.directory.logins import check_offer, wanted_person
+from gateway.directory.logins import check_offer, login_is_possible, wanted_person
+from gateway.directory.scram_values import verifier_in
 from gateway.directory.threads import WorkerThreads
 
 T = TypeVar("T")
 
 CLOSE_LIMIT_S = 5.0
+
+SCRAM_ONLY = frozenset((SecretKind.SCRAM,))
+NO_SECRETS: frozenset[SecretKind] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,23 @@ class LdapDirectory:
     async def groups_of(self, account: Account) -> Sequence[Group]:
         return await self._run("finding groups", partial(self._groups_of, account))
 
+    async def find_by_certificate(self, name: str) -> Account | None:
+        schema = self._settings.schema
+        if not schema.certificate_attribute:
+            return await self.find(name)
+        if not login_is_possible(name):
+            return None
+        wanted = schema.by_certificate(name)
+        return await self._run("finding a certificate's owner", partial(self._find, wanted))
+
+    def secret_kinds(self) -> frozenset[SecretKind]:
+        return SCRAM_ONLY if self._settings.schema.secret_attribute else NO_SECRETS
+
+    async def secret(self, login: str) -> LoginSecret | None:
+        if not self._settings.schema.secret_attribute or not login_is_possible(login):
+            return None
+        return await self._run("finding a secret", partial(self._secret, login))
+
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)
         outcome = await self._run("logging in", partial(self._log_in, login, password))
@@ -200,6 +222,23 @@ class LdapDirectory:
     def _find(self, wanted: Filter, guard: Guard) -> Account | None:
         entry = self._worker.search_one(wanted, guard)
         return account_from(entry, self._settings.schema) if entry is not None else None
+
+    def _secret(self, login: str, guard: Guard) -> LoginSecret | None:
+        schema = self._settings.schema
+        wanted = schema.by_login(login)
+        try:
+            entry = self._worker.search_one(wanted, guard, schema.requested_with_secret)
+        except Ambiguous as error:
+            self.log.error(
+                "login {login} is ambiguous: {names}", login=shown(login), names=str(error)
+            )
+            return None
+        if entry is None:
+            return None
+        verifier = verifier_in(entry.attributes.get(schema.secret_attribute.lower(), ()))
+        if verifier is None:
+            return None
+        return LoginSecret(account_from(entry, schema), verifier=verifier)
 
     def _find_recipient(
         self, addresses: Sequence[Address], wanted: Filter, guard: Guard

@@ -93,17 +93,21 @@ class LdapWorker:
         result = self._search(dn, BASE, "(objectClass=*)", attributes, guard, absent=True)
         return result.entries[0] if result.entries else None
 
-    def search_one(self, wanted: Filter, guard: Guard) -> Entry | None:
+    def search_one(
+        self, wanted: Filter, guard: Guard, attributes: Sequence[str] = ()
+    ) -> Entry | None:
         """The one entry that matches.
+
+        Args:
+            attributes: what it must bring; empty: what an account needs.
 
         Raises:
             Ambiguous: more than one does.
             LdapFailed: no usable answer.
         """
         settings = self._settings
-        result = self._search(
-            settings.base_dn, SUBTREE, str(wanted), settings.schema.requested, guard
-        )
+        requested = attributes or settings.schema.requested
+        result = self._search(settings.base_dn, SUBTREE, str(wanted), requested, guard)
         # The server was asked for two at most; "more than that" is ambiguous too (SECURITY L5).
         if len(result.entries) > 1 or result.code == SIZE_LIMIT_EXCEEDED:
             raise Ambiguous(", ".join(shown(entry.dn) for entry in result.entries))

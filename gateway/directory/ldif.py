@@ -27,12 +27,13 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
 from gateway.core.group import Group
 from gateway.core.log_text import escaped, shown
+from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.directory.entries import Entry, has_address
 from gateway.directory.groups import Ambiguous, groups_around, is_group, owner_among
 from gateway.directory.ldif_groups import FileGroups
 from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
-from gateway.directory.logins import check_offer, wanted_person
+from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.schema import OPENLDAP, Schema
 from gateway.directory.threads import WorkerThreads
 
@@ -173,6 +174,28 @@ class LdifDirectory:
         people = await self._current()
         person = self._only(people.find(wanted))
         return person.account if person is not None else None
+
+    async def find_by_certificate(self, name: str) -> Account | None:
+        if not self._schema.certificate_attribute:
+            return await self.find(name)
+        if not login_is_possible(name):
+            return None
+        people = await self._current()
+        person = self._only(people.find(self._schema.by_certificate(name)))
+        return person.account if person is not None else None
+
+    def secret_kinds(self) -> frozenset[SecretKind]:
+        return self._people.secret_kinds
+
+    async def secret(self, login: str) -> LoginSecret | None:
+        if not login_is_possible(login):
+            return None
+        people = await self._current()
+        try:
+            person = self._only(people.find(self._schema.by_login(login)))
+        except DirectoryUnavailable:
+            return None  # ambiguous: logged, and nobody's secret (SECURITY L5)
+        return person.secret() if person is not None else None
 
     async def authenticate(self, login: str, password: bytes) -> Account:
         check_offer(login, password)

@@ -21,6 +21,7 @@ from pathlib import Path
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsProblem
 from gateway.core.log_text import shown
+from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.directory.entries import Entry, account_from, account_id_from
 from gateway.directory.filters import (
     And,
@@ -35,11 +36,14 @@ from gateway.directory.filters import (
 from gateway.directory.ldif_reader import MAX_FILE_OCTETS, Record, problem, read_ldif
 from gateway.directory.passwords import (
     BadPasswordValue,
+    Clear,
+    Scram,
     StoredPassword,
     Verifier,
     stored_password,
 )
 from gateway.directory.schema import Schema
+from gateway.directory.scram_values import verifier_in
 
 Signature = tuple[int, int, int, int]
 """Modification and change time in ns, size and inode: differs when the file was changed, replaced,
@@ -51,6 +55,20 @@ class Person:
     entry: Entry
     account: Account
     passwords: tuple[StoredPassword, ...] = field(repr=False)
+
+    def secret(self) -> LoginSecret:
+        """What of the person's passwords tells more than right or wrong."""
+        clear = next((each.password for each in self.passwords if isinstance(each, Clear)), None)
+        scram = next((each.verifier for each in self.passwords if isinstance(each, Scram)), None)
+        return LoginSecret(self.account, clear, scram)
+
+
+def _kinds(persons: Sequence[Person]) -> frozenset[SecretKind]:
+    values = [value for person in persons for value in person.passwords]
+    if any(isinstance(value, Clear) for value in values):
+        return frozenset((SecretKind.PASSWORD, SecretKind.SCRAM))
+    scram = any(isinstance(value, Scram) for value in values)
+    return frozenset((SecretKind.SCRAM,)) if scram else frozenset()
 
 
 class People:
@@ -67,12 +85,15 @@ class People:
                 *schema.login_attributes,
                 *schema.address_attributes,
                 *schema.prefixed_address_attributes,
+                *filter(None, (schema.certificate_attribute,)),
             )
         }
         for person in persons:
             for name in self._indexed:
                 for value in dict.fromkeys(values(person.entry.attributes, name)):
                     self._index.setdefault((name, value), []).append(person)
+
+        self.secret_kinds = _kinds(self._persons)
 
     def __len__(self) -> int:
         return len(self._persons)
@@ -186,6 +207,10 @@ def _person(
             found = f"userPassword of {shown(entry.dn)}: {error}"
             problems.append(problem(source, record.line, found, "a password or its hash"))
             return
+    # RFC 5803: values of other schemes may stand there as well, which are no use here.
+    verifier = verifier_in(entry.attributes.get("authpassword", ()))
+    if verifier is not None:
+        passwords.append(Scram(verifier))
     entry = _with_id(entry, schema)
     try:
         account = account_from(entry, schema)

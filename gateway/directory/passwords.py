@@ -1,8 +1,8 @@
 """Passwords as an LDIF file keeps them in ``userPassword``: hashed, or clear.
 
 Owns the storage schemes of RFC 3112 style values that OpenLDAP writes: ``{SHA}``, ``{SSHA}`` and
-their SHA-2 kin, ``{ARGON2}``, ``{CLEARTEXT}`` and no scheme at all. A scheme is a row of a table.
-Never keeps, shows or logs a password. Blocking: Argon2 is meant to take long.
+their SHA-2 kin, ``{ARGON2}``, ``{SCRAM-SHA-256}``, ``{CLEARTEXT}`` and no scheme at
+all. A scheme is a row of a table. Never keeps, shows or logs a password. Blocking: Argon2 is meant to take long.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from typing import Protocol
 
 from argon2.exceptions import Argon2Error
 from argon2.low_level import Type, verify_secret
+
+from gateway.core.login_secret import ScramVerifier, scram_verifier
+from gateway.directory.scram_values import SCHEME as SCRAM
+from gateway.directory.scram_values import BadVerifier, scram_verifier_from
 
 _SCHEME = re.compile(rb"\{([A-Za-z0-9/._-]+)\}")
 _ARGON2 = re.compile(
@@ -90,6 +94,22 @@ class Argon2:
             return False
 
 
+@dataclass(frozen=True, slots=True)
+class Scram:
+    """``{SCRAM-SHA-256}`` (RFC 5803): good for SCRAM, and for who sends the password itself."""
+
+    verifier: ScramVerifier
+
+    @property
+    def cost(self) -> int:
+        # An iteration takes about as long as Argon2 does for one KiB.
+        return self.verifier.iterations
+
+    def verify(self, password: bytes) -> bool:
+        derived = scram_verifier(password, self.verifier.salt, self.verifier.iterations)
+        return hmac.compare_digest(derived.stored_key, self.verifier.stored_key)
+
+
 def stored_password(value: bytes) -> StoredPassword:
     """A value of ``userPassword``, checked as far as can be without the password.
 
@@ -106,9 +126,14 @@ def stored_password(value: bytes) -> StoredPassword:
         return Clear(rest)
     if scheme == "ARGON2":
         return _argon2(rest)
+    if scheme == SCRAM:
+        try:
+            return Scram(scram_verifier_from(rest))
+        except BadVerifier as error:
+            raise BadPasswordValue(f"{{{SCRAM}}} value with {error}") from None
     if scheme in _DIGESTS:
         return _digest(scheme, rest)
-    known = ", ".join(f"{{{name}}}" for name in (*_DIGESTS, "ARGON2", "CLEARTEXT"))
+    known = ", ".join(f"{{{name}}}" for name in (*_DIGESTS, "ARGON2", SCRAM, "CLEARTEXT"))
     raise BadPasswordValue(f"unknown scheme {{{scheme[:20]}}}; known are {known}")
 
 

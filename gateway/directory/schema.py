@@ -41,6 +41,8 @@ class Schema:
             values with other prefixes are no mail addresses.
         display_attributes: the person's name, the first one that an entry has.
         quota_attributes: how much the person may keep, the first one that an entry has.
+        secret_attribute: SCRAM verifiers as RFC 5803 has them; empty: they are not read.
+        certificate_attribute: names of client certificates; empty: those name logins or addresses.
         group: which entries are groups, with addresses in the same attributes as people; None: the
             directory has none.
         member_attributes: of groups; values are DNs of members or their addresses.
@@ -56,6 +58,8 @@ class Schema:
     prefixed_address_attributes: tuple[str, ...]
     display_attributes: tuple[str, ...]
     quota_attributes: tuple[str, ...] = ()
+    secret_attribute: str = ""
+    certificate_attribute: str = ""
     group: Filter | None = None
     member_attributes: tuple[str, ...] = ()
     member_of_attributes: tuple[str, ...] = ()
@@ -63,6 +67,8 @@ class Schema:
 
     def __post_init__(self) -> None:
         for name in (*self._names(), *self.member_attributes, *self.member_of_attributes):
+            check_attribute(name)
+        for name in filter(None, (self.secret_attribute, self.certificate_attribute)):
             check_attribute(name)
         if not self.login_attributes:
             raise FilterSyntax("at least one login attribute is needed")
@@ -82,6 +88,11 @@ class Schema:
         return self._each_once(self._names(), self.person, self.disabled)
 
     @property
+    def requested_with_secret(self) -> tuple[str, ...]:
+        """The same and the secret, which nothing else has to bring."""
+        return (*self.requested, self.secret_attribute)
+
+    @property
     def requested_of_recipients(self) -> tuple[str, ...]:
         """The same where the answer may be a group."""
         return self._each_once(
@@ -99,6 +110,10 @@ class Schema:
     def by_login(self, login: str) -> Filter:
         """Who has this login."""
         return And((self.person, Or(self._logged_in_as(login))))
+
+    def by_certificate(self, name: str) -> Filter:
+        """Whose client certificate has this name; only where an attribute says it."""
+        return And((self.person, Equal(self.certificate_attribute, name)))
 
     def by_address(self, address: Address) -> Filter:
         """Who has this mail address, primary or other."""

@@ -1,9 +1,9 @@
-"""A login as every door does it: logged, and a refused one answered late, in one way.
+"""A login as every door does it: one conversation, logged, and a refused one answered late.
 
-Owns the time that wrong credentials cost and the line about a login in the log, so that no door is
-the one at which guessing is fast or goes unseen (SECURITY A4, A6). Never replies and never
-counts: each protocol does that in its own words. The wait is a timer; it holds no thread, and it
-ends with the connection.
+Owns the steps from AUTH to an avatar, the time that wrong credentials cost and the line about a
+login in the log, so that no door and no mechanism is the one at which guessing is fast or goes
+unseen (SECURITY A4, A6). Never replies and never counts: each protocol does that in its own words.
+The wait is a timer; it holds no thread, and it ends with the connection.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from gateway.auth.login import LoggedIn, log_in
-from gateway.auth.sasl import PasswordOffer
+from gateway.auth.mechanisms import exchange, offered
+from gateway.auth.sasl import Challenge, Exchange, Found, Offer, SecretWanted, Step
 from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.log_text import escaped, shown
 from gateway.core.ports.clock import Timers
+from gateway.edge.channel import channel_of
 from gateway.edge.connection import Door
 
 FAILED_LOGIN_S = 1.0
@@ -44,11 +46,94 @@ class Visitor(Protocol):
     @property
     def is_tls(self) -> bool: ...
 
+    @property
+    def transport(self) -> Any: ...
+
+
+def mechanisms(visitor: Visitor) -> tuple[str, ...]:
+    """What can work on this connection now, where the door takes logins at all."""
+    channel = channel_of(visitor.transport) if visitor.is_tls else None
+    return offered(visitor.door.means, channel, over_tls=visitor.is_tls)
+
+
+class Conversation:
+    """One SASL exchange with a client, to its avatar or its refusal.
+
+    Args:
+        interface: of ``auth.credentials``.
+        failed_login_s: wrong credentials are told no sooner after they came.
+    """
+
+    __slots__ = ("_exchange", "_failed_login_s", "_interface", "_portal", "_refused", "_visitor")
+
+    def __init__(
+        self, visitor: Visitor, portal: Portal, interface: Any, *, failed_login_s: float
+    ) -> None:
+        self._visitor = visitor
+        self._portal = portal
+        self._interface = interface
+        self._failed_login_s = failed_login_s
+        self._exchange: Exchange | None = None
+        self._refused = False
+
+    async def begin(self, mechanism: str, initial: bytes | None) -> Challenge | LoggedIn:
+        """Start; a Challenge is to be sent, and its answer given to ``go_on``.
+
+        Args:
+            initial: as on the wire, None when the client sent none.
+
+        Raises:
+            SaslError: the exchange is over, without an offer.
+            WrongCredentials, DirectoryUnavailable, StoreUnavailable: as ``log_in``.
+        """
+        visitor = self._visitor
+        channel = channel_of(visitor.transport) if visitor.is_tls else None
+        self._exchange = exchange(mechanism, visitor.door.means, channel, over_tls=visitor.is_tls)
+        return await self._continue(self._exchange.start(initial))
+
+    async def go_on(self, line: bytes) -> Challenge | LoggedIn:
+        """Go on with the client's line (without CRLF). Raises: as ``begin``."""
+        if self._refused:
+            raise WrongCredentials  # RFC 7628 section 3.2.3: whatever the client says to that
+        assert self._exchange is not None
+        return await self._continue(self._exchange.respond(line))
+
+    async def _continue(self, step: Step) -> Challenge | LoggedIn:
+        going = self._exchange
+        assert going is not None
+        while isinstance(step, SecretWanted):
+            step = going.told(await self._find(step))
+        if isinstance(step, Challenge):
+            return step
+        try:
+            return await log_in_at_door(
+                self._visitor,
+                self._portal,
+                step,
+                self._interface,
+                failed_login_s=self._failed_login_s,
+            )
+        except WrongCredentials:
+            explanation = going.refused()
+            if explanation is None:
+                raise
+            self._refused = True
+            return explanation
+
+    async def _find(self, wanted: SecretWanted) -> Found:
+        finder = self._visitor.door.means.secrets
+        assert finder is not None, "not offered without one"
+        try:
+            return await finder.find(wanted.login, wanted.kind)
+        except GatewayError as error:
+            _note_failure(self._visitor, wanted.login, error)
+            raise
+
 
 async def log_in_at_door(
     visitor: Visitor,
     portal: Portal,
-    offer: PasswordOffer,
+    offer: Offer,
     interface: Any,
     *,
     failed_login_s: float,
@@ -74,14 +159,7 @@ async def log_in_at_door(
             over_tls=visitor.is_tls,
         )
     except GatewayError as error:
-        _log.info(
-            "{id} {protocol} login failed for {login} from {peer}: {error}",
-            id=visitor.connection_id,
-            protocol=door.protocol,
-            login=shown(offer.login, MAX_LOGGED_LOGIN),
-            peer=visitor.peer_ip,
-            error=escaped(error),
-        )
+        _note_failure(visitor, offer.login, error)
         if isinstance(error, WrongCredentials):
             await pause(door.timers, earliest_s - door.timers.seconds())
         raise
@@ -93,6 +171,17 @@ async def log_in_at_door(
         peer=visitor.peer_ip,
     )
     return logged_in
+
+
+def _note_failure(visitor: Visitor, login: str, error: GatewayError) -> None:
+    _log.info(
+        "{id} {protocol} login failed for {login} from {peer}: {error}",
+        id=visitor.connection_id,
+        protocol=visitor.door.protocol,
+        login=shown(login, MAX_LOGGED_LOGIN),
+        peer=visitor.peer_ip,
+        error=escaped(error),
+    )
 
 
 def pause(timers: Timers, seconds: float) -> Deferred[None]:

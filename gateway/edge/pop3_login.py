@@ -1,45 +1,54 @@
 """From the AUTHORIZATION state's words to an open maildrop.
 
-Owns the name between USER and PASS, the SASL exchange, and the step from an offer to a Visit. Never
-asks anybody whether a name exists: USER is always answered +OK (SECURITY A6). Never keeps a
+Owns the name between USER and PASS, the SASL conversation, and the step from a login to a Visit.
+Never asks anybody whether a name exists: USER is always answered +OK (SECURITY A6). Never keeps a
 password.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.cred.portal import Portal
 
 from gateway.auth import sasl
 from gateway.auth.credentials import IMaildrop
-from gateway.auth.sasl import PasswordOffer
+from gateway.auth.login import LoggedIn
+from gateway.auth.sasl import Challenge
 from gateway.core.account import Account
 from gateway.core.ports.store import MailboxStore
-from gateway.edge.login import Visitor, log_in_at_door
+from gateway.edge.login import Conversation, Visitor, log_in_at_door, mechanisms
 from gateway.edge.pop3_maildrop import OpenMaildrop
 from gateway.wire.pop3 import Auth, Pass, Refused, User
 from gateway.wire.pop3_replies import challenge, listing, ok
 
-Answer = bytes | PasswordOffer
-"""A reply to send, or what the client offers."""
+Answer = bytes | LoggedIn
+"""A reply to send, or a login that worked."""
 
 
 class Authorization:
-    """One connection's way to an offer. Make a new one after STLS: RFC 2595 section 4 forgets."""
+    """One connection's way to a login. Make a new one after STLS: RFC 2595 section 4 forgets."""
 
     def __init__(self) -> None:
         self._name: bytes | None = None
-        self._exchange: sasl.Exchange | None = None
+        self._conversation: Conversation | None = None
 
     @property
     def in_exchange(self) -> bool:
         """The next line is a SASL response, not a command."""
-        return self._exchange is not None
+        return self._conversation is not None
 
-    def handle(self, command: User | Pass | Auth) -> Answer:
-        """Go on with a command. Raises: Refused."""
+    async def handle(
+        self, command: User | Pass | Auth, visitor: Visitor, portal: Portal, failed_login_s: float
+    ) -> Answer:
+        """Go on with a command.
+
+        Raises:
+            Refused: the command is of no use here and now.
+            WrongCredentials, DirectoryUnavailable, StoreUnavailable: as ``log_in_at_door``.
+        """
         match command:
             case User(name):
                 self._name = name
@@ -49,41 +58,46 @@ class Authorization:
                 if typed is None:
                     raise Refused("send USER first")
                 # An impossible name or password is an offer like any other: it fails as one.
-                return sasl.offer(typed, password)
+                return await log_in_at_door(
+                    visitor,
+                    portal,
+                    sasl.offer(typed, password),
+                    IMaildrop,
+                    failed_login_s=failed_login_s,
+                )
             case Auth(mechanism, initial):
                 self._name = None
-                return self._start(mechanism, initial)
+                if not mechanism:
+                    # No RFC has it, but clients older than CAPA ask this way for the list.
+                    names = (name.encode("ascii") for name in mechanisms(visitor))
+                    return listing(ok("mechanisms follow"), names)
+                conversation = Conversation(
+                    visitor, portal, IMaildrop, failed_login_s=failed_login_s
+                )
+                return await self._step(conversation, conversation.begin(mechanism, initial))
 
-    def _start(self, mechanism: str, initial: bytes | None) -> Answer:
-        if not mechanism:
-            # No RFC has it, but clients older than CAPA ask this way for the list.
-            return listing(ok("mechanisms follow"), (m.encode("ascii") for m in sasl.MECHANISMS))
+    async def respond(self, line: bytes) -> Answer:
+        """Go on with the client's response line. Raises: as ``handle``."""
+        conversation, self._conversation = self._conversation, None
+        assert conversation is not None
+        return await self._step(conversation, conversation.go_on(line))
+
+    async def _step(
+        self, conversation: Conversation, step: Coroutine[Any, Any, Challenge | LoggedIn]
+    ) -> Answer:
         try:
-            exchange = self._exchange = sasl.exchange(mechanism)
+            outcome = await step
         except sasl.SaslUnknownMechanism:
             raise Refused("unknown authentication mechanism") from None
-        return self._step(lambda: exchange.start(initial))
-
-    def respond(self, line: bytes) -> Answer:
-        """Go on with the client's response line. Raises: Refused."""
-        exchange = self._exchange
-        assert exchange is not None
-        return self._step(lambda: exchange.respond(line))
-
-    def _step(self, advance: Callable[[], sasl.Step]) -> Answer:
-        try:
-            step = advance()
         except sasl.SaslCancelled:
             # RFC 5034 section 4: a cancelled exchange is answered with -ERR.
-            self._exchange = None
             raise Refused("authentication cancelled") from None
         except sasl.SaslError:
-            self._exchange = None
             raise Refused("malformed response") from None
-        if isinstance(step, PasswordOffer):
-            self._exchange = None
-            return step
-        return challenge(step.line)
+        if isinstance(outcome, Challenge):
+            self._conversation = conversation
+            return challenge(outcome.line)
+        return outcome
 
 
 @dataclass(slots=True)
@@ -102,18 +116,12 @@ class Visit:
             logout()
 
 
-async def enter(
-    visitor: Visitor, portal: Portal, offer: PasswordOffer, failed_login_s: float
-) -> Visit:
-    """Log in and open the maildrop.
+async def enter(logged_in: LoggedIn) -> Visit:
+    """Open the maildrop of somebody who has logged in; when it fails, they are logged out.
 
     Raises:
-        WrongCredentials, DirectoryUnavailable: as ``log_in_at_door``.
         MaildropInUse, StoreUnavailable: as ``OpenMaildrop.open``.
     """
-    logged_in = await log_in_at_door(
-        visitor, portal, offer, IMaildrop, failed_login_s=failed_login_s
-    )
     try:
         account: Account = logged_in.avatar.account
         store: MailboxStore = logged_in.avatar.store

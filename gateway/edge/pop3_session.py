@@ -9,17 +9,19 @@ the maildrop's lock freed, whatever happens. Client octets never appear in a rep
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.auth import sasl
-from gateway.auth.sasl import PasswordOffer
 from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.log_text import escaped
 from gateway.edge.connection import Door, MailConnection
+from gateway.edge.login import mechanisms
 from gateway.edge.pop3_errors import reply_for
 from gateway.edge.pop3_limits import Pop3Services
-from gateway.edge.pop3_login import Authorization, Visit, enter
+from gateway.edge.pop3_login import Answer, Authorization, Visit, enter
 from gateway.edge.pop3_transaction import Pending, Transaction
 from gateway.wire.foreign import is_binary
 from gateway.wire.pop3 import (
@@ -170,7 +172,7 @@ class Pop3Connection(MailConnection):
             return False
         try:
             if in_exchange:
-                pending = self._authorized(self._authorization.respond(line))
+                pending: Pending | None = self._log_in(self._authorization.respond(line))
             else:
                 pending = self._command(line)
         except Refused as refused:
@@ -219,7 +221,11 @@ class Pop3Connection(MailConnection):
             case User() | Pass() | Auth():
                 if not self.login_allowed:
                     raise Refused("login needs TLS here")  # SECURITY A1
-                return self._authorized(self._authorization.handle(command))
+                return self._log_in(
+                    self._authorization.handle(
+                        command, self, self._portal, self._limits.failed_login_s
+                    )
+                )
             case Stls():
                 self._stls()
             case Capa():
@@ -237,7 +243,7 @@ class Pop3Connection(MailConnection):
         may_start_tls = (
             self.door.tls is not None and not self.is_tls and self._state is State.AUTHORIZATION
         )
-        now = Situation(self.login_allowed, may_start_tls, sasl.MECHANISMS)
+        now = Situation(self.login_allowed, may_start_tls, mechanisms(self))
         self.send(listing(ok("capabilities follow"), capability_lines(now)))
 
     def _stls(self) -> None:
@@ -259,16 +265,17 @@ class Pop3Connection(MailConnection):
 
     # -- login
 
-    def _authorized(self, answer: bytes | PasswordOffer) -> Pending | None:
-        if isinstance(answer, PasswordOffer):
-            return self._log_in(answer)
-        self.send(answer)
-        return None
-
-    async def _log_in(self, offer: PasswordOffer) -> None:
+    async def _log_in(self, step: Coroutine[Any, Any, Answer]) -> None:
         self.set_deadline(self._limits.idle_s)  # a large maildrop may take a while to look at
         try:
-            visit = await enter(self, self._portal, offer, self._limits.failed_login_s)
+            answer = await step
+            if isinstance(answer, bytes):
+                self.send(answer)
+                return
+            visit = await enter(answer)
+        except Refused as refused:
+            self._refuse(str(refused))
+            return
         except WrongCredentials as error:
             self._login_failed(error)
             return

@@ -102,6 +102,37 @@ def smart_host_url(value: str) -> str:
     return _server_url(value, _MAIL, user=True, expected=expected, options=_TLS_REQUIRED)
 
 
+def https_url(value: str) -> str:
+    """Where something is asked over HTTPS, or nothing."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme == "https" and bool(_HOST.fullmatch(parts.hostname or ""))
+        usable = usable and parts.username is None and parts.port != 0 and not parts.fragment
+    except ValueError:
+        usable = False
+    if value and not (usable and value.isascii() and value.isprintable() and " " not in value):
+        raise ValueError('an address such as "https://login.example.com/introspect"')
+    return value
+
+
+def server_name(value: str) -> str:
+    """A name that clients ask for by SNI (RFC 6066 section 3), or ``*.`` and a domain."""
+    host = value[2:] if value.startswith("*.") else value
+    try:
+        domain(host)
+    except ValueError:
+        expected = 'a host name such as "mail.example.com", or "*.example.com"'
+        raise ValueError(expected) from None
+    return value.lower()
+
+
+def file_name(value: str) -> str:
+    """The name of a file that must be given."""
+    if not value.strip():
+        raise ValueError("the path of a file")
+    return value
+
+
 def ldap_uri(value: str) -> str:
     """An LDAP server (RFC 4516 without DN and query)."""
     expected = 'an LDAP server such as "ldaps://dc1.example.com" or "ldap://dc1.example.com:389"'

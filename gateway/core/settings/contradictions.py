@@ -10,7 +10,9 @@ from typing import Any
 from gateway.core.settings import checks, policies
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
+from gateway.core.settings.login import oauth_contradictions
 from gateway.core.settings.networks import unknown_names
+from gateway.core.settings.tls import sni_contradictions
 
 Raw = Mapping[str, Any]
 Place = tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]
@@ -33,6 +35,9 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from domain_contradictions(_section(raw, "domains"))
     yield from unknown_names(raw)
     yield from policies.contradictions(raw)
+    yield from oauth_contradictions(_section(raw, "oauth"))
+    yield from sni_contradictions(_section(raw, "tls"))
+    yield from _secrets(_section(raw, "oauth"), "oauth", "client_secret")
     yield from _secrets(_section(raw, "directory"), "directory", "bind_password")
     outbound = _section(raw, "outbound")
     yield from _secrets(outbound, "outbound", "smart_host_password")
@@ -77,6 +82,9 @@ def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
                 continue
             mode = listener.get("tls", "starttls")
             uses_tls = uses_tls or mode in ("starttls", "implicit")
+            if listener.get("client_ca_file") and mode == "none":
+                expected = "nothing where no TLS is spoken"
+                yield f"listen[{index}].client_ca_file", show(listener["client_ca_file"]), expected
             if listener.get("protocol") == "http" and mode == "starttls":
                 yield f"listen[{index}].tls", f'"{mode}"', '"none" or "implicit" for http'
             place = _place(listener.get("address"))

@@ -25,6 +25,10 @@ class ListenSettings(Section):
     tls: Literal["none", "starttls", "implicit"] = Field(
         "starttls", description="http takes none or implicit only"
     )
+    client_ca_file: str = Field(
+        "",
+        description="clients are asked for a certificate of these authorities; they need not have",
+    )
     name: str = Field("", description="for logs, policies and the trace; empty: protocol and port")
     banner: str = Field("", description="smtp: what the greeting says behind our name")
     auth: Literal["", "no", "offered", "required"] = Field(

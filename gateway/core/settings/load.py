@@ -22,7 +22,11 @@ from gateway.core.settings.section import Section
 
 DEFAULT_PATH = "/etc/gateway/gateway.toml"
 
-_SECRETS = (("directory", "bind_password"), ("outbound", "smart_host_password"))
+_SECRETS = (
+    ("directory", "bind_password"),
+    ("oauth", "client_secret"),
+    ("outbound", "smart_host_password"),
+)
 MAX_CHARACTERS = 1024 * 1024  # of a configuration; what is larger is another file
 _MARK = "\ufeff"  # a byte order mark, which Windows' editors put first
 

@@ -19,10 +19,12 @@ from gateway.core.settings.domains import (
     RecipientSettings,
 )
 from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
+from gateway.core.settings.login import LoginSettings, OAuthSettings
 from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
 from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
 from gateway.core.settings.submission import SubmissionSettings
+from gateway.core.settings.tls import TlsSettings
 from gateway.core.settings.trace import TraceSettings
 
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
@@ -77,14 +79,6 @@ class DirectorySettings(Section):
     )
     group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes that hold members, by DN or address; empty: the preset's"
-    )
-
-
-class TlsSettings(Section):
-    certificate: str = Field("", description="PEM file: certificate, then its chain")
-    key: str = Field("", description="PEM file: private key without passphrase")
-    self_signed: bool = Field(
-        False, description="for trials: make a self-signed certificate in state_dir"
     )
 
 
@@ -195,6 +189,8 @@ class Settings(Section):
         Field(validate_default=True),
     ] = Field({}, description="checks of who sends and what, in order; listeners name theirs")
     tls: TlsSettings = Field(TlsSettings(), description="our certificate")
+    login: LoginSettings = Field(LoginSettings(), description="how people prove who they are")
+    oauth: OAuthSettings = Field(OAuthSettings(), description="logins by token of an issuer")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")
     deleted_mail: DeletedMailSettings = Field(

@@ -12,10 +12,11 @@ from twisted.logger import Logger
 
 from gateway.auth import sasl
 from gateway.auth.credentials import IMailAccount
+from gateway.auth.login import LoggedIn
 from gateway.core.errors import WrongCredentials
 from gateway.edge.imap.errors import Reply, bad, no, ok
 from gateway.edge.imap.session import LineRefused, Session
-from gateway.edge.login import log_in_at_door
+from gateway.edge.login import Conversation, log_in_at_door
 from gateway.wire.imap.commands import (
     Authenticate,
     Capability,
@@ -87,12 +88,19 @@ async def authenticate(session: Session, command: Authenticate) -> Reply:
     peer = session.peer
     if not peer.login_allowed:
         return _privacy_required()
+    conversation = Conversation(
+        peer,
+        session.services.portal,
+        IMailAccount,
+        failed_login_s=session.services.limits.failed_login_s,
+    )
     try:
-        exchange = sasl.exchange(command.mechanism)
-        step = exchange.start(command.initial)
+        step = await conversation.begin(command.mechanism, command.initial)
         while isinstance(step, sasl.Challenge):
             peer.send(challenge(step.line))
-            step = exchange.respond(await peer.next_line(sasl.MAX_LINE_OCTETS))
+            step = await conversation.go_on(await peer.next_line(sasl.MAX_LINE_OCTETS))
+    except WrongCredentials:
+        return _wrong_credentials(session)
     except sasl.SaslUnknownMechanism:
         return no("This mechanism is not offered", "CANNOT")
     except sasl.SaslCancelled:
@@ -101,7 +109,7 @@ async def authenticate(session: Session, command: Authenticate) -> Reply:
         return bad("The response is not base64")
     except LineRefused as refused:
         return bad(str(refused))
-    return await _log_in(session, step)
+    return _logged_in(session, step)
 
 
 def _privacy_required() -> Reply:
@@ -119,14 +127,24 @@ async def _log_in(session: Session, offer: sasl.PasswordOffer) -> Reply:
             failed_login_s=session.services.limits.failed_login_s,
         )
     except WrongCredentials:
-        session.failed_logins += 1
-        if session.failed_logins < session.services.limits.failed_logins:
-            return no("Authentication failed", "AUTHENTICATIONFAILED")
-        return no(
-            "Authentication failed",
-            "AUTHENTICATIONFAILED",
-            then=lambda: peer.close(bye("Too many failed logins")),
-        )
+        return _wrong_credentials(session)
+    return _logged_in(session, done)
+
+
+def _wrong_credentials(session: Session) -> Reply:
+    peer = session.peer
+    session.failed_logins += 1
+    if session.failed_logins < session.services.limits.failed_logins:
+        return no("Authentication failed", "AUTHENTICATIONFAILED")
+    return no(
+        "Authentication failed",
+        "AUTHENTICATIONFAILED",
+        then=lambda: peer.close(bye("Too many failed logins")),
+    )
+
+
+def _logged_in(session: Session, done: LoggedIn) -> Reply:
+    peer = session.peer
     session.begin(done)
     peer.logged_in()
     return ok("Logged in", f"CAPABILITY {peer.capabilities()}")

@@ -6,7 +6,6 @@ the place to add a command, and nothing is advertised but by a row.
 
 from __future__ import annotations
 
-from gateway.auth.sasl import MECHANISMS
 from gateway.edge.imap import (
     append,
     auth,
@@ -61,10 +60,8 @@ _ROWS = (
         "AUTHENTICATE",
         auth.authenticate,
         NOT_AUTHENTICATED,
-        capabilities=(
-            *((f"AUTH={name}", When.LOGIN_POSSIBLE) for name in MECHANISMS),
-            ("SASL-IR", When.LOGIN_POSSIBLE),
-        ),
+        # Beside AUTH= and the names of mechanisms, which differ from connection to connection.
+        capabilities=(("SASL-IR", When.LOGIN_POSSIBLE),),
     ),
     Row(
         wire.Login,

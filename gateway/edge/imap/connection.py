@@ -23,6 +23,7 @@ from gateway.edge.imap.errors import Reply, bad, no, reply_to
 from gateway.edge.imap.registry import Registry, Row, When
 from gateway.edge.imap.services import ImapServices
 from gateway.edge.imap.session import LineRefused, MailboxDeleted, Session, State, Upload
+from gateway.edge.login import mechanisms
 from gateway.wire.foreign import HTTP_VERBS, is_binary
 from gateway.wire.imap.commands import Command
 from gateway.wire.imap.events import (
@@ -122,7 +123,8 @@ class ImapConnection(MailConnection):
         shown = [When.LOGIN_POSSIBLE if self.login_allowed else When.LOGIN_REFUSED]
         if self.door.tls is not None and not self.is_tls:
             shown.append(When.STARTTLS_POSSIBLE)
-        return self._registry.capabilities(shown)
+        names = mechanisms(self) if self.login_allowed else ()
+        return self._registry.capabilities(shown, (f"AUTH={name}" for name in names))
 
     def logged_in(self) -> None:
         self.login = self._session.account.login

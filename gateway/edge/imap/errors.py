@@ -54,6 +54,7 @@ def bad(text: str, code: str = "", then: Callable[[], None] | None = None) -> Re
 CODES: dict[type[core.GatewayError], str] = {
     core.WrongCredentials: "AUTHENTICATIONFAILED",
     core.DirectoryUnavailable: "UNAVAILABLE",
+    core.IssuerUnavailable: "UNAVAILABLE",
     core.StoreUnavailable: "UNAVAILABLE",
     core.StoreFull: "LIMIT",  # SECURITY D6: the disk's bound, not the person's (OVERQUOTA)
     core.StoreDamaged: "CORRUPTION",

@@ -84,8 +84,12 @@ class Registry:
     def row_of(self, command: Command) -> Row:
         return self._rows[type(command)]
 
-    def capabilities(self, shown: Iterable[When]) -> str:
-        """The words of CAPABILITY, IMAP4rev1 first (RFC 3501 section 7.2.1)."""
+    def capabilities(self, shown: Iterable[When], more: Iterable[str] = ()) -> str:
+        """The words of CAPABILITY, IMAP4rev1 first (RFC 3501 section 7.2.1).
+
+        Args:
+            more: words that depend on more than the rows.
+        """
         moments = {When.ALWAYS, *shown}
         words = {
             word: None
@@ -93,4 +97,4 @@ class Registry:
             for word, when in row.capabilities
             if when in moments
         }
-        return " ".join(sorted(words, key=lambda word: (word != "IMAP4rev1", word)))
+        return " ".join(sorted((*words, *more), key=lambda word: (word != "IMAP4rev1", word)))

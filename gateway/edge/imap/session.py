@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -46,6 +46,7 @@ class Peer(Protocol):
     peer_ip: str
     is_tls: bool
     door: Door
+    transport: Any
 
     def send(self, data: bytes) -> None: ...
 

@@ -5,15 +5,14 @@ Owns the replies. Who may log in when, and the state of the exchange, are in ``l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from gateway.auth.sasl import Challenge, PasswordOffer, SaslError, Step
+from gateway.auth.sasl import SaslError
 from gateway.core.errors import GatewayError
 from gateway.edge.smtp.errors import login_reply_for, sasl_reply_for
+from gateway.edge.smtp.login import Step
 from gateway.edge.smtp.session import SmtpSession
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Verb
-from gateway.wire.smtp_server import AuthResponse
+from gateway.wire.smtp_events import AuthResponse
 
 
 def auth(session: SmtpSession, command: Auth) -> None:
@@ -21,36 +20,34 @@ def auth(session: SmtpSession, command: Auth) -> None:
     if objection is not None:
         session.turn_down(objection)
         return
-    _exchange(session, lambda: session.sasl.start(command))
+    step = session.sasl.begin(session, command, session.limits.failed_login_s)
+    session.start(_take(session, step))
 
 
 def auth_response(session: SmtpSession, event: AuthResponse) -> None:
     session.core.expect_auth_response(False)
-    _exchange(session, lambda: session.sasl.respond(event.line))
+    session.start(_take(session, session.sasl.go_on(event.line)))
 
 
-def _exchange(session: SmtpSession, advance: Callable[[], Step]) -> None:
+async def _take(session: SmtpSession, step: Step) -> None:
+    """One step of the exchange, to its reply."""
+    sasl = session.sasl
     try:
-        step = advance()
+        challenge = await sasl.taken(step)
     except SaslError as error:
-        session.turn_down(sasl_reply_for(error))
+        await session.refuse(sasl_reply_for(error))
         return
-    if isinstance(step, Challenge):
-        session.core.expect_auth_response(True)
-        session.send(b"334 %b\r\n" % step.line)
-    else:
-        session.start(_log_in(session, step))
-
-
-async def _log_in(session: SmtpSession, offer: PasswordOffer) -> None:
-    limits = session.limits
-    try:
-        account = await session.sasl.finish(session, offer, limits.failed_login_s)
     except GatewayError as error:
         await session.refuse(login_reply_for(error))
-        if session.sasl.failed_logins >= limits.failed_logins:
+        if sasl.failed_logins >= session.limits.failed_logins:
             session.close_on("too many failed logins", replies.TOO_MANY_LOGINS)
         return
+    if challenge is not None:
+        session.core.expect_auth_response(True)
+        session.send(b"334 %b\r\n" % challenge.line)
+        return
+    account = sasl.account
+    assert account is not None
     session.login = account.login
     session.client.account = account
     session.core.succeeded(Verb.AUTH)

@@ -1,20 +1,24 @@
-"""Who has logged in on a submission connection, and whether they may now, and as whom they send.
+"""Who has logged in on an SMTP connection, and whether they may now, and as whom they send.
 
-Owns the SASL exchange in progress, the count of failures and the one logout that each login is
+Owns the SASL conversation in progress, the count of failures and the one logout that each login is
 owed. Never sends: the door turns results and errors into replies. Never keeps a password.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from twisted.cred.portal import Portal
 
+from gateway.auth.avatars import Submitter
 from gateway.auth.credentials import ISubmission
 from gateway.auth.login import LoggedIn
-from gateway.auth.sasl import MECHANISMS, Exchange, PasswordOffer, SaslError, Step, exchange
+from gateway.auth.sasl import Challenge
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import WrongCredentials
-from gateway.edge.login import Visitor, log_in_at_door
+from gateway.edge.login import Conversation, Visitor, mechanisms
 from gateway.wire.smtp_commands import Auth
 from gateway.wire.smtp_replies import (
     LOGGED_IN_ALREADY,
@@ -23,16 +27,20 @@ from gateway.wire.smtp_replies import (
     Reply,
 )
 
+Step = Coroutine[Any, Any, Challenge | LoggedIn]
+
 
 class SmtpLogin:
     """The login of one connection."""
 
-    __slots__ = ("_addresses", "_exchange", "_logged_in", "_offered", "_portal", "failed_logins")
+    __slots__ = (
+        "_addresses", "_conversation", "_logged_in", "_offered", "_portal", "failed_logins",
+    )  # fmt: skip
 
     def __init__(self, portal: Portal, *, offered: bool) -> None:
         self._offered = offered
         self._portal = portal
-        self._exchange: Exchange | None = None
+        self._conversation: Conversation | None = None
         self._logged_in: LoggedIn | None = None
         self._addresses: frozenset[str] = frozenset()
         self.failed_logins = 0
@@ -47,9 +55,11 @@ class SmtpLogin:
 
     # -- may they
 
-    def mechanisms(self, *, login_allowed: bool) -> tuple[str, ...]:
+    def mechanisms(self, visitor: Visitor, *, login_allowed: bool) -> tuple[str, ...]:
         """What EHLO shows: nothing where a password could be overheard (SECURITY A1)."""
-        return MECHANISMS if self.objection(login_allowed=login_allowed) is None else ()
+        if self.objection(login_allowed=login_allowed) is not None:
+            return ()
+        return mechanisms(visitor)
 
     def objection(self, *, login_allowed: bool) -> Reply | None:
         """Why AUTH is not possible now; ``login_allowed`` is the connection's."""
@@ -65,54 +75,62 @@ class SmtpLogin:
 
     # -- the exchange
 
-    def start(self, command: Auth) -> Step:
-        """Begin an exchange. Raises: SaslError."""
-        self._exchange = exchange(command.mechanism)
-        return self._continue(self._exchange.start(command.initial))
+    def begin(self, visitor: Visitor, command: Auth, failed_login_s: float) -> Step:
+        """Start an exchange; awaiting it gives the next challenge, or None once logged in.
 
-    def respond(self, line: bytes) -> Step:
-        """Go on with the exchange. Raises: SaslError."""
-        assert self._exchange is not None
-        try:
-            return self._continue(self._exchange.respond(line))
-        except SaslError:
-            self._exchange = None
-            raise
-
-    def _continue(self, step: Step) -> Step:
-        if isinstance(step, PasswordOffer):
-            self._exchange = None
-        return step
-
-    async def finish(
-        self, visitor: Visitor, offer: PasswordOffer, failed_login_s: float
-    ) -> Account:
-        """Check the offer.
-
-        Raises:
+        Raises (when awaited):
+            SaslError: the exchange is over, without an offer.
             WrongCredentials: counted as a failure, and told late.
             DirectoryUnavailable, StoreUnavailable: no verdict.
         """
+        conversation = Conversation(
+            visitor, self._portal, ISubmission, failed_login_s=failed_login_s
+        )
+        self._conversation = conversation
+        return conversation.begin(command.mechanism, command.initial)
+
+    def go_on(self, line: bytes) -> Step:
+        """Go on with the client's line. Raises (when awaited): as ``begin``."""
+        assert self._conversation is not None
+        return self._conversation.go_on(line)
+
+    async def taken(self, step: Step) -> Challenge | None:
+        """What a step comes to: a challenge, or None when the person is logged in."""
+        outcome: Challenge | LoggedIn | None = None
         try:
-            logged_in = await log_in_at_door(
-                visitor, self._portal, offer, ISubmission, failed_login_s=failed_login_s
-            )
+            outcome = await step
         except WrongCredentials:
             self.failed_logins += 1
             raise
+        finally:
+            if not isinstance(outcome, Challenge):
+                self._conversation = None
+        if isinstance(outcome, Challenge):
+            return outcome
+        self._is(outcome)
+        return None
+
+    def vouch(self, account: Account) -> None:
+        """Somebody we believe says who it is (XCLIENT)."""
+        self._is(LoggedIn(Submitter(account), _nothing))
+
+    def _is(self, logged_in: LoggedIn) -> None:
         self._logged_in = logged_in
         account: Account = logged_in.avatar.account
         self._addresses = frozenset(address.casefold() for address in account.addresses)
-        return account
 
     def drop_exchange(self) -> None:
         """The exchange cannot go on, its line was too long."""
-        self._exchange = None
+        self._conversation = None
 
     def forget(self) -> None:
         """Log out, drop an exchange in progress."""
-        self._exchange = None
+        self._conversation = None
         self._addresses = frozenset()
         logged_in, self._logged_in = self._logged_in, None
         if logged_in is not None:
             logged_in.logout()
+
+
+def _nothing() -> None:
+    """The logout of somebody who has not logged in with us."""

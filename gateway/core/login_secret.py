@@ -1,0 +1,65 @@
+"""What is kept of a person so that they can prove who they are without sending their password.
+
+Values, and the derivation of SCRAM's keys (RFC 5802 section 3). Never shows a secret: repr leaves
+passwords and keys out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from enum import Enum
+
+from gateway.core.account import Account
+from gateway.core.saslprep import prepared_password
+
+
+class SecretKind(Enum):
+    """What a source can tell of people."""
+
+    PASSWORD = "the password itself"  # noqa: S105 - a kind's name
+    SCRAM = "a SCRAM-SHA-256 verifier"
+
+
+@dataclass(frozen=True, slots=True)
+class ScramVerifier:
+    """What RFC 5803 has a directory keep for SCRAM-SHA-256 (RFC 7677)."""
+
+    iterations: int
+    salt: bytes
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSecret:
+    """One person's secret: the password itself or a verifier.
+
+    Args:
+        account: whose it is; ``enabled`` is to be looked at.
+        password: None where only a verifier is kept.
+        verifier: None where only the password is kept.
+    """
+
+    account: Account
+    password: bytes | None = field(default=None, repr=False)
+    verifier: ScramVerifier | None = field(default=None, repr=False)
+
+    def has(self, kind: SecretKind) -> bool:
+        """Whether a proof of this kind can be checked; a password is good for SCRAM as well."""
+        if kind is SecretKind.PASSWORD:
+            return self.password is not None
+        return self.password is not None or self.verifier is not None
+
+
+def scram_verifier(password: bytes, salt: bytes, iterations: int) -> ScramVerifier:
+    """The verifier of a password. Takes milliseconds, on purpose: not for the reactor's thread."""
+    salted = hashlib.pbkdf2_hmac("sha256", prepared_password(password), salt, iterations)
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return ScramVerifier(
+        iterations,
+        salt,
+        stored_key=hashlib.sha256(client_key).digest(),
+        server_key=hmac.digest(salted, b"Server Key", "sha256"),
+    )

@@ -1,0 +1,89 @@
+"""How people may prove who they are, beyond passwords. Never reads anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from gateway.core.settings import checks
+from gateway.core.settings.section import Section, one_or_many
+
+MechanismName = Literal[
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-256",
+    "EXTERNAL",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "PLAIN",
+    "LOGIN",
+    "CRAM-MD5",
+]
+
+
+class LoginSettings(Section):
+    mechanisms: Annotated[tuple[MechanismName, ...], Field(strict=False)] = Field(
+        (), description="SASL mechanisms to offer where they can work; empty: all"
+    )
+    scram_iterations: Annotated[int, Field(ge=4096, le=1_000_000)] = Field(
+        4096, description="of SCRAM where the directory keeps no verifier; as many as in those"
+    )
+    certificate_name: Literal["email", "common_name", "fingerprint"] = Field(
+        "email", description="what of a client certificate names its owner (EXTERNAL)"
+    )
+
+
+class OAuthSettings(Section):
+    issuer: str = Field("", description="whose tokens are taken (iss); empty: nobody's")
+    audience: Annotated[tuple[str, ...], BeforeValidator(one_or_many), Field(strict=False)] = Field(
+        (), description="tokens must be for one of these (aud)"
+    )
+    jwks_file: str = Field(
+        "", description="the issuer's public keys (JWK Set); re-read when it changes"
+    )
+    introspection_url: Annotated[str, AfterValidator(checks.https_url)] = Field(
+        "", description="or: where the issuer tells about a token (RFC 7662)"
+    )
+    client_id: str = Field("", description="with introspection_url: who we are to the issuer")
+    client_secret: SecretStr = Field(SecretStr(""), description="its secret")
+    client_secret_file: str = Field("", description="a file that holds it")
+    ca_file: str = Field("", description="certificates that the issuer's is checked against")
+    login_claims: Annotated[
+        tuple[str, ...],
+        BeforeValidator(one_or_many),
+        Field(strict=False),
+        AfterValidator(checks.not_empty),
+    ] = Field(
+        ("email", "preferred_username", "sub"),
+        description="the first one that a token has names the person: a login or an address",
+    )
+    algorithms: Annotated[
+        tuple[Literal["RS256", "ES256", "EdDSA"], ...],
+        Field(strict=False),
+        AfterValidator(checks.not_empty),
+    ] = Field(("RS256", "ES256", "EdDSA"), description="signatures that are taken")
+    leeway_s: Annotated[float, Field(ge=0, le=300, strict=False)] = Field(
+        30.0, description="how far the issuer's clock may be from ours"
+    )
+
+
+def oauth_contradictions(oauth: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yields key path, what was found, what is expected."""
+    issuer = oauth.get("issuer")
+    ways = [name for name in ("jwks_file", "introspection_url") if oauth.get(name)]
+    if not issuer:
+        for name in (*ways, "audience"):
+            if oauth.get(name):
+                yield "oauth.issuer", "nothing", f"the issuer, as oauth.{name} is set"
+                return
+        return
+    if len(ways) != 1:
+        found = "nothing" if not ways else "both oauth.jwks_file and oauth.introspection_url"
+        yield "oauth.jwks_file", found, "either it or oauth.introspection_url"
+    if "jwks_file" in ways and not oauth.get("audience"):
+        expected = "whom tokens are for, or any of the issuer's would do, also another program's"
+        yield "oauth.audience", "nothing", expected
+    for name in ("client_id", "ca_file"):
+        if oauth.get(name) and "introspection_url" not in ways:
+            yield f"oauth.{name}", "a value", "nothing without oauth.introspection_url"
