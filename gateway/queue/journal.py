@@ -15,7 +15,7 @@ from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.core.trace import FieldValue, TraceRecord, search_key
 
 
-class QueueJournal:
+class Journal:
     """The records of one queue; without a trace it does nothing."""
 
     def __init__(self, trace: TraceStore | None, wall_clock: WallClock) -> None:
