@@ -19,6 +19,7 @@ from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.names.client import createResolver
 from twisted.names.dns import DNSDatagramProtocol
 
+from gateway.app.routes import router_from
 from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
 from gateway.core.errors import SettingsError, SettingsProblem
@@ -39,7 +40,7 @@ from gateway.policy.quota import QuotaPolicy
 from gateway.policy.quota_warnings import QuotaWarner
 from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
-from gateway.routing.domains import Domain, DomainRouter
+from gateway.routing.domains import DomainRouter
 from gateway.store.store import Store
 
 
@@ -106,8 +107,12 @@ def build(
     """
     smart_host, tls = _outbound_trust(settings)
     directory = directory_from(
-        settings.directory, call_from_thread=reactor.callFromThread, timers=reactor
+        settings.directory,
+        call_from_thread=reactor.callFromThread,
+        timers=reactor,
+        members=settings.recipients.members,
     )
+    router = router_from(settings, directory, reactor.callFromThread)
     store = open_store(settings, reactor)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
@@ -115,7 +120,6 @@ def build(
     realm: Any = MailRealm(store, quota.learn)
     checker: Any = DirectoryChecker(directory)
     portal = Portal(realm, [checker])
-    router = DomainRouter(_domains(settings), directory, postmaster=settings.postmaster)
     bounds = settings.limits
     sessions = Sessions(
         limits or ConnectionLimits(bounds.connections, bounds.connections_per_address), new_id
@@ -149,15 +153,6 @@ def build(
     return Parts(
         settings, store, directory, portal, router, sessions, queue, quota, new_id, policies={}
     )
-
-
-def _domains(settings: Settings) -> dict[str, Domain]:
-    domains: dict[str, Domain] = {}
-    for name, section in settings.domains.items():
-        domain = Domain(name, section.relay or "")
-        domains[name] = domain
-        domains.update(dict.fromkeys(section.aliases, domain))
-    return domains
 
 
 def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtoc
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.app.build import Parts
+from gateway.app.routes import relay_networks
 from gateway.core.networks import named
 from gateway.core.settings.listen import ListenSettings
 from gateway.edge.connection import Door
@@ -122,5 +123,6 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         parts.quota,
         trace=parts.store.trace,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
+        may_relay=relay_networks(parts.settings).contains,
         auth=auth,
     )

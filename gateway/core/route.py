@@ -35,15 +35,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """An address that stands for others: a group, or an alias that leads outside.
+    """An address that stands for others: a group, an alias of several or outside, a catch-all.
 
     Args:
         members: each destination once, groups inside groups resolved; not empty.
         name: of the group or alias, for the trace.
+        dead: members that lead nowhere and are left out, as texts for the trace; bounded.
     """
 
     name: str
     members: tuple[Member, ...]
+    dead: tuple[str, ...] = ()
 
 
 Route = LocalMailbox | Outbound | Expansion

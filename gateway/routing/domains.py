@@ -1,7 +1,9 @@
-"""Where an address leads, decided by the domains of the configuration and the directory.
+"""Where an address leads, decided by the settings' domains and aliases and by the directory.
 
-Owns the order of the questions: is the domain ours, does somebody there have the address, is the
-domain relayed to an older server, may the sender relay. Never opens a connection, never caches.
+Owns the order of the questions: is the domain ours, does the address stand for others, who in the
+directory has it, exactly or without its tag, who gets what nobody has; is the domain relayed to
+another server, may the sender relay. One question to the directory at most for one recipient, and
+none where the settings alone decide. Never opens a connection, never caches.
 
 A disabled account still receives mail: whether a leaver's mail is refused is a policy for the
 administrator, and a lost message cannot be had back. Such a person merely cannot log in.
@@ -9,88 +11,248 @@ administrator, and a lost message cannot be had back. Such a person merely canno
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import RelayDenied, UnknownRecipient
+from gateway.core.group import Group
+from gateway.core.hosts import parse_ip
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
+from gateway.routing.alias_file import AliasSource, FixedAliases
+from gateway.routing.expansion import Found, Several, expand, of_alias, of_group
 
 POSTMASTER = "postmaster"
+_ROUTED_BY_SENDER = frozenset("@%!")
+_OUTBOUND = Outbound()
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A domain whose people are in the directory.
+    """A domain of ours.
 
     Args:
         name: the main name, lower case, without a trailing dot.
         relay: next hop such as ``smtp://exchange.example.com:25`` for the mail of the people known
             here; empty: they have their mailboxes here.
+        any_recipient: with ``relay``: only that server knows the recipients, as for a backup MX.
+        delimiter: between user and tag; empty: there are no tags.
+        catch_all: gets the mail for addresses that nobody has.
     """
 
     name: str
     relay: str = ""
+    any_recipient: bool = False
+    delimiter: str = "+"
+    catch_all: Address | None = None
 
 
 class DomainRouter:
-    """Implements ``core.ports.routing.Router``.
+    """Implements ``core.ports.routing.Router`` and ``ExplainingRouter``.
 
     Args:
         domains: every name of a domain, main and alias alike, to its Domain. The first one is
             where the bare ``postmaster`` of RFC 5321 section 4.5.1 belongs.
-        directory: the people.
+        directory: the people and groups.
         postmaster: an address that stands in for postmaster@ our domains where nobody in the
             directory has that address; empty: such mail is refused like any unknown address.
+        aliases: addresses that stand for others.
+        literals: our IP addresses, which mean the first domain in ``user@[192.0.2.1]``.
+        members: of one group or alias at most.
     """
 
     def __init__(
-        self, domains: Mapping[str, Domain], directory: Directory, *, postmaster: str = ""
+        self,
+        domains: Mapping[str, Domain],
+        directory: Directory,
+        *,
+        postmaster: str = "",
+        aliases: AliasSource | None = None,
+        literals: Sequence[str] = (),
+        members: int = 5000,
     ) -> None:
         self._domains = {_fold(name): domain for name, domain in domains.items()}
         self._first = next(iter(self._domains.values()), None)
         self._directory = directory
         local, at, domain = postmaster.rpartition("@")
         self._postmaster = Address(local, _fold(domain)) if at else None
+        self._aliases: AliasSource = aliases or FixedAliases()
+        self._literals = frozenset(filter(None, map(parse_ip, literals)))
+        self._members = members
 
-    async def route(self, recipient: Address, *, may_relay: bool) -> Route:
-        """See ``core.ports.routing.Router.route``."""
-        is_postmaster = recipient.local_part.casefold() == POSTMASTER
-        # RFC 5321 section 4.5.1: the bare name, without a domain, must be understood.
-        domain = self._domains.get(_fold(recipient.domain)) if recipient.domain else self._first
+    async def route(
+        self, recipient: Address, *, may_relay: bool, steps: Steps | None = None
+    ) -> Route:
+        """See ``core.ports.routing.Router.route``.
+
+        Args:
+            steps: takes down how the answer was found.
+        """
+        if self._aliases.due:
+            await self._aliases.look()
+        domain = self._domain_of(recipient)
         if domain is None:
             if recipient.domain and may_relay:
-                return Outbound()
+                _note(steps, f"{recipient.domain} is not ours: it leaves by relay")
+                return _OUTBOUND
+            _note(steps, f"{recipient.domain} is not ours, and the sender may not relay")
             raise RelayDenied(recipient=str(recipient))
-        route = await self._known(recipient, domain)
-        if route is None and is_postmaster and self._postmaster is not None:
-            route = await self._stand_in(self._postmaster)
-        if route is None:
+        if domain.any_recipient and not may_relay and _routes_itself(recipient):
+            # Its server may trust us, and would send on what stands before the last @.
+            _note(steps, f"{recipient.local_part} names a way on, and the sender may not relay")
+            raise RelayDenied(recipient=str(recipient))
+        found = await self._find(recipient, domain, None, "", steps)
+        if found is None:
             raise UnknownRecipient(recipient=str(recipient))
-        return route
+        if not isinstance(found, Several):
+            return found
+        expansion = await expand(found, self._find_member, self._members, steps)
+        only = expansion.members[0].route
+        # Another name of one person; who gets what nobody has is not called so.
+        if found.is_name and len(expansion.members) == 1 and isinstance(only, LocalMailbox):
+            return only
+        return expansion
 
-    async def _known(self, recipient: Address, domain: Domain) -> Route | None:
-        """The person's mailbox or old server; None when nobody has the address.
+    def _domain_of(self, address: Address) -> Domain | None:
+        name = address.domain
+        domain = self._domains.get(name)
+        if domain is not None:
+            return domain
+        if not name:  # RFC 5321 section 4.5.1: postmaster without a domain must be understood
+            return self._first
+        if name[0] == "[" and self._literals:
+            # RFC 5321 section 4.1.3; an IPv6 address has more than one spelling.
+            text = name[1:-1]
+            ip = parse_ip(text[5:] if text[:5].lower() == "ipv6:" else text)
+            return self._first if ip in self._literals else None
+        return self._domains.get(_fold(name))
 
-        An address that the directory spells with the alias domain wins over its twin in the main
-        domain, as two different people may have them.
+    async def _find_member(
+        self, address: Address, known: Account | None, ignored: str, steps: Steps | None
+    ) -> Found | None:
+        domain = self._domain_of(address)
+        if domain is not None:
+            return await self._find(address, domain, known, ignored, steps)
+        if known is not None and self._has_mailbox(known):
+            # The directory's first address of this person is elsewhere, but another one is not.
+            return LocalMailbox(known)
+        _note(steps, f"{address} is outside")
+        return _OUTBOUND
+
+    def _has_mailbox(self, account: Account) -> bool:
+        domains = (self._domains.get(each.rpartition("@")[2]) for each in account.addresses)
+        return any(domain is not None and not domain.relay for domain in domains)
+
+    async def _find(
+        self,
+        address: Address,
+        domain: Domain,
+        known: Account | None,
+        ignored: str,
+        steps: Steps | None,
+    ) -> Found | None:
+        """Where an address in a domain of ours leads.
+
+        Args:
+            known, ignored: see ``expansion.Finder``.
         """
-        account: Account | None = None
-        own_name = _fold(recipient.domain)
-        if own_name and own_name != domain.name:
-            account = await self._directory.find_by_address(Address(recipient.local_part, own_name))
-        if account is None:
-            main = Address(recipient.local_part, domain.name)
-            account = await self._directory.find_by_address(main)
-        if account is None:
-            return None
-        return Outbound(domain.relay) if domain.relay else LocalMailbox(account)
+        names = _names(address, domain)
+        if steps is not None:
+            _note_names(steps, names, domain)
+        position, targets = self._alias_among(names, domain, ignored)
+        # What the directory has by a name that is nearer to what was asked for comes first.
+        found: Account | Group | None = known if position else None
+        if found is None and position and not domain.any_recipient:
+            found = await self._directory.find_recipient(names[:position])
+        if targets and found is None:
+            name = names[position]
+            _note(steps, f"{name} is an alias of {', '.join(map(str, targets))}")
+            return of_alias(f"alias {name.key}", f"alias {name}", targets)
+        if domain.any_recipient:
+            _note(steps, f"all of {domain.name} is relayed to {domain.relay}")
+            return Outbound(domain.relay)
+        if found is None:
+            _note(steps, f"nobody in the directory has {' or '.join(map(str, names[:position]))}")
+            return self._fallback(address, domain, ignored, steps)
+        if domain.relay:
+            _note(steps, f"{address} is known, and {domain.name} is relayed to {domain.relay}")
+            return Outbound(domain.relay)
+        if isinstance(found, Group):
+            _note(steps, f"{address} is the group {found.name}")
+            return of_group(found)
+        _note(steps, f"{address} is {found.login}, with a mailbox here")
+        return LocalMailbox(found)
 
-    async def _stand_in(self, address: Address) -> Route | None:
-        domain = self._domains.get(address.domain)
-        return await self._known(address, domain) if domain is not None else Outbound()
+    def _alias_among(
+        self, names: Sequence[Address], domain: Domain, ignored: str
+    ) -> tuple[int, tuple[Address, ...]]:
+        """The first name that is an alias, and its targets; behind the last one if none is."""
+        table = self._aliases.table
+        if len(table):
+            for position, name in enumerate(names):
+                targets = table.targets(name, here=not domain.relay)
+                if targets and f"alias {name.key}" != ignored:
+                    return position, targets
+        return len(names), ()
+
+    def _fallback(
+        self, address: Address, domain: Domain, ignored: str, steps: Steps | None
+    ) -> Found | None:
+        """Who gets the mail for an address that nobody has."""
+        stand_in = self._postmaster
+        if stand_in is not None and address.local_part.casefold() == POSTMASTER:
+            if ignored != POSTMASTER:
+                _note(steps, f"{stand_in} stands in for postmaster")
+                return of_alias(POSTMASTER, POSTMASTER, (stand_in,))
+        elif domain.catch_all is not None:
+            key = f"catch-all of {domain.name}"
+            if ignored != key:
+                _note(steps, f"{domain.catch_all} is the {key}")
+                return Several(key, key, (domain.catch_all,))
+        return None
+
+
+def _names(address: Address, domain: Domain) -> tuple[Address, ...]:
+    """Whom an address may mean, the nearest first: as it is, in the main domain, without its tag.
+
+    An address that the directory spells with the alias domain wins over its twin in the main
+    domain, as two different people may have them; so does ``user+tag`` over ``user``.
+    """
+    own = address.domain
+    if own == domain.name:
+        exact: tuple[Address, ...] = (address,)
+    else:
+        own = _fold(own)
+        main = Address(address.local_part, domain.name)
+        is_alias = own and own != domain.name and own[0] != "["
+        exact = (Address(address.local_part, own), main) if is_alias else (main,)
+    delimiter = domain.delimiter
+    if delimiter and delimiter in address.local_part:
+        user = address.local_part.partition(delimiter)[0]
+        if user:
+            return (*exact, *(Address(user, each.domain) for each in exact))
+    return exact
+
+
+def _routes_itself(address: Address) -> bool:
+    """The percent hack, a bang path, or an address inside an address."""
+    return not _ROUTED_BY_SENDER.isdisjoint(address.local_part)
+
+
+def _note(steps: Steps | None, text: str) -> None:
+    if steps is not None:
+        steps.add(text)
+
+
+def _note_names(steps: Steps, names: Sequence[Address], domain: Domain) -> None:
+    first, last = names[0], names[-1]
+    if first.domain != domain.name:
+        steps.add(f"domain {first.domain} is an alias of {domain.name}")
+    if last.local_part != first.local_part:
+        steps.add(f"{first.local_part} may be {last.local_part} with a tag")
 
 
 def _fold(name: str) -> str:

@@ -40,6 +40,7 @@ class SmtpServices:
         has_room: whether the disk has room for a message.
         may_xclient: whether this address is one of our proxies that say XCLIENT.
         find_person: who has a login that a proxy names; None: nobody.
+        may_relay: whether this address may send to anywhere without a login.
         may_etrn: whether this address may say ETRN without a login.
     """
 
@@ -56,5 +57,6 @@ class SmtpServices:
     has_room: Callable[[], bool] = always
     may_xclient: Callable[[str], bool] = nobody
     find_person: Callable[[str], Coroutine[Any, Any, Account | None]] | None = None
+    may_relay: Callable[[str], bool] = nobody
     may_etrn: Callable[[str], bool] = nobody
     queue_starter: QueueStarter | None = None

@@ -30,6 +30,7 @@ from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.login import SmtpLogin
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.smtp.transaction import Transaction
+from gateway.edge.tls import tls_in_words
 from gateway.policy.checks import Answer
 from gateway.policy.door_verdicts import early_talker, too_many_errors
 from gateway.policy.facts import Client
@@ -70,7 +71,7 @@ class SmtpSession(MailConnection):
     """One client of an SMTP or LMTP door."""
 
     __slots__ = (
-        "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
+        "_asked", "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
         "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "sasl",
         "services", "transaction", "visit",
     )  # fmt: skip
@@ -95,6 +96,7 @@ class SmtpSession(MailConnection):
         self.is_proxy = False
         self.handshaking = door.implicit_tls
         self.draining = False
+        self._asked: object = None  # the event that is being answered
         self._greeted = False
         self._errors = 0
         self._idle_commands = 0
@@ -112,6 +114,7 @@ class SmtpSession(MailConnection):
 
     def judge_client(self) -> None:
         """The beginning of a session, once it is known who is there."""
+        self.client.may_relay = self.services.may_relay(self.peer_ip)
         self.set_deadline(self.limits.idle_s)
         answer = self.visit.connected()
         if answer is None:
@@ -152,6 +155,7 @@ class SmtpSession(MailConnection):
     def tls_ready(self) -> None:
         self.handshaking = False
         self.client.is_tls = True
+        self.client.tls = tls_in_words(self.transport)
         self.update_offer()
         self.set_deadline(self.limits.idle_s)
 
@@ -172,6 +176,7 @@ class SmtpSession(MailConnection):
         self.reset()
         self.sasl.forget()
         self.visit.ended()
+        self._shared.journal.ended(self.client)
 
     def drain(self) -> None:
         self.draining = True
@@ -222,6 +227,7 @@ class SmtpSession(MailConnection):
             if event is None:
                 break
             moved = True
+            self._asked = event
             answers[type(event)](self, event)
         if self.closing or self.handshaking or not self._greeted:
             return
@@ -229,6 +235,7 @@ class SmtpSession(MailConnection):
             if core.buffered > MAX_BUFFERED:
                 self.pause_reading()
             return
+        self._asked = None
         self.resume_reading()
         if core.in_content:
             # A whole message has to come with a minimum rate, however steadily it drips.
@@ -297,7 +304,9 @@ class SmtpSession(MailConnection):
         self.end(reply)
 
     def _note_refusal(self, reply: Reply, why: object = "") -> None:
-        self._shared.journal.refused(self.reference, self.client, self.visit, reply, why)
+        self._shared.journal.refused(
+            self.reference, self.client, self.visit, reply, why, self._asked
+        )
 
     def count_idle_command(self) -> bool:
         """One more command that brings no mail; False: one too many, and it was answered."""

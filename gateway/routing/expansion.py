@@ -1,0 +1,186 @@
+"""From an address that stands for others to those who get the mail.
+
+Owns the walk: by level, every alias and group once, so that one in itself ends, every person once
+by however many ways (SECURITY S34), members that lead nowhere left out and told. Where one address
+leads is asked of the router. The envelope sender stays what it is, also for members outside.
+
+Limits: MAX_DEPTH levels, ``most`` destinations, MAX_DEAD texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import ExpansionFailed, NobodyThere
+from gateway.core.group import Group
+from gateway.core.log_text import escaped
+from gateway.core.ports.routing import Steps
+from gateway.core.route import Expansion, LocalMailbox, Member, Outbound
+
+MAX_DEPTH = 10
+MAX_DEAD = 100
+_TOLD = 5
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What stands for other addresses.
+
+    Args:
+        key: the same for the same alias or group.
+        name: for people.
+        people: those of the members who are known to be people.
+        dead: members known to lead nowhere, with the reason.
+        is_name: it is another name for whom it stands for, and not merely a way to them.
+    """
+
+    key: str
+    name: str
+    members: Sequence[Address]
+    people: Mapping[str, Account] = field(default_factory=dict)
+    dead: Sequence[str] = ()
+    is_name: bool = False
+
+
+Found = LocalMailbox | Outbound | Several
+
+
+class Finder(Protocol):
+    async def __call__(
+        self, address: Address, known: Account | None, ignored: str, steps: Steps | None
+    ) -> Found | None:
+        """Where one address leads; None: nowhere.
+
+        Args:
+            known: whose address it is, if that has been found out already.
+            ignored: ``key`` of an alias that does not count, as the address is its own target.
+        """
+        ...
+
+
+def of_alias(key: str, name: str, targets: Sequence[Address]) -> Several:
+    return Several(key, name, targets, is_name=True)
+
+
+def of_group(group: Group) -> Several:
+    """Addresses of a group have passed the directory's checks."""
+    members = []
+    for text in group.members:
+        local, _, domain = text.rpartition("@")
+        members.append(Address(_unquoted(local), domain))
+    people = {
+        address.key: group.people[text]
+        for text, address in zip(group.members, members, strict=True)
+        if text in group.people
+    }
+    return Several(f"group {group.group_id}", f"group {group.name}", members, people, group.dead)
+
+
+def _unquoted(local: str) -> str:
+    """As ``str(Address)`` has quoted it."""
+    if not local.startswith('"'):
+        return local
+    return local[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+
+
+async def expand(start: Several, find: Finder, most: int, steps: Steps | None) -> Expansion:
+    """Everybody the start stands for.
+
+    Raises:
+        NobodyThere: nobody.
+        ExpansionFailed: too many, or too deep.
+        DirectoryUnavailable: for one of them nobody can say at the moment.
+    """
+    walk = _Walk(start, most, steps)
+    level = [start]
+    for _ in range(MAX_DEPTH):
+        level = [each for several in level for each in await walk.members_of(several, find)]
+        if not level:
+            return walk.result()
+    raise walk.failed(f"more than {MAX_DEPTH} levels deep")
+
+
+class _Walk:
+    """One expansion under way."""
+
+    def __init__(self, start: Several, most: int, steps: Steps | None) -> None:
+        self._start = start
+        self._most = most
+        self._steps = steps
+        self._expanded = {start.key}
+        self._asked: set[str] = set()
+        self._members: dict[str, Member] = {}
+        self._dead: list[str] = []
+
+    async def members_of(self, several: Several, find: Finder) -> list[Several]:
+        """Add these members; those that stand for others come back."""
+        inner = []
+        for text in several.dead:
+            self._skip(text)
+        for address in several.members:
+            key = address.key
+            if key in self._asked:
+                continue
+            # An alias that is among its own targets means the person's own mailbox as well.
+            found = await find(address, several.people.get(key), several.key, self._steps)
+            self._asked.add(key)
+            if found is None:
+                self._skip(f"{address}: nobody has this address")
+            elif isinstance(found, Several):
+                if found.key in self._expanded:
+                    self._note(f"{found.name} is in this already")
+                else:
+                    self._expanded.add(found.key)
+                    inner.append(found)
+            else:
+                self._add(address, found)
+        return inner
+
+    def _add(self, address: Address, route: LocalMailbox | Outbound) -> None:
+        key = address.key
+        if isinstance(route, LocalMailbox):
+            key = f"person {route.account.account_id}"
+        self._members.setdefault(key, Member(address, route))
+        if len(self._members) > self._most:
+            raise self.failed(f"more than {self._most} members")
+
+    def _skip(self, text: str) -> None:
+        self._note(f"left out: {text}")
+        if len(self._dead) < MAX_DEAD:
+            self._dead.append(escaped(text, 300))
+
+    def _note(self, text: str) -> None:
+        if self._steps is not None:
+            self._steps.add(text)
+
+    def failed(self, reason: str) -> ExpansionFailed:
+        self._note(f"{self._start.name}: {reason}")
+        _log.error("{name}: {reason}", name=escaped(self._start.name), reason=reason)
+        return ExpansionFailed(name=self._start.name, reason=reason)
+
+    def result(self) -> Expansion:
+        members = tuple(self._members.values())
+        name = self._start.name
+        outside = sum(isinstance(each.route, Outbound) for each in members)
+        self._note(
+            f"{name} has {len(members)} members, {outside} of them on other servers,"
+            f" {len(self._dead)} dead"
+        )
+        if self._dead:
+            _log.warn(
+                "{name}: {count} of its members are left out: {dead}",
+                name=escaped(name),
+                count=len(self._dead),
+                dead="; ".join(self._dead[:_TOLD]),
+            )
+        if not members:
+            raise NobodyThere(name=name)
+        return Expansion(name, members, tuple(self._dead))
