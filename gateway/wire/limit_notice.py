@@ -1,0 +1,89 @@
+"""Rendering of the message that tells a person that their mail waits, as they sent very much.
+
+Owns the words and the form: plain text, 7-bit, no octet that came from outside but addresses. Never
+decides when it is due nor where it goes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.utils import formatdate
+
+_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNotice:
+    """All that the notice says.
+
+    Args:
+        notice_id: unique; becomes the Message-ID.
+        to: the person's address; empty if it is not known.
+        bound: such as ``more than 100 messages in an hour``.
+        ask: an address to turn to; empty: the administrator, whoever that is.
+        at, until: Unix time.
+    """
+
+    notice_id: str
+    hostname: str
+    to: str
+    bound: str
+    ask: str
+    at: int
+    until: int
+
+
+def render(notice: LimitNotice) -> bytes:
+    """The whole message, CRLF line ends."""
+    # RFC 5322 section 3.4: an empty group where no address may be shown.
+    plain = _PLAIN_ADDRESS.fullmatch(notice.to)
+    to = f"<{notice.to}>" if plain else "undisclosed-recipients:;"
+    ask = notice.ask if _PLAIN_ADDRESS.fullmatch(notice.ask) else "your administrator"
+    lines = [
+        f"From: Mail System <MAILER-DAEMON@{notice.hostname}>",
+        f"To: {to}",
+        "Subject: Some of the mail you sent has to wait",
+        f"Date: {formatdate(notice.at)}",
+        f"Message-ID: <{notice.notice_id}@{notice.hostname}>",
+        # RFC 3834 section 5.1: made without somebody's mail before it; keeps machines silent.
+        "Auto-Submitted: auto-generated",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=us-ascii",
+        "",
+        "Some of the mail you sent has to wait.",
+        "",
+        f"You have sent {_printable(notice.bound)},",
+        "which is as much as one person may here. What you send beyond that is not",
+        "lost: it waits, and goes out by itself.",
+        "",
+        f"The first of it goes out at {_clock(notice.until)}, {_wait(notice.until - notice.at)}.",
+        "Mail that you send meanwhile may have to wait longer.",
+        "",
+        "What you can do:",
+        "- nothing, if that is soon enough; do not send it again;",
+        f"- or ask {ask} to let it go out at once, or to",
+        "  raise the bound;",
+        "- if you did not send that much, somebody else has your password: change it,",
+        f"  and tell {ask}.",
+        "",
+        "You will be told of this once a day at most.",
+        "",
+    ]
+    return "\r\n".join(lines).encode("ascii")
+
+
+def _printable(text: str) -> str:
+    return re.sub(r"[^ -~]", "?", text)
+
+
+def _clock(at: int) -> str:
+    """In UTC, as nobody here knows where the person is."""
+    return formatdate(at)[5:22] + " UTC"
+
+
+def _wait(seconds: int) -> str:
+    minutes = max(1, round(seconds / 60))
+    if minutes < 90:
+        return f"in {minutes} minute{'s' if minutes > 1 else ''}"
+    return f"in about {round(minutes / 60)} hours"

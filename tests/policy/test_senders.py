@@ -1,0 +1,207 @@
+"""Who may send as whom: the entry, groups, rules, and what leads to the person (SECURITY S32)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable, RelayDenied
+from gateway.core.group import Group
+from gateway.core.route import Expansion, LocalMailbox, Member, Route
+from gateway.policy.send_as import LOOK_S, BrokenRules, RulesFile, SendAs, read_rules, rules_from
+from gateway.policy.senders import MAX_REMEMBERED, Names, Senders, Standing
+from gateway.wire.address import parse_mailbox
+from tests.support.pop3_fakes import ALICE
+from tests.support.smtp_fakes import BOB
+
+T = TypeVar("T")
+
+A = Member(Address("alice", "example.test"), LocalMailbox(ALICE))
+B = Member(Address("bob", "example.test"), LocalMailbox(BOB))
+
+
+class Routes:
+    """Knows where a few addresses lead; counts questions."""
+
+    def __init__(self, **routes: Route) -> None:
+        self.routes = routes
+        self.asked = 0
+        self.fails = False
+
+    async def route(self, recipient: Address, *, may_relay: bool) -> Route:
+        assert not may_relay
+        self.asked += 1
+        if self.fails:
+            raise DirectoryUnavailable
+        if recipient.local_part not in self.routes:
+            raise RelayDenied
+        return self.routes[recipient.local_part]
+
+
+class People:
+    def __init__(self, *groups: str) -> None:
+        self.groups = [Group(name, (f"{name}@example.test",), ()) for name in groups]
+        self.asked = 0
+
+    async def groups_of(self, account: Account) -> Sequence[Group]:
+        self.asked += 1
+        return self.groups
+
+
+def now(question: Coroutine[Any, Any, T]) -> T:
+    """The answer to a question that needs no waiting."""
+    answers: list[T] = []
+    Deferred.fromCoroutine(question).addCallback(answers.append)
+    (answer,) = answers
+    return answer
+
+
+def standing(names: Names, address: str) -> Standing | None:
+    return now(names.find(parse_mailbox(address)))
+
+
+def test_S32_own_addresses_cost_no_question() -> None:
+    routes = Routes()
+    names = Senders(routes).of(replace(ALICE, addresses=("alice@example.test", "Al@example.test")))
+    assert names.known(Address("ALICE", "example.test")) is Standing.OWN
+    assert standing(names, "al@example.test") is Standing.OWN
+    assert names.known(Address("x", "example.test")) is None
+    assert routes.asked == 0
+
+
+def test_S32_what_leads_to_a_person_alone_is_theirs() -> None:
+    routes = Routes(alias=LocalMailbox(ALICE), one=Expansion("one", (A,)), other=LocalMailbox(BOB))
+    names = Senders(routes).of(ALICE)
+    assert standing(names, "alias@example.org") is Standing.OWN
+    assert standing(names, "one@example.org") is Standing.OWN
+    assert standing(names, "other@example.org") is None
+    assert standing(names, "stranger@far.test") is None
+
+
+def test_S32_groups_by_the_setting() -> None:
+    routes = Routes(sales=Expansion("sales", (A, B)), staff=Expansion("staff", (B,)))
+    for people, expected in ((People(), Standing.SHARED), (None, None)):
+        names = Senders(routes, groups=people).of(ALICE)
+        assert standing(names, "sales@example.org") is expected
+        assert standing(names, "staff@example.org") is None
+    people = People("sales")
+    names = Senders(Routes(), groups=people).of(ALICE)
+    assert standing(names, "Sales@example.test") is Standing.SHARED
+    assert standing(names, "other@example.test") is None
+    assert people.asked == 1
+
+
+def test_what_is_learnt_is_remembered_and_bounded_and_a_no_is_not() -> None:
+    routes = Routes(alias=LocalMailbox(ALICE))
+    names = Senders(routes).of(ALICE)
+    for _ in range(3):
+        assert standing(names, "alias@example.org") is Standing.OWN
+    assert routes.asked == 1
+    for _ in range(3):
+        assert standing(names, "no@example.org") is None
+    assert routes.asked == 4
+    for number in range(2 * MAX_REMEMBERED):
+        assert standing(names, f"alias@d{number}.test") is Standing.OWN
+    assert standing(names, "alice@example.test") is Standing.OWN
+
+
+def test_A5_directory_trouble_is_no_refusal() -> None:
+    routes = Routes()
+    routes.fails = True
+    names = Senders(routes).of(ALICE)
+    failures: list[Any] = []
+    Deferred.fromCoroutine(names.find(Address("x", "y.test"))).addErrback(failures.append)
+    assert failures[0].check(DirectoryUnavailable)
+
+
+def test_S32_the_refusal_names_the_rule_and_what_would_do() -> None:
+    many = replace(ALICE, addresses=tuple(f"a{n}@example.test" for n in range(7)))
+    stranger = Address("ceo", "example.test")
+    assert Senders(Routes(), groups=People()).of(ALICE).refusal(stranger) == (
+        "alice may not send as <ceo@example.test>: it is not an address of alice nor of a group"
+        " alice is in; alice may send as alice@example.test"
+    )
+    text = Senders(Routes()).of(many).refusal(stranger)
+    assert "group" not in text and text.endswith("a4@example.test or 2 more")
+    assert "no address" in Senders(Routes()).of(replace(ALICE, addresses=())).refusal(stranger)
+
+
+# -- the administrator's rules
+
+
+def test_rules_of_the_settings() -> None:
+    rules = rules_from({"Alice": ("Info@example.test", "*@example.org")})
+    names = Senders(Routes(), send_as=SendAs(rules)).of(ALICE)
+    assert standing(names, "info@Example.test") is Standing.SHARED
+    assert standing(names, "anybody@example.org") is Standing.SHARED
+    assert standing(names, "anybody@sub.example.org") is None
+    assert standing(Senders(Routes(), send_as=SendAs(rules)).of(BOB), "info@example.test") is None
+
+
+def write(path: Path, text: str, number: int = 0) -> None:
+    path.write_text(text)
+    os.utime(path, ns=(number, number))  # two changes within the clock's resolution
+
+
+def at_once(work: Callable[[], T]) -> Deferred[T]:
+    return maybeDeferred(work)
+
+
+def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "send-as"
+    write(path, "# who may\nalice info@example.test, *@example.org\nalice x@y.test\n\n", 1)
+    clock = Clock()
+    file = RulesFile(path, timers=clock, in_thread=at_once)
+    names = Senders(Routes(), send_as=SendAs(file=file)).of(ALICE)
+    assert standing(names, "info@example.test") is standing(names, "x@y.test") is Standing.SHARED
+    write(path, "alice new@y.test", 2)
+    assert standing(names, "new@y.test") is None
+    clock.advance(LOOK_S)
+    assert standing(names, "new@y.test") is Standing.SHARED
+    events: list[LogEvent] = []
+    globalLogPublisher.addObserver(events.append)  # type: ignore[arg-type]
+    try:
+        write(path, "alice not-an-address", 3)
+        for _ in range(3):
+            clock.advance(LOOK_S)
+            assert standing(names, "newer@y.test") is None
+        path.unlink()
+        clock.advance(LOOK_S)
+        names = Senders(Routes(), send_as=SendAs(file=file)).of(ALICE)
+        assert standing(names, "new@y.test") is Standing.SHARED
+    finally:
+        globalLogPublisher.removeObserver(events.append)  # type: ignore[arg-type]
+    told = [event["text"] for event in events if "cannot be used" in str(event.get("log_format"))]
+    assert told == [
+        "line 1: found 'not-an-address'; expected an address such as \"sales@example.com\","
+        ' or "*@example.com"',
+        "No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (b"alice", "line 1: found 'alice' alone"),
+        (b"alice a@b.test\nbob *", "line 2: found '\\*'"),
+        (b"alice \xff@b.test", "line 1: found octets that are not UTF-8"),
+        (b"x y\n" * 9, "and 4 more"),
+    ],
+)
+def test_mistakes_in_a_file_are_told_with_their_lines(
+    tmp_path: Path, octets: bytes, why: str
+) -> None:
+    path = tmp_path / "send-as"
+    path.write_bytes(octets)
+    with pytest.raises(BrokenRules, match=why):
+        read_rules(path)
