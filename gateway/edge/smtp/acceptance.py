@@ -22,6 +22,7 @@ from gateway.edge.smtp.trace_header import policy_field, protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
+from gateway.wire.message_id import LOOKED_AT, message_id_in
 from gateway.wire.smtp_replies import Reply
 
 FULL = OverQuota()
@@ -51,10 +52,11 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
         session.reset()
         return
     assert body is not None
+    message_id = await _message_id(session, body)
     # From here on the store owns the body: a connection lost now must not discard it.
     session.body = None
     size_octets = body.size_octets
-    message = _message(session, transaction, body)
+    message = _message(session, transaction, body, message_id)
     try:
         kept = await session.services.intake.accept(message)
     except CancelledError:
@@ -91,7 +93,19 @@ def _promise(session: SmtpSession, transaction: Transaction) -> None:
         session.send(full if transaction.is_left_out(recipient) else reply.octets)
 
 
-def _message(session: SmtpSession, transaction: Transaction, body: IncomingBody) -> NewMessage:
+async def _message_id(session: SmtpSession, body: IncomingBody) -> str:
+    """For the trace; a disk in trouble says so when the message is accepted."""
+    if session.services.trace is None:
+        return ""
+    try:
+        return message_id_in(await body.read(0, LOOKED_AT))
+    except GatewayError:
+        return ""
+
+
+def _message(
+    session: SmtpSession, transaction: Transaction, body: IncomingBody, message_id: str
+) -> NewMessage:
     services = session.services
     now = services.wall_clock()
     quota = services.quota
@@ -118,7 +132,7 @@ def _message(session: SmtpSession, transaction: Transaction, body: IncomingBody)
         may_exceed_quota=quota is not None and (quota.promises or session.is_lmtp),
         hold=_hold(session, transaction, now),
         trace=session.journal.accepted(
-            transaction, session.client, session.visit, body.size_octets, now
+            transaction, session.client, session.visit, body.size_octets, now, message_id
         ),
     )
 

@@ -10,7 +10,7 @@ end.
 from __future__ import annotations
 
 from gateway.core.address import path
-from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, BodyKind, MessageOptions
+from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, BodyKind, Hold, MessageOptions
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.trace import TraceStore
@@ -19,6 +19,7 @@ from gateway.core.trace import FieldValue, TraceRecord, search_key
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.engine import Visit
 from gateway.policy.facts import Client, Recipient
+from gateway.wire.smtp_commands import Mail, Rcpt
 from gateway.wire.smtp_replies import Reply
 
 MAX_REFUSALS = 20
@@ -32,9 +33,19 @@ class Journal:
         self._wall_clock = wall_clock
 
     def refused(
-        self, reference: str, client: Client, visit: Visit, reply: Reply, why: object = ""
+        self,
+        reference: str,
+        client: Client,
+        visit: Visit,
+        reply: Reply,
+        why: object = "",
+        asked: object = None,
     ) -> None:
-        """A 4xx or 5xx."""
+        """A 4xx or 5xx.
+
+        Args:
+            asked: the command that was refused, if it was one.
+        """
         if self._trace is None or client.rehearsal:
             return
         client.refusals += 1
@@ -45,38 +56,20 @@ class Journal:
         if why:
             fields["why"] = escaped(why)
         keys = _keys(client)
-        envelope, recipient = visit.facts.envelope, visit.facts.recipient
-        if envelope is not None:
+        envelope = visit.facts.envelope
+        if isinstance(asked, Mail):
+            fields["sender"] = path(asked.sender)
+            keys.append(search_key(path(asked.sender)))
+        elif envelope is not None:
             fields["sender"] = path(envelope.sender)
             keys.append(search_key(path(envelope.sender)))
-            if recipient is not None:
-                fields["recipient"] = path(recipient.address)
-                keys.append(search_key(path(recipient.address)))
+            if isinstance(asked, Rcpt):
+                fields["recipient"] = path(asked.recipient)
+                keys.append(search_key(path(asked.recipient)))
             elif envelope.recipients:
                 recipients, addresses = _recipients(envelope.recipients)
                 fields["recipients"] = recipients
                 keys += addresses
-        _add_rulings(fields, visit)
-        self._note(reference, "refused", keys, fields)
-
-    def refused_address(
-        self, reference: str, client: Client, visit: Visit, address: str, reply: Reply, why: object
-    ) -> None:
-        """A recipient who was refused before it was known where its mail would go."""
-        if self._trace is None or client.rehearsal:
-            return
-        client.refusals += 1
-        if client.refusals > MAX_REFUSALS:
-            return
-        fields = _client(client)
-        fields["reply"] = f"{reply.code} {reply.status} {reply.text}"
-        fields["why"] = escaped(why)
-        fields["recipient"] = address
-        keys = [*_keys(client), search_key(address)]
-        envelope = visit.facts.envelope
-        if envelope is not None:
-            fields["sender"] = path(envelope.sender)
-            keys.append(search_key(path(envelope.sender)))
         _add_rulings(fields, visit)
         self._note(reference, "refused", keys, fields)
 
@@ -120,6 +113,13 @@ class Journal:
         if visit.rulings:
             _add_rulings(fields, visit)
         return TraceRecord(transaction.message_id, at, "accepted", tuple(keys), fields)
+
+    def held(self, message_id: str, client: Client, hold: Hold) -> None:
+        """A message that was just accepted waits, for a reason found in that moment."""
+        if self._trace is None or client.rehearsal:
+            return
+        fields: dict[str, FieldValue] = {"reason": hold.reason, "until": hold.until}
+        self._note(message_id, "held", _keys(client), fields)
 
     def _note(
         self, trace_id: str, kind: str, keys: list[str], fields: dict[str, FieldValue]
