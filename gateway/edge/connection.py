@@ -28,6 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.auth.mechanisms import PASSWORDS_ONLY, Means
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
@@ -67,6 +68,7 @@ class Door:
         clear_text_login: login is allowed without TLS (demo on loopback only).
         listener: its name in the settings, for policies and the trace.
         banner: what follows our name in the greeting.
+        means: what logins are checked with.
     """
 
     protocol: str
@@ -79,6 +81,7 @@ class Door:
     clear_text_login: bool = False
     listener: str = ""
     banner: str = ""
+    means: Means = PASSWORDS_ONLY
 
 
 @implementer(IHandshakeListener, IPushProducer)
