@@ -2,7 +2,8 @@
 
 ``python -m tests.bench.recipients``: starts the gateway with 1,000 people, sends messages to 1, 10,
 100 and all of them by pipelined RCPT, and prints the time from MAIL to the last 250 for each
-recipient, and the part of it that each one adds. The sizes take turns, so that a busy machine slows all of them.
+recipient, and the part of it that each one adds. The sizes take turns, so that a busy machine slows
+all of them.
 """
 
 from __future__ import annotations
