@@ -15,16 +15,20 @@ from random import Random
 from typing import Any
 
 from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.names.client import createResolver
 from twisted.names.dns import DNSDatagramProtocol
 
+from gateway.app.free_space import FreeSpace
+from gateway.app.policies import Counting, make_policies
 from gateway.app.routes import router_from
 from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.queue import QueueStarter
 from gateway.core.quota import Quota
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
@@ -58,6 +62,8 @@ class Parts:
     quota: QuotaPolicy
     new_id: Callable[[], str]
     policies: Mapping[str, Policy]
+    free_space: FreeSpace
+    queue_starter: QueueStarter | None = None
 
 
 def open_alone(settings: Settings, reactor: Any) -> Store:
@@ -92,6 +98,7 @@ def build(
     *,
     open_store: Callable[[Settings, Any], Store] = open_alone,
     limits: Limits | None = None,
+    counting: Counting | None = None,
     queue_owner: str = "runner",
 ) -> Parts:
     """Everything but the doors.
@@ -99,6 +106,7 @@ def build(
     Args:
         open_store: called once the settings have proved usable, so that nothing is made in vain.
         limits: of connections; None: the settings', for one process.
+        counting: of what policies bound; None: for one process.
         queue_owner: names our queue in leases.
 
     Raises:
@@ -114,6 +122,7 @@ def build(
     )
     router = router_from(settings, directory, reactor.callFromThread)
     store = open_store(settings, reactor)
+    policies = _policies(settings, reactor, store, counting)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
     # Any: mypy does not see what zope's @implementer declares.
@@ -151,8 +160,28 @@ def build(
         owner=queue_owner,
     )
     return Parts(
-        settings, store, directory, portal, router, sessions, queue, quota, new_id, policies={}
+        settings,
+        store,
+        directory,
+        portal,
+        router,
+        sessions,
+        queue,
+        quota,
+        new_id,
+        policies=policies,
+        free_space=FreeSpace(Path(settings.state_dir), reactor),
     )
+
+
+def _policies(
+    settings: Settings, reactor: Any, store: Store, counting: Counting | None
+) -> Mapping[str, Policy]:
+    try:
+        return make_policies(settings, reactor, store, counting)
+    except BaseException:
+        Deferred.fromCoroutine(store.close())
+        raise
 
 
 def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:

@@ -23,15 +23,16 @@ from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.pop3 import Pop3Factory, Pop3Services
 from gateway.edge.proxy import ProxyFactory
 from gateway.edge.smtp.door import SmtpFactory
+from gateway.edge.smtp.extensions import honoured
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from gateway.policy.engine import NO_POLICY
 from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 
-EXTENSIONS_OF_EVERY_DOOR = frozenset(
-    {"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS"}
-)
+DAY_S = 86_400
+ROOM_FOR_MESSAGES = 1.5
+"""Free space for this many of the largest messages, or no mail is taken (SECURITY S15)."""
 
 
 def door_factory(
@@ -106,13 +107,25 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         or ("normalise" if listen.protocol == "submission" else "reject"),
     )
     auth = listen.auth or ("required" if listen.protocol == "submission" else "no")
+    xclient_from = named(listen.xclient_from, parts.settings.networks)
+    etrn_from = named(listen.etrn_from, parts.settings.networks)
     offer = DoorOffer(
         parts.settings.hostname,
         size_octets,
-        EXTENSIONS_OF_EVERY_DOOR | (frozenset() if auth == "no" else {"AUTH"}),
+        honoured(
+            auth=auth,
+            holds=listen.hold_days > 0,
+            etrn=parts.queue_starter is not None and (bool(etrn_from) or auth != "no"),
+            proxies=bool(xclient_from),
+            unwanted=bool(listen.no_soliciting),
+        ),
+        lmtp=listen.protocol == "lmtp",
         starttls=listen.tls == "starttls",
         recipients=limits.recipients,
+        hold_s=listen.hold_days * DAY_S,
+        no_soliciting=listen.no_soliciting,
     )
+    needed = int(size_octets * ROOM_FOR_MESSAGES)
     return SmtpServices(
         parts.store,
         parts.router,
@@ -120,9 +133,14 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         time.time,
         offer,
         limits,
-        parts.quota,
+        quota=parts.quota,
         trace=parts.store.trace,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
-        may_relay=relay_networks(parts.settings).contains,
         auth=auth,
+        may_relay=relay_networks(parts.settings).contains,
+        has_room=lambda: parts.free_space.octets() >= needed,
+        may_xclient=xclient_from.contains,
+        find_person=parts.directory.find,
+        may_etrn=etrn_from.contains,
+        queue_starter=parts.queue_starter,
     )

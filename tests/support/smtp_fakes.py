@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -25,12 +26,15 @@ from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import Accepted, NewMessage
 from gateway.core.ports.routing import Router
 from gateway.core.ports.store import MailboxStore
+from gateway.core.queue import Start
 from gateway.core.route import LocalMailbox, Outbound, Route
+from gateway.core.trace import TraceRecord
 from gateway.edge.connection import Door
 from gateway.edge.smtp.door import SmtpFactory
-from gateway.edge.smtp.services import SmtpServices
+from gateway.edge.smtp.services import Auth, SmtpServices, nobody
+from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.quota import QuotaPolicy
-from gateway.wire.smtp_extensions import DoorOffer
+from gateway.wire.smtp_extensions import EXTENSIONS, DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody
 from tests.support.pop3_fakes import ALICE as ALICE
@@ -41,7 +45,10 @@ BOB = Account(AccountId("b1"), "bob", "bob@example.test", ("bob@example.test", "
 
 NOW = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 UTC
 
-ENABLED = frozenset({"PIPELINING", "SIZE", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS"})
+ENABLED = frozenset(row.keyword for row in EXTENSIONS) - {"AUTH"}
+"""Every extension there is, whatever the real doors show (``edge.smtp.extensions``)."""
+
+HOLD_S = 30 * 86_400
 
 AT_ONCE = SmtpLimits(greet_pause_s=0.0, failed_login_s=0.0, error_delay_s=0.0)
 """For dialogues that are not about time."""
@@ -141,6 +148,33 @@ class FakeRouter(Held):
         return Outbound()
 
 
+class FakeStarter(Held):
+    """The queue's side of ETRN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.says = Start.STARTED
+
+    async def start(self, name: str) -> Start:
+        self.asked.append(name)
+        await self.answer()
+        return self.says
+
+
+class FakeTrace:
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.records: list[TraceRecord] = []
+
+    def note(self, record: TraceRecord) -> None:
+        self.records.append(record)
+
+    async def find(self, *_: object, **__: object) -> list[TraceRecord]:
+        return self.records
+
+
 _IDS = re.compile(rb" \[([0-9a-f]{8}(?:-[0-9]+)?)\]\r\n")
 
 
@@ -157,12 +191,18 @@ class SmtpBench:
         limits: SmtpLimits = AT_ONCE,
         router: Router | None = None,
         quota: QuotaPolicy | None = None,
+        auth: Auth | None = None,
+        policy: Policy = NO_POLICY,
+        may_xclient: Callable[[str], bool] = nobody,
+        may_etrn: Callable[[str], bool] = nobody,
+        no_soliciting: tuple[str, ...] = (),
     ) -> None:
         self.intake = FakeIntake()
         self.router = FakeRouter()
         self.checker = FakeChecker()
         self.clock = Clock()
         self.sessions = Everybody()
+        self.trace = FakeTrace()
         portal = Portal(
             cast(Any, MailRealm(cast(MailboxStore, object()))), (cast(Any, self.checker),)
         )
@@ -175,6 +215,10 @@ class SmtpBench:
             implicit_tls=implicit_tls,
             clear_text_login=clear_text_login,
         )
+        auth = auth or ("required" if protocol == "submission" else "no")
+        self.has_room = True
+        self.people = {person.login: person for person in (ALICE, BOB)}
+        self.starter = FakeStarter()
         services = SmtpServices(
             intake=self.intake,
             router=router or self.router,
@@ -183,15 +227,28 @@ class SmtpBench:
             offer=DoorOffer(
                 door.hostname,
                 limits.size_octets,
-                ENABLED | ({"AUTH"} if protocol == "submission" else set()),
+                ENABLED | (frozenset() if auth == "no" else {"AUTH"}),
+                lmtp=protocol == "lmtp",
                 starttls=tls and not implicit_tls,
                 recipients=limits.recipients,
+                hold_s=HOLD_S,
+                no_soliciting=no_soliciting,
             ),
             limits=limits,
             quota=quota,
-            auth="required" if protocol == "submission" else "no",
+            policy=policy,
+            trace=self.trace,
+            auth=auth,
+            has_room=lambda: self.has_room,
+            may_xclient=may_xclient,
+            find_person=self._find_person,
+            may_etrn=may_etrn,
+            queue_starter=self.starter,
         )
         self.factory = SmtpFactory(door, services)
+
+    async def _find_person(self, login: str) -> Account | None:
+        return self.people.get(login)
 
     def connect(self, ip: str = "192.0.2.9") -> Client:
         """A client that has read the greeting."""

@@ -14,6 +14,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
 _HOST = re.compile(r"[a-z0-9._:-]+")  # as urlsplit gives it: lower case, without brackets
 _RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
 
+_SOLICITATION_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,99}\Z")
 _NETWORK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}\Z")
 MAX_WORKERS = 64
 
@@ -62,6 +63,13 @@ def network(value: str) -> str:
     except ValueError:
         expected = 'a name of [networks], an address, or a network such as "10.0.0.0/8"'
         raise ValueError(expected) from None
+
+
+def solicitation_class(value: str) -> str:
+    """One keyword of RFC 3865 section 2.2, in lower case."""
+    if not _SOLICITATION_CLASS.match(value):
+        raise ValueError('a class such as "net.example:ADV"')
+    return value.lower()
 
 
 def _server_url(

@@ -17,6 +17,9 @@ Networks = Annotated[
 """Names of [networks], or addresses and networks as they are."""
 
 
+SolicitationClass = Annotated[str, AfterValidator(checks.solicitation_class)]
+
+
 class ListenSettings(Section):
     protocol: Literal["smtp", "submission", "lmtp", "pop3", "imap", "http"] = Field(
         description="what is spoken there"
@@ -43,6 +46,15 @@ class ListenSettings(Section):
     )
     xclient_from: Networks = Field(
         (), description="networks that may say by XCLIENT who the client is"
+    )
+    etrn_from: Networks = Field(
+        (), description="networks that may have their waiting mail sent (ETRN) without a login"
+    )
+    hold_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        60, description="people may have their mail sent so much later (RFC 4865); 0: not at all"
+    )
+    no_soliciting: Annotated[tuple[SolicitationClass, ...], Field(strict=False)] = Field(
+        (), description='classes of mail that nobody here wants (RFC 3865), as "net.example:ADV"'
     )
     bare_newlines: Literal["reject", "normalise", ""] = Field(
         "", description="CR and LF alone in messages; empty: reject from strangers, else normalise"

@@ -29,6 +29,7 @@ from gateway.edge.smtp.errors import UNEXPECTED, verdict_reply_for
 from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.login import SmtpLogin
 from gateway.edge.smtp.services import SmtpServices
+from gateway.edge.smtp.submitter import Outgoing, Submitter
 from gateway.edge.smtp.transaction import Transaction
 from gateway.edge.tls import tls_in_words
 from gateway.policy.checks import Answer
@@ -72,7 +73,8 @@ class SmtpSession(MailConnection):
 
     __slots__ = (
         "_asked", "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
-        "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "sasl",
+        "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "outgoing",
+        "sasl", "submitter",
         "services", "transaction", "visit",
     )  # fmt: skip
 
@@ -91,6 +93,8 @@ class SmtpSession(MailConnection):
         self.visit = services.policy.visit(self.client)
         self.transaction: Transaction | None = None
         self.body: IncomingBody | None = None
+        self.outgoing: Outgoing | None = None
+        self.submitter: Submitter | None = None
         self.begun = 0  # transactions
         self.content_since = 0.0
         self.is_proxy = False
@@ -326,6 +330,7 @@ class SmtpSession(MailConnection):
         """Forget the transaction (RFC 5321 section 4.1.1.5)."""
         self.transaction = None
         self.visit.reset()
+        self.outgoing = None
         body, self.body = self.body, None
         if body is not None:
             body.discard()
@@ -358,6 +363,7 @@ class SmtpSession(MailConnection):
         self.visit.ended()
         self.door.sessions.remove(self)
         self.peer_ip = client.peer_ip
+        client.may_relay = self.services.may_relay(client.peer_ip)
         self.client = client
         self.visit = self.services.policy.visit(client)
         self._greeted = False
