@@ -1,7 +1,7 @@
 """The parent of several workers: starts them, keeps them running, elects one, tells them things.
 
-Owns the workers' lives and what they share: the held store, the listening sockets, the table of
-connections, the certificate in force, the hub. Serves no client and reads no mail itself, so there
+Owns the workers' lives and what they share: the held store, the listening sockets, the memory
+for counting, the certificate in force, the hub. Serves no client and reads no mail itself, so there
 is little in it that could end it.
 
 Start: all workers are started and waited for before the reactor runs, so that a gateway whose
@@ -26,7 +26,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from gateway.app.children import Child
-from gateway.app.connection_table import ConnectionTable
+from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.hub import Hub
 from gateway.app.line import Line, adopt
 from gateway.app.messages import Beat, Failed, FrameReader, Lead, Message, Ready, Reload
@@ -37,7 +37,7 @@ from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.settings.model import Settings
-from gateway.edge.tls import Pem
+from gateway.edge.tls_material import TlsMaterial
 from gateway.store.holding import Holding
 
 START_LIMIT_S = 120.0
@@ -65,7 +65,7 @@ class Supervisor:
 
     Args:
         bound: the listening sockets, in the order of the settings.
-        pem: our certificate, if any listener uses TLS.
+        tls: our certificates, if any listener uses TLS.
         log_sink: takes the lines of the workers' logs.
     """
 
@@ -78,14 +78,14 @@ class Supervisor:
         count: int,
         *,
         bound: Sequence[socket.socket],
-        pem: Pem | None,
+        tls: TlsMaterial | None,
         clear_text_login: bool,
         log_sink: LogSink,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._bound = bound
-        self._pem = pem
+        self._tls = tls
         self._clear_text_login = clear_text_login
         self._log_sink = log_sink
         self._hub = Hub(reactor)
@@ -94,7 +94,7 @@ class Supervisor:
         self._leader: int | None = None
         self._stopping = False
         self._holding: Holding | None = None
-        self._table: ConnectionTable | None = None
+        self._table: CountingMemory | None = None
         self._key = secrets.token_bytes(16)
         self._workers = {number: self._child(number) for number in range(1, count + 1)}
 
@@ -117,7 +117,7 @@ class Supervisor:
             WorkersFailed: with a worker's own message and exit status.
         """
         self._holding = Holding.take(Path(self._settings.state_dir), wall_clock=time.time)
-        self._table = ConnectionTable.make(len(self._workers))
+        self._table = CountingMemory.make(len(self._workers), tables_of(self._settings))
         try:
             lines = self._start_all()
         except BaseException:
@@ -197,7 +197,7 @@ class Supervisor:
             listeners=listeners,
             connections=self._table.fd,
             connections_key=self._key,
-            pem=self._pem,
+            tls=self._tls,
             clear_text_login=self._clear_text_login,
             reactor=type(self._reactor).__module__,
         )
@@ -282,11 +282,10 @@ class Supervisor:
         """A command changed the store beside us."""
         self._hub.hint(events, queue_grew)
 
-    def use_certificate(self, pem: Pem) -> None:
+    def use_certificates(self, tls: TlsMaterial) -> None:
         """For new connections, of workers that start later as well."""
-        self._pem = pem
-        reload = Reload(pem.certificate.decode("latin-1"), pem.key.decode("latin-1"))
-        self._hub.send(self._workers, reload)
+        self._tls = tls
+        self._hub.send(self._workers, Reload(tls.to_json()))
 
     async def status(self) -> Mapping[str, object]:
         """What the workers know: sessions, queue (null if it cannot be told), each of them."""

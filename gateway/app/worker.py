@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from twisted.logger import Logger
 
 from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
-from gateway.app.connection_table import ConnectionTable
+from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.line import Line, adopt
 from gateway.app.log import begin_child_log
 from gateway.app.messages import (
@@ -39,11 +40,13 @@ from gateway.app.messages import (
     StatusAsked,
     encode,
 )
+from gateway.app.policies import Counting
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
-from gateway.edge.tls import Pem
+from gateway.edge.tls_material import TlsMaterial
 from gateway.policy.shared_connections import SharedConnectionLimits
+from gateway.policy.shared_counters import SharedCounters
 
 END_LIMIT_S = DRAIN_LIMIT_S + 5.0
 """Draining, and closing the store. Then the process ends in whatever state it is."""
@@ -72,13 +75,17 @@ class Worker:
             SettingsError, GatewayError, OSError: what the administrator is to know.
         """
         boot, settings = self._boot, self._boot.settings
-        table = ConnectionTable(boot.connections)
-        limits = SharedConnectionLimits(
-            table.numbers,
-            boot.number - 1,
-            boot.connections_key,
-            settings.limits.connections,
-            settings.limits.connections_per_address,
+        memory = CountingMemory(boot.connections, tables_of(settings))
+
+        def open_limits(table: int, total: int, per_address: int) -> SharedConnectionLimits:
+            own, key = boot.number - 1, boot.connections_key
+            return SharedConnectionLimits(memory.tables[table], own, key, total, per_address)
+
+        bounds = settings.limits
+        limits = open_limits(0, bounds.connections, bounds.connections_per_address)
+        counting = Counting(
+            SharedCounters(memory.rates, boot.connections_key, time.monotonic),
+            lambda number, total, per_address: open_limits(1 + number, total, per_address),
         )
         name = f"worker-{boot.number}"
         parts = build(
@@ -86,10 +93,11 @@ class Worker:
             self._reactor,
             open_store=partial(join_store, name),
             limits=limits,
+            counting=counting,
             queue_owner=name,
         )
         server = MailServer(
-            parts, self._reactor, pem=boot.pem, clear_text_login=boot.clear_text_login
+            parts, self._reactor, tls=boot.tls, clear_text_login=boot.clear_text_login
         )
         self._server = server
         parts.store.share(self._line.hint)
@@ -113,8 +121,8 @@ class Worker:
                 self._line.send(Beat())
             case Lead():
                 self._begin_leading()
-            case Reload(certificate, key):
-                self._reload(server, certificate, key)
+            case Reload(tls):
+                self._reload(server, TlsMaterial.from_json(tls))
             case StatusAsked(number, with_queue):
                 self._run(lambda: self._answer(number, with_queue), "status not answered")
             case _:
@@ -147,14 +155,9 @@ class Worker:
             parts.queue.start()
             self.log.info("runs the queue")
 
-    def _reload(self, server: MailServer, certificate: str, key: str) -> None:
-        old = self._boot.pem
-        if old is None:
-            return
+    def _reload(self, server: MailServer, tls: TlsMaterial) -> None:
         try:
-            server.use_certificate(
-                Pem(old.files, certificate.encode("latin-1"), key.encode("latin-1"))
-            )
+            server.use_certificates(tls)
         except SettingsError as error:
             self.log.error("certificate not reloaded: {error}", error=str(error))
         else:

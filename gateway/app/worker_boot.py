@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
 
 from gateway.core.settings.model import Settings
-from gateway.edge.tls import CertificateFiles, Pem
+from gateway.edge.tls_material import TlsMaterial
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +24,9 @@ class WorkerBoot:
     Args:
         number: 1 to ``workers``.
         listeners: descriptors of the listening sockets, in the order of the settings.
-        connections: descriptor of the table of open connections.
-        connections_key: for ``SharedConnectionLimits``.
-        pem: our certificate, if any listener uses TLS.
+        connections: descriptor of the memory in which all workers count.
+        connections_key: for ``SharedConnectionLimits`` and ``SharedCounters``.
+        tls: our certificates, if any listener uses TLS.
         reactor: module of the parent's reactor; twistd's --reactor counts for all.
     """
 
@@ -36,7 +35,7 @@ class WorkerBoot:
     listeners: tuple[int, ...]
     connections: int
     connections_key: bytes = field(repr=False)
-    pem: Pem | None
+    tls: TlsMaterial | None
     clear_text_login: bool
     reactor: str
 
@@ -48,7 +47,7 @@ class WorkerBoot:
             "listeners": list(self.listeners),
             "connections": self.connections,
             "connections_key": self.connections_key.hex(),
-            "pem": _pem_to_json(self.pem) if self.pem is not None else None,
+            "tls": self.tls.to_json() if self.tls is not None else None,
             "clear_text_login": self.clear_text_login,
             "reactor": self.reactor,
         }
@@ -56,14 +55,14 @@ class WorkerBoot:
     @classmethod
     def from_json(cls, boot: Mapping[str, Any]) -> WorkerBoot:
         """What ``to_json`` made."""
-        pem = boot["pem"]
+        tls = boot["tls"]
         return cls(
             number=boot["number"],
             settings=Settings.model_validate_json(json.dumps(boot["settings"])),
             listeners=tuple(boot["listeners"]),
             connections=boot["connections"],
             connections_key=bytes.fromhex(boot["connections_key"]),
-            pem=_pem_from_json(pem) if pem is not None else None,
+            tls=TlsMaterial.from_json(tls) if tls is not None else None,
             clear_text_login=boot["clear_text_login"],
             reactor=boot["reactor"],
         )
@@ -75,21 +74,3 @@ def _revealed(settings: Settings) -> Any:
         return value.get_secret_value()
 
     return json.loads(json.dumps(settings.model_dump(), default=secret))
-
-
-def _pem_to_json(pem: Pem) -> dict[str, str]:
-    fields = asdict(pem.files)
-    return {
-        **{name: str(path) for name, path in fields.items()},
-        # PEM files may hold comments in whatever charset.
-        "certificate_pem": pem.certificate.decode("latin-1"),
-        "key_pem": pem.key.decode("latin-1"),
-    }
-
-
-def _pem_from_json(fields: Mapping[str, str]) -> Pem:
-    return Pem(
-        CertificateFiles(Path(fields["certificate"]), Path(fields["key"])),
-        fields["certificate_pem"].encode("latin-1"),
-        fields["key_pem"].encode("latin-1"),
-    )

@@ -27,11 +27,12 @@ _EMPTY = 0
 
 
 class BrokenList(Exception):
-    """What is wrong with a list, a line each. Stays inside ``policy`` and its builder."""
+    """What is wrong with a list: what was found, and what is expected, of each mistake. Stays
+    inside ``policy``."""
 
-    def __init__(self, mistakes: list[str]) -> None:
+    def __init__(self, mistakes: list[tuple[str, str]]) -> None:
         self.mistakes = mistakes
-        super().__init__("; ".join(mistakes))
+        super().__init__("; ".join(f"{found}, expected {wanted}" for found, wanted in mistakes))
 
 
 class Entries:
@@ -119,9 +120,9 @@ def read_entries(
         BrokenList: with line numbers.
     """
     if size > MAX_ENTRIES:
-        raise BrokenList([f"{size} lines; expected at most {MAX_ENTRIES}"])
+        raise BrokenList([(f"{size} lines", f"at most {MAX_ENTRIES}")])
     entries = Entries(of, size)
-    mistakes: list[str] = []
+    mistakes: list[tuple[str, str]] = []
     for number, line in enumerate(lines, 1):
         if not number % LINES_AT_ONCE:
             give_way()
@@ -131,9 +132,8 @@ def read_entries(
         try:
             key = key_of(of, text)
         except ValueError as error:
-            mistakes.append(f"line {number}: found {shown(text, 60)}; expected {error}")
+            mistakes.append((f"{shown(text, 60)} in line {number}", str(error)))
             if len(mistakes) == MAX_MISTAKES:
-                mistakes.append("perhaps more")
                 break
             continue
         entries.add(key, number)

@@ -158,13 +158,13 @@ def read_list(path: Path, of: str, give_way: Callable[[], object] = lambda: None
     with path.open("rb") as file:
         octets = file.read(MAX_OCTETS + 1)
     if len(octets) > MAX_OCTETS:
-        raise BrokenList([f"more than {MAX_OCTETS} octets"])
+        raise BrokenList([(f"more than {MAX_OCTETS} octets", "fewer")])
     size = octets.count(b"\n") + 1
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
-        raise BrokenList([f"line {line}: found octets that are not UTF-8 text"]) from None
+        raise BrokenList([(f"octets in line {line}", "UTF-8 text")]) from None
     del octets
     return read_entries(of, _lines(text), size, give_way)
 
