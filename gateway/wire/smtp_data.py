@@ -19,6 +19,7 @@ from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
 from gateway.wire.smtp_replies import Reply
 
 _ENDING = b"\r\n.\r\n"
+_DOT = _ENDING[:3]
 
 
 class DataReader:
@@ -62,19 +63,21 @@ class DataReader:
             ContentOverrun: more than both bounds together.
         """
         data = self._held + data
-        end = data.find(_ENDING)
+        # A line that begins with a dot is stuffed, or the ending; most pieces have none.
+        dot = data.find(_DOT)
+        end = data.find(_ENDING, dot) if dot >= 0 else -1
         if end >= 0:
-            self._take(data[: end + 2])
+            self._take(data[: end + 2], stuffed=dot < end)
             return data[end + 5 :]
         keep = len(data) - _held_back(data)
         self._held = data[keep:]
         if keep:
-            self._take(data[:keep])
+            self._take(data[:keep], stuffed=dot >= 0)
         if self.octets > self._most:
             raise ContentOverrun
         return None
 
-    def _take(self, piece: bytes) -> None:
+    def _take(self, piece: bytes, *, stuffed: bool) -> None:
         """One piece in which every CRLF is whole, as no piece but the last ends in CR."""
         self.octets += len(piece)
         if self._content.is_too_big:
@@ -82,7 +85,8 @@ class DataReader:
         bare = has_bare_newlines(piece)
         # Section 4.5.2: the first period of a line is deleted if other characters follow; that
         # none follow happens only in the ending, which is not in the piece.
-        piece = piece.replace(b"\r\n.", b"\r\n")
+        if stuffed:
+            piece = piece.replace(_DOT, b"\r\n")
         if self._at_start:
             self._at_start = False
             piece = piece[2:]
