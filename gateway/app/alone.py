@@ -15,7 +15,7 @@ from gateway.app.build import build
 from gateway.app.server import MailServer, queue_status
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.settings.model import Settings
-from gateway.edge.tls import Pem
+from gateway.edge.tls_material import TlsMaterial
 
 
 class Alone:
@@ -23,7 +23,7 @@ class Alone:
 
     Args:
         bound: the listening sockets, in the order of the settings.
-        pem: our certificate, if any listener uses TLS.
+        tls: our certificates, if any listener uses TLS.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Alone:
         reactor: Any,
         *,
         bound: Sequence[socket.socket],
-        pem: Pem | None,
+        tls: TlsMaterial | None,
         clear_text_login: bool,
     ) -> None:
         self._settings = settings
         self._reactor = reactor
         self._bound = bound
-        self._pem = pem
+        self._tls = tls
         self._clear_text_login = clear_text_login
         self._server: MailServer | None = None
         self._started_at = time.monotonic()
@@ -47,7 +47,7 @@ class Alone:
         """Open everything and accept. Blocks. Raises: SettingsError, GatewayError, OSError."""
         parts = build(self._settings, self._reactor)
         self._server = MailServer(
-            parts, self._reactor, pem=self._pem, clear_text_login=self._clear_text_login
+            parts, self._reactor, tls=self._tls, clear_text_login=self._clear_text_login
         )
         self._server.open_doors(self._bound)
         parts.queue.start()
@@ -57,10 +57,10 @@ class Alone:
         if self._server is not None:
             self._server.parts.store.heard(events, queue_grew)
 
-    def use_certificate(self, pem: Pem) -> None:
+    def use_certificates(self, tls: TlsMaterial) -> None:
         """For new connections. Raises: SettingsError."""
         if self._server is not None:
-            self._server.use_certificate(pem)
+            self._server.use_certificates(tls)
 
     async def status(self) -> Mapping[str, object]:
         """Sessions, queue, and this process as the only worker."""
@@ -78,6 +78,13 @@ class Alone:
         }
         queue = queue_status(await parts.store.depth())
         return {"sessions": sessions, "queue": queue, "workers": [worker]}
+
+    async def queue_call(
+        self, name: str, arguments: Mapping[str, Any], actor: str
+    ) -> Mapping[str, object]:
+        """What ``gateway queue`` asks. Raises: GatewayError."""
+        assert self._server is not None
+        return await self._server.parts.queue_desk.call(name, arguments, actor)
 
     async def stop(self) -> None:
         """End in order, within a bound."""

@@ -1,4 +1,4 @@
-"""Self-signed certificates for trials, and what the dates of any certificate mean to clients."""
+"""Where the certificates are by the settings, self-signed ones for trials, and what dates mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.edge.tls import CertificateFiles
+from gateway.core.settings.model import Settings
+from gateway.edge.tls_material import CertificateFiles, TlsFiles
 
 VALID_DAYS = 825  # the longest that Apple's clients accept
 
@@ -46,6 +47,31 @@ def validity(pem: bytes) -> Validity:
 
 def _shown(moment: datetime.datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def tls_files(settings: Settings) -> TlsFiles:
+    """The files that the settings name; a self-signed certificate is made if they want one."""
+    tls = settings.tls
+    if tls.self_signed:
+        default = ensure_self_signed(Path(settings.state_dir), (settings.hostname,))
+    else:
+        default = CertificateFiles(Path(tls.certificate), Path(tls.key))
+    return TlsFiles(
+        default,
+        tuple(
+            (
+                each.names,
+                CertificateFiles(Path(each.certificate), Path(each.key), f"tls.sni[{index}]"),
+            )
+            for index, each in enumerate(tls.sni)
+        ),
+        tuple(
+            (f"listen[{index}].client_ca_file", listen.client_ca_file)
+            for index, listen in enumerate(settings.listen)
+            if listen.client_ca_file
+        ),
+        tls.minimum_version,
+    )
 
 
 def ensure_self_signed(directory: Path, names: tuple[str, ...]) -> CertificateFiles:

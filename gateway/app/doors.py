@@ -80,13 +80,14 @@ def _mail_factory(
         clear_text_login=clear_text_login,
         listener=listen.label,
         banner=listen.banner,
+        means=parts.logins.means,
     )
     if listen.protocol == "pop3":
-        return Pop3Factory(door, Pop3Services(parts.portal))
+        return Pop3Factory(door, Pop3Services(parts.logins.portal))
     if listen.protocol == "imap":
         limits = ImapLimits(message_octets=parts.settings.limits.message_octets)
         imap_services = ImapServices(
-            parts.portal, parts.store, time.time, limits, quota=parts.store.quota
+            parts.logins.portal, parts.store, time.time, limits, quota=parts.store.quota
         )
         return ImapFactory(door, imap_services)
     return SmtpFactory(door, _smtp_services(parts, listen))
@@ -129,7 +130,7 @@ def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
     return SmtpServices(
         parts.store,
         parts.router,
-        parts.portal,
+        parts.logins.portal,
         time.time,
         offer,
         limits,

@@ -18,8 +18,10 @@ from twisted.logger import Logger
 from gateway.app.build import Parts
 from gateway.app.doors import door_factory
 from gateway.core.queue import QueueDepth
+from gateway.core.settings.listen import ListenSettings
 from gateway.edge import listener
-from gateway.edge.tls import Pem, ServerContexts
+from gateway.edge.tls import Listening, ServerContexts
+from gateway.edge.tls_material import TlsMaterial
 
 DRAIN_LIMIT_S = 20.0
 """How long running sessions and deliveries may take to finish at stop; docker kills after 30."""
@@ -31,13 +33,12 @@ class MailServer:
     log = Logger()
 
     def __init__(
-        self, parts: Parts, reactor: Any, *, pem: Pem | None, clear_text_login: bool
+        self, parts: Parts, reactor: Any, *, tls: TlsMaterial | None, clear_text_login: bool
     ) -> None:
-        """Raises: SettingsError (the certificate)."""
+        """Raises: SettingsError (the certificates)."""
         self.parts = parts
         self._reactor = reactor
-        # Any: mypy cannot see what zope declares of ServerContexts.
-        self._contexts: Any = ServerContexts(pem) if pem is not None else None
+        self._contexts = ServerContexts(tls) if tls is not None else None
         self._clear_text_login = clear_text_login
         self._ports: list[listener.Listening] = []
         self._stopping = False
@@ -52,16 +53,22 @@ class MailServer:
                 self.parts,
                 listen,
                 self._reactor,
-                tls=self._contexts,
+                tls=self._tls_of(listen),
                 clear_text_login=self._clear_text_login,
                 ready=lambda: not self._stopping,
             )
             self._ports.append(listener.serve(self._reactor, each, factory))
 
-    def use_certificate(self, pem: Pem) -> None:
+    def _tls_of(self, listen: ListenSettings) -> Any:
+        """Any: mypy cannot see what zope declares of ListenerContexts."""
+        if self._contexts is None or listen.tls == "none":
+            return None
+        return self._contexts.for_listener(listening_of(listen))
+
+    def use_certificates(self, tls: TlsMaterial) -> None:
         """For new connections. Raises: SettingsError."""
         if self._contexts is not None:
-            self._contexts.use(pem)
+            self._contexts.use(tls)
 
     async def stop(self) -> None:
         """End in order."""
@@ -79,6 +86,12 @@ class MailServer:
         finally:
             await parts.store.close()
             await parts.directory.close()
+            await parts.logins.close()
+
+
+def listening_of(listen: ListenSettings) -> Listening:
+    """What of the listener decides about its TLS."""
+    return Listening(listen.client_ca_file, listen.protocol == "http")
 
 
 async def stopped(port: listener.Listening) -> None:

@@ -1,6 +1,6 @@
 """What ``twistd gateway`` runs: sockets bound first, everything else after privileges are dropped.
 
-Owns the order of starting and stopping, signals, the certificate's files, the control socket, and
+Owns the order of starting and stopping, signals, the certificates' files, the control socket, and
 the exit statuses of failures at start. Mail is served by ``alone`` in this process, or by workers
 that ``supervisor`` runs.
 """
@@ -24,13 +24,13 @@ from twisted.logger import ILogObserver, Logger
 
 from gateway.app import demo
 from gateway.app.alone import Alone
-from gateway.app.certificates import Validity, ensure_self_signed, validity
+from gateway.app.certificates import Validity, tls_files, validity
 from gateway.app.children import Child
 from gateway.app.indexing import indexer
 from gateway.app.log import LineLog, goes_to_stdout, relay_to_twistd
 from gateway.app.options import CannotStart, Options, refuse
 from gateway.app.processors import worker_count
-from gateway.app.server import stopped
+from gateway.app.server import listening_of, stopped
 from gateway.app.supervisor import Supervisor, WorkersFailed
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.mailboxes import MailboxEvent
@@ -39,8 +39,10 @@ from gateway.core.settings.paths import control_socket
 from gateway.edge import listener
 from gateway.edge.http.control import ControlResource
 from gateway.edge.http.control_changes import changes_route
+from gateway.edge.http.control_queue import queue_routes
 from gateway.edge.http.control_socket import listen_control
-from gateway.edge.tls import CertificateFiles, Pem, load_context
+from gateway.edge.tls import ServerContexts
+from gateway.edge.tls_material import Pem, TlsFiles, TlsMaterial
 
 __all__ = ["Options", "makeService"]
 
@@ -71,9 +73,13 @@ class Serving(Protocol):
 
     def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None: ...
 
-    def use_certificate(self, pem: Pem) -> None: ...
+    def use_certificates(self, tls: TlsMaterial) -> None: ...
 
     async def status(self) -> Mapping[str, object]: ...
+
+    async def queue_call(
+        self, name: str, arguments: Mapping[str, Any], actor: str
+    ) -> Mapping[str, object]: ...
 
     async def stop(self) -> None: ...
 
@@ -99,9 +105,9 @@ class GatewayService(Service):
         self._log_sink = log.relay if log is not None else relay_to_twistd
         self._daemon = daemon
         self._bound: list[socket.socket] = []
-        self._files: CertificateFiles | None = None
-        self._pem: Pem | None = None
-        self._validity: Validity | None = None
+        self._files: TlsFiles | None = None
+        self._tls: TlsMaterial | None = None
+        self._validity: list[Validity] = []
         self._serving: Serving | None = None
         self._indexer: Child | None = None
         self._control: listener.Listening | None = None
@@ -140,27 +146,31 @@ class GatewayService(Service):
     def _load_certificate(self) -> None:
         if all(each.tls == "none" for each in self._settings.listen):
             return
-        tls = self._settings.tls
-        if tls.self_signed:
-            names = (self._settings.hostname,)
-            self._files = ensure_self_signed(Path(self._settings.state_dir), names)
-        else:
-            self._files = CertificateFiles(Path(tls.certificate), Path(tls.key))
-        pem = self._files.read()
-        load_context(pem)
-        self._pem = pem
-        self._look_at_dates(pem)
+        self._files = tls_files(self._settings)
+        self._tls = self._usable(self._files.read())
 
-    def _look_at_dates(self, pem: Pem) -> None:
+    def _usable(self, tls: TlsMaterial) -> TlsMaterial:
+        """The same, proved by making every context. Raises: SettingsError."""
+        contexts = ServerContexts(tls)
+        for listen in self._settings.listen:
+            if listen.tls != "none":
+                contexts.for_listener(listening_of(listen))
+        self._look_at_dates(tls.certificates)
+        return tls
+
+    def _look_at_dates(self, certificates: Sequence[Pem]) -> None:
         """Some clients say nothing of a certificate's dates but that they cannot connect."""
-        self._validity = validity(pem.certificate)
-        for warning in self._warnings():
-            self.log.warn("{file}: {warning}", file=pem.files.certificate, warning=warning)
+        self._validity = [validity(pem.certificate) for pem in certificates]
+        now = datetime.datetime.now(datetime.UTC)
+        for pem, each in zip(certificates, self._validity, strict=True):
+            warning = each.warning(now)
+            if warning is not None:
+                self.log.warn("{file}: {warning}", file=pem.files.certificate, warning=warning)
 
     def _warnings(self) -> list[str]:
         now = datetime.datetime.now(datetime.UTC)
-        warning = self._validity.warning(now) if self._validity is not None else None
-        return [warning] if warning is not None else []
+        warnings = (each.warning(now) for each in self._validity)
+        return list(dict.fromkeys(warning for warning in warnings if warning is not None))
 
     def startService(self) -> None:
         """With the privileges we keep: store, directory, doors, queue."""
@@ -175,7 +185,10 @@ class GatewayService(Service):
             self._control = listen_control(
                 self._reactor,
                 control_socket(Path(self._settings.state_dir)),
-                ControlResource(self.status, [changes_route(serving.heard)]),
+                ControlResource(
+                    self.status,
+                    [changes_route(serving.heard), *queue_routes(serving.queue_call)],
+                ),
             )
         except SettingsError as error:
             self._refuse("\n".join(map(str, error.problems)))
@@ -200,7 +213,7 @@ class GatewayService(Service):
                 self._settings,
                 self._reactor,
                 bound=self._bound,
-                pem=self._pem,
+                tls=self._tls,
                 clear_text_login=clear_text_login,
             )
         return Supervisor(
@@ -208,7 +221,7 @@ class GatewayService(Service):
             self._reactor,
             count,
             bound=self._bound,
-            pem=self._pem,
+            tls=self._tls,
             clear_text_login=clear_text_login,
             log_sink=self._log_sink,
         )
@@ -238,19 +251,17 @@ class GatewayService(Service):
         self._reactor.callFromThread(self.reload)
 
     def reload(self) -> None:
-        """Take a new certificate; what is wrong with it is logged and the old one stays."""
+        """Take new certificates; what is wrong with them is logged and the old ones stay."""
         if self._files is None or self._serving is None:
             return
         try:
-            pem = self._files.read()
-            load_context(pem)
-            self._serving.use_certificate(pem)
+            tls = self._usable(self._files.read())
+            self._serving.use_certificates(tls)
         except SettingsError as error:
             self.log.error("certificate not reloaded: {error}", error=str(error))
         else:
-            self._pem = pem
+            self._tls = tls
             self.log.info("certificate reloaded")
-            self._look_at_dates(pem)
 
     async def status(self) -> Mapping[str, object]:
         """What ``gateway status`` shows."""

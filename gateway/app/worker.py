@@ -34,6 +34,7 @@ from gateway.app.messages import (
     Hints,
     Lead,
     Message,
+    QueueAsked,
     Ready,
     Reload,
     StatusAnswer,
@@ -41,6 +42,7 @@ from gateway.app.messages import (
     encode,
 )
 from gateway.app.policies import Counting
+from gateway.app.queue_line import answer_at
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
@@ -123,6 +125,8 @@ class Worker:
                 self._begin_leading()
             case Reload(tls):
                 self._reload(server, TlsMaterial.from_json(tls))
+            case QueueAsked():
+                self._run(lambda: self._answer_queue(message), "the queue's desk does not answer")
             case StatusAsked(number, with_queue):
                 self._run(lambda: self._answer(number, with_queue), "status not answered")
             case _:
@@ -171,6 +175,10 @@ class Worker:
             with contextlib.suppress(GatewayError):  # the parent tells that it is not known
                 status["queue"] = queue_status(await parts.store.depth())
         self._line.send(StatusAnswer(number, status))
+
+    async def _answer_queue(self, asked: QueueAsked) -> None:
+        assert self._server is not None
+        self._line.send(await answer_at(self._server.parts.queue_desk, asked))
 
     # -- ending
 

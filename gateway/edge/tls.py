@@ -1,79 +1,119 @@
-"""Our certificate as TLS contexts that can be exchanged while connections live.
+"""Our certificates as TLS contexts that can be exchanged while connections live.
 
-Owns the reading and checking of the certificate and key, and the one context in force; never the
-choice of where TLS is spoken. A failed reload keeps the old context. TLS 1.2 or newer with
-Twisted's choice of ciphers. Who asks for HTTP by ALPN gets no handshake (ALPACA: a browser must not
-be led to take a mail server for a web site that shares the certificate); no ALPN is needed.
+Owns the checking of certificates, keys and authorities, the choice among them by the name that a
+client asks for (SNI), and the contexts in force; never the choice of where TLS is spoken. A failed
+reload keeps the old ones. TLS 1.2 or newer with Twisted's choice of ciphers; no session is resumed
+and no ticket is good anywhere (SECURITY S19). Who asks for HTTP by ALPN on a mail port gets no
+handshake (ALPACA: a browser must not be led to take a mail server for a web site that shares the
+certificate); no ALPN is needed.
 
-Limits: one certificate for all names; keys without passphrase.
+A client may be asked for a certificate and never has to show one: what it shows is noted as
+verified or not, and whoever wants to rely on it looks (``channel``).
+
+Limits: keys without passphrase; nothing is kept for names that clients make up.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.internet.ssl import TLSVersion as Version
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from gateway.core.errors import SettingsError, SettingsProblem
+from gateway.edge.tls_material import NamedPem, Pem, TlsMaterial, problem
+
+_VERSIONS = {"1.2": Version.TLSv1_2, "1.3": Version.TLSv1_3}
 
 
 @dataclass(frozen=True, slots=True)
-class Pem:
-    """A certificate and its key as they were read, with the names of their files."""
+class Listening:
+    """What of a listener decides about its contexts.
 
-    files: CertificateFiles
-    certificate: bytes = field(repr=False)
-    key: bytes = field(repr=False)
+    Args:
+        client_ca_file: a name of ``TlsMaterial.authorities``; empty: no certificate is asked for.
+        web: HTTP is spoken there, and ALPN may say so.
+    """
 
-    def read(self) -> Pem:
-        return self
+    client_ca_file: str = ""
+    web: bool = False
+
+
+MAIL = Listening()
+
+
+@dataclass(slots=True)
+class ClientCertificate:
+    """The application data of a connection whose client was asked for a certificate."""
+
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateFiles:
-    """PEM files: the certificate followed by its chain, and the private key."""
+class Contexts:
+    """The contexts of one kind of listener."""
 
-    certificate: Path
-    key: Path
-
-    def read(self) -> Pem:
-        """Their present content. Raises: SettingsError."""
-        return Pem(self, _read(self.certificate, "tls.certificate"), _read(self.key, "tls.key"))
+    default: SSL.Context
+    named: Mapping[bytes, SSL.Context]
 
 
-def load_context(source: CertificateFiles | Pem) -> SSL.Context:
-    """A context with this certificate.
+def contexts_for(listening: Listening, material: TlsMaterial) -> Contexts:
+    """Contexts of these certificates.
 
     Raises:
-        SettingsError: a file is missing or unreadable, or key and certificate do not fit.
+        SettingsError: something in a file cannot be used, or does not fit the rest.
     """
-    pem = source.read()
-    files = pem.files
+    named: dict[bytes, SSL.Context] = {}
+    for each in material.named:
+        _check_names(each)
+        context = _context(each.pem, listening, material)
+        named.update((name.encode("ascii"), context) for name in each.names)
+    default = _context(material.default, listening, material)
+    if named:
+        default.set_tlsext_servername_callback(_chooser(named))
+    return Contexts(default, named)
+
+
+def _chooser(named: Mapping[bytes, SSL.Context]) -> Callable[[SSL.Connection], None]:
+    """SNI (RFC 6066 section 3): an unknown name gets the default, as no name does."""
+
+    def choose(connection: SSL.Connection) -> None:
+        name = (connection.get_servername() or b"").lower()
+        context = named.get(name)
+        if context is None:
+            # As certificates have it (RFC 6125 section 6.4.3): one label in place of the star.
+            context = named.get(b"*." + name.partition(b".")[2])
+        if context is not None:
+            connection.set_context(context)
+
+    return choose
+
+
+def _context(pem: Pem, listening: Listening, material: TlsMaterial) -> SSL.Context:
+    files, setting = pem.files, pem.files.setting
     try:
         key = serialization.load_pem_private_key(pem.key, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _problem("tls.key", files.key, "no usable key", "a PEM key, no passphrase") from None
-    try:
-        own, *chain = x509.load_pem_x509_certificates(pem.certificate)
-    except ValueError:
-        found = "no usable certificate"
-        raise _problem(
-            "tls.certificate", files.certificate, found, "PEM: the certificate, then its chain"
+        raise problem(
+            f"{setting}.key", files.key, "no usable key", "a PEM key, no passphrase"
         ) from None
-    # Twisted's choice of protocol options and ciphers; the certificate is put in here, because
-    # Twisted would do it through pyOpenSSL's deprecated X509 class.
-    context: SSL.Context = CertificateOptions(raiseMinimumTo=Version.TLSv1_2).getContext()
-    context.set_alpn_select_callback(_refuse_browsers)
+    own, *chain = _certificates(pem)
+    # Twisted's choice of protocol options and ciphers, and no sessions; the certificate is put in
+    # here, because Twisted would do it through pyOpenSSL's deprecated X509 class.
+    options = CertificateOptions(raiseMinimumTo=_VERSIONS[material.minimum_version])
+    context: SSL.Context = options.getContext()
+    context.set_alpn_select_callback(_select_http if listening.web else _refuse_browsers)
+    if listening.client_ca_file:
+        _ask_for_certificate(context, listening.client_ca_file, material)
     try:
         context.use_certificate(own)
         for issuer in chain:
@@ -81,11 +121,63 @@ def load_context(source: CertificateFiles | Pem) -> SSL.Context:
         context.use_privatekey(key)  # type: ignore[arg-type]  # other kinds end in the except
         context.check_privatekey()
     except (SSL.Error, TypeError):
-        found = "a certificate that does not fit the key in tls.key"
-        raise _problem(
-            "tls.certificate", files.certificate, found, "the certificate of that key"
+        found = f"a certificate that does not fit the key in {setting}.key"
+        raise problem(
+            f"{setting}.certificate", files.certificate, found, "the certificate of that key"
         ) from None
     return context
+
+
+def _certificates(pem: Pem) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.certificate)
+    except ValueError:
+        expected = "PEM: the certificate, then its chain"
+        setting, path = f"{pem.files.setting}.certificate", pem.files.certificate
+        raise problem(setting, path, "no usable certificate", expected) from None
+
+
+def _check_names(named: NamedPem) -> None:
+    """Every name must be one that clients find in the certificate."""
+    pem = named.pem
+    try:
+        extension = _certificates(pem)[0].extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+        known = {name.lower() for name in extension.value.get_values_for_type(x509.DNSName)}
+    except (x509.ExtensionNotFound, ValueError):
+        known = set()
+    for name in named.names:
+        wildcard = "*." + name.partition(".")[2]
+        if name not in known and wildcard not in known:
+            found = f"a certificate for {', '.join(sorted(known)) or 'no host name'}"
+            expected = f"one for {name}, as {pem.files.setting}.names has it"
+            setting = f"{pem.files.setting}.certificate"
+            raise problem(setting, pem.files.certificate, found, expected)
+
+
+def _ask_for_certificate(context: SSL.Context, file: str, material: TlsMaterial) -> None:
+    try:
+        authorities = x509.load_pem_x509_certificates(material.authorities[file])
+    except ValueError:
+        found, expected = "no usable certificate", "PEM: certificates of authorities"
+        raise problem("listen.client_ca_file", Path(file), found, expected) from None
+    store = context.get_cert_store()
+    assert store is not None
+    for authority in authorities:
+        store.add_cert(crypto.X509.from_cryptography(authority))
+        context.add_client_ca(authority)
+    context.set_verify(SSL.VERIFY_PEER, _note_verdict)
+
+
+def _note_verdict(
+    connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+) -> bool:
+    """Never ends a handshake: a mail server that shows some certificate of its own is welcome."""
+    shown: ClientCertificate | None = connection.get_app_data()
+    if shown is not None and not ok:
+        shown.verified = False
+    return shown is not None
 
 
 def _refuse_browsers(connection: SSL.Connection, offered: list[bytes]) -> Any:
@@ -95,36 +187,44 @@ def _refuse_browsers(connection: SSL.Connection, offered: list[bytes]) -> Any:
     return SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _read(path: Path, setting: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "unreadable"
-        raise _problem(setting, path, reason, "a readable PEM file") from None
+def _select_http(connection: SSL.Connection, offered: list[bytes]) -> Any:
+    return b"http/1.1" if b"http/1.1" in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _problem(setting: str, path: Path, found: str, expected: str) -> SettingsError:
-    return SettingsError([SettingsProblem(str(path), setting, found, expected)])
+class ServerContexts:
+    """The contexts in force, for all listeners.
+
+    Raises:
+        SettingsError: as ``contexts_for``.
+    """
+
+    def __init__(self, material: TlsMaterial) -> None:
+        self._material = material
+        self._contexts = {MAIL: contexts_for(MAIL, material)}
+
+    def for_listener(self, listening: Listening = MAIL) -> ListenerContexts:
+        """What its connections get, now and after every reload. Raises: SettingsError."""
+        if listening not in self._contexts:
+            self._contexts[listening] = contexts_for(listening, self._material)
+        return ListenerContexts(self._contexts, listening)
+
+    def use(self, material: TlsMaterial) -> None:
+        """Take these certificates for new connections. Raises: SettingsError (nothing changes)."""
+        made = {listening: contexts_for(listening, material) for listening in self._contexts}
+        self._material = material
+        self._contexts.update(made)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class ServerContexts:
-    """The context in force, for implicit TLS and STARTTLS alike."""
+class ListenerContexts:
+    """One listener's side of ServerContexts, for implicit TLS and STARTTLS alike."""
 
-    def __init__(self, source: CertificateFiles | Pem) -> None:
-        self._context = load_context(source)
-
-    def use(self, source: CertificateFiles | Pem) -> None:
-        """Take this certificate for new connections. Raises: SettingsError."""
-        self._context = load_context(source)
+    def __init__(self, contexts: Mapping[Listening, Contexts], listening: Listening) -> None:
+        self._contexts = contexts
+        self._listening = listening
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
-
-
-def tls_in_words(transport: Any) -> str:
-    """Version and cipher of a connection whose handshake is done, for people."""
-    handle = getattr(transport, "getHandle", lambda: None)()
-    if not isinstance(handle, SSL.Connection):
-        return ""
-    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".rstrip()
+        connection = SSL.Connection(self._contexts[self._listening].default, None)
+        if self._listening.client_ca_file:
+            connection.set_app_data(ClientCertificate())
+        return connection

@@ -13,7 +13,7 @@ from gateway.app.process import Process
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
-from gateway.edge.tls import CertificateFiles, Pem
+from gateway.edge.tls_material import CertificateFiles, NamedPem, Pem, TlsMaterial
 
 SECRETS = ("hush-ldap", "hush-relay", "hush-key")
 
@@ -44,13 +44,14 @@ def settings() -> Settings:
 
 def boot() -> WorkerBoot:
     files = CertificateFiles(Path("/etc/c.pem"), Path("/etc/k.pem"))
+    pem = Pem(files, b"certificate \xe4", b"hush-key")
     return WorkerBoot(
         number=2,
         settings=settings(),
         listeners=(7, 9),
         connections=11,
         connections_key=b"hush-key-of-table",
-        pem=Pem(files, b"certificate \xe4", b"hush-key"),
+        tls=TlsMaterial(pem, (NamedPem(("b.test",), pem),), {"/ca.pem": b"authority"}, "1.3"),
         clear_text_login=False,
         reactor="twisted.internet.epollreactor",
     )
@@ -69,7 +70,7 @@ def test_a_worker_gets_the_settings_in_force_secrets_included(
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(boot()) + str(boot()) + repr(boot().pem)
+    shown = repr(boot()) + str(boot()) + repr(boot().tls)
     assert not any(secret in shown for secret in SECRETS)
 
 

@@ -10,7 +10,8 @@ from gateway.core.settings.load import load_from
 from gateway.core.settings.model import Settings
 from gateway.directory.ldif_people import load_people
 from gateway.directory.schema import OPENLDAP
-from gateway.edge.tls import load_context
+from gateway.edge.tls import ServerContexts
+from gateway.edge.tls_material import TlsMaterial
 
 CONTRACT = (25, 587, 465, 2525, 110, 995, 143, 993, 80)
 
@@ -58,5 +59,5 @@ def test_its_people_are_alice_and_bob(tmp_path: Path) -> None:
 
 def test_its_certificate_serves_tls(tmp_path: Path) -> None:
     files = ensure_self_signed(tmp_path, ("mail.example.test",))
-    load_context(files)
+    ServerContexts(TlsMaterial(files.read()))
     assert ensure_self_signed(tmp_path, ("other.example.test",)) == files

@@ -29,7 +29,7 @@ ALL: list[Message] = [
     Ready(),
     Failed(2, "x.toml: found nothing; expected\nmore"),
     Lead(),
-    Reload("-----BEGIN", "\x00\xff"),
+    Reload({"default": {"key": "\x00\xff"}}),
     StatusAsked(7, True),
     StatusAnswer(7, {"sessions": {"imap": 3}}),
 ]
@@ -79,4 +79,4 @@ def test_a_frame_is_bounded_on_both_ends() -> None:
 
 
 def test_a_private_key_is_not_shown() -> None:
-    assert "secret" not in repr(Reload("certificate", "secret"))
+    assert "secret" not in repr(Reload({"default": {"key": "secret"}}))

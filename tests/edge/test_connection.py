@@ -19,7 +19,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.edge.connection import CLOSE_GRACE_S, HANDSHAKE_LIMIT_S, Door, MailConnection
-from gateway.edge.tls import CertificateFiles, ServerContexts
+from gateway.edge.tls import ServerContexts
+from gateway.edge.tls_material import CertificateFiles, TlsMaterial
 from tests.support.authority import new_authority
 from tests.support.dialogue import Everybody
 
@@ -349,7 +350,8 @@ def contexts(folder: Path) -> Any:
     certificate, key = new_authority().issue("here")
     (folder / "c.pem").write_bytes(certificate)
     (folder / "k.pem").write_bytes(key)
-    return ServerContexts(CertificateFiles(folder / "c.pem", folder / "k.pem"))
+    files = CertificateFiles(folder / "c.pem", folder / "k.pem")
+    return ServerContexts(TlsMaterial(files.read())).for_listener()
 
 
 def test_nothing_passes_in_clear_once_tls_starts(

@@ -10,6 +10,12 @@ def control_socket(state_dir: Path) -> Path:
     return state_dir / "control.sock"
 
 
+def login_key(state_dir: Path) -> Path:
+    """What salts are invented with for people who do not exist (RFC 5802)."""
+    return state_dir / "login.key"
+
+
 def needed_files(state_dir: Path) -> tuple[Path, ...]:
     """Files besides the mail store that a gateway needs to be the same again after a disaster."""
-    return (state_dir / "self-signed.pem", state_dir / "self-signed.key")
+    certificate = (state_dir / "self-signed.pem", state_dir / "self-signed.key")
+    return (*certificate, login_key(state_dir))

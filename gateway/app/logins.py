@@ -1,0 +1,169 @@
+"""The portal and what else logins are checked with, as the settings have it.
+
+Owns construction, and the key that keeps SCRAM from telling who exists: it is made once in
+``state_dir`` and is the same for all processes and after every restart.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.cred.portal import Portal
+
+from gateway.app.trust import trust_root
+from gateway.auth.certificate_names import names_by
+from gateway.auth.checkers import (
+    CertificateChecker,
+    DirectoryChecker,
+    ProofChecker,
+    TokenChecker,
+)
+from gateway.auth.https_post import HttpsPost
+from gateway.auth.introspection import Introspection
+from gateway.auth.jwt_issuer import JwtIssuer
+from gateway.auth.mechanisms import Means
+from gateway.auth.realm import MailRealm
+from gateway.auth.secrets import Secrets
+from gateway.auth.tokens import TokenIssuer, TokenRules
+from gateway.core.errors import StoreUnavailable
+from gateway.core.ports.directory import Directory
+from gateway.core.settings.login import OAuthSettings
+from gateway.core.settings.model import Settings
+from gateway.core.settings.paths import login_key
+from gateway.directory.threads import WorkerThreads
+
+KEY_OCTETS = 32
+THREADS = 2
+WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Logins:
+    """What the doors check logins with."""
+
+    portal: Portal
+    means: Means
+    threads: WorkerThreads
+
+    async def close(self) -> None:
+        await self.threads.close()
+
+
+def login_threads(reactor: Any) -> WorkerThreads:
+    """Where keys are derived and files read; none runs before it is needed."""
+    return WorkerThreads(
+        "login", threads=THREADS, waiting=WAITING, call_from_thread=reactor.callFromThread
+    )
+
+
+def logins_from(
+    settings: Settings,
+    directory: Directory,
+    realm: MailRealm,
+    *,
+    issuer: TokenIssuer | None,
+    threads: WorkerThreads,
+) -> Logins:
+    """Everything for logins. Reads the login key, which blocks.
+
+    Raises:
+        StoreUnavailable: the login key cannot be kept.
+    """
+    certificates = any(listen.client_ca_file for listen in settings.listen)
+    # Any: mypy does not see what zope's @implementer declares.
+    checkers: list[Any] = [DirectoryChecker(directory), ProofChecker()]
+    if issuer is not None:
+        checkers.append(TokenChecker(issuer, directory))
+    if certificates:
+        checkers.append(CertificateChecker(directory, names_by(settings.login.certificate_name)))
+    means = Means(
+        secrets=Secrets(
+            [directory],
+            key=kept_key(login_key(Path(settings.state_dir))),
+            iterations=settings.login.scram_iterations,
+            threads=threads,
+        ),
+        tokens=issuer is not None,
+        certificates=certificates,
+        allowed=frozenset(settings.login.mechanisms),
+        discovery=_discovery(settings.oauth.issuer),
+        hostname=settings.hostname,
+    )
+    any_realm: Any = realm
+    return Logins(Portal(any_realm, checkers), means, threads)
+
+
+def kept_key(path: Path) -> bytes:
+    """The key in this file, made on first use; whoever of several comes first makes it.
+
+    Raises:
+        StoreUnavailable: it can be neither read nor written.
+    """
+    try:
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes()
+    except OSError as error:
+        reason = f"{path}: {error.strerror}"
+        raise StoreUnavailable(reason=reason) from None
+    if len(key) != KEY_OCTETS:
+        found = f"{len(key)} octets"
+        raise StoreUnavailable(reason=f"{path}: {found}; remove it and a new one is made")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_OCTETS))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)  # unlike a rename, never in place of another's
+        except FileExistsError:
+            return
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def issuer_from(oauth: OAuthSettings, threads: WorkerThreads, reactor: Any) -> TokenIssuer | None:
+    """Who tells whose a token is; None without one. Reads its keys, which blocks.
+
+    Raises:
+        SettingsError: a file named in the settings cannot be used.
+    """
+    if not oauth.issuer:
+        return None
+    rules = TokenRules(oauth.issuer, frozenset(oauth.audience), oauth.login_claims, oauth.leeway_s)
+    if oauth.jwks_file:
+        return JwtIssuer(
+            Path(oauth.jwks_file),
+            rules,
+            algorithms=frozenset(oauth.algorithms),
+            threads=threads,
+            wall_clock=time.time,
+            monotonic=time.monotonic,
+        )
+    post = HttpsPost(
+        reactor,
+        oauth.introspection_url,
+        client_id=oauth.client_id,
+        client_secret=oauth.client_secret.get_secret_value(),
+        trust=trust_root(oauth.ca_file, "oauth.ca_file") if oauth.ca_file else None,
+    )
+    return Introspection(post, rules, wall_clock=time.time, monotonic=time.monotonic)
+
+
+def _discovery(issuer: str) -> str:
+    """Where OpenID Connect Discovery 1.0 section 4 puts it; nothing for an issuer without a URL."""
+    if not issuer.startswith("https://"):
+        return ""
+    return f"{issuer.rstrip('/')}/.well-known/openid-configuration"
