@@ -20,6 +20,14 @@ _MAPPED_BITS = 96
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+def _unmapped(network: IpNetwork) -> IpNetwork:
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        address = network.network_address.ipv4_mapped
+        if address is not None:
+            return ipaddress.IPv4Network((address, network.prefixlen - _MAPPED_BITS))
+    return network
+
+
 class UnknownNetworkName(ValueError):
     """A name that [networks] does not have; the text is the name."""
 
@@ -105,11 +113,3 @@ def _each(references: Sequence[str], names: Mapping[str, Sequence[str]]) -> Iter
         except ValueError:
             raise UnknownNetworkName(reference) from None
         yield reference
-
-
-def _unmapped(network: IpNetwork) -> IpNetwork:
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
-        address = network.network_address.ipv4_mapped
-        if address is not None:
-            return ipaddress.IPv4Network((address, network.prefixlen - _MAPPED_BITS))
-    return network

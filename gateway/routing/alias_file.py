@@ -98,7 +98,7 @@ class AliasFile:
         self._wall_clock = wall_clock
         stamp, table = self._read()
         self._stamp: Stamp | None = stamp
-        self._last_seen = self._stamp
+        self._last_seen: Stamp | None = stamp
         self._next_look = monotonic() + LOOK_S
         self._looking = False
         self._told = ""

@@ -19,7 +19,7 @@ from gateway.core.address import Address
 from gateway.core.errors import RelayDenied, UnknownRecipient
 from gateway.core.group import Group
 from gateway.core.hosts import parse_ip
-from gateway.core.ports.directory import Directory
+from gateway.core.ports.directory import RecipientFinder
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.routing.alias_file import AliasSource, FixedAliases
@@ -67,7 +67,7 @@ class DomainRouter:
     def __init__(
         self,
         domains: Mapping[str, Domain],
-        directory: Directory,
+        directory: RecipientFinder,
         *,
         postmaster: str = "",
         aliases: AliasSource | None = None,

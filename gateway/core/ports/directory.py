@@ -34,7 +34,20 @@ class SecretSource(Protocol):
         ...
 
 
-class Directory(SecretSource, Protocol):
+class RecipientFinder(Protocol):
+    """Says who gets mail: what routing asks."""
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        """Who has the first of these addresses that anybody has; one question, however many.
+
+        Raises:
+            DirectoryUnavailable: also when more than one entry has that address (SECURITY L5).
+            ExpansionFailed: a group that is too large.
+        """
+        ...
+
+
+class Directory(RecipientFinder, SecretSource, Protocol):
     """Finds people and groups, and checks passwords."""
 
     async def find_by_address(self, address: Address) -> Account | None:
@@ -65,15 +78,6 @@ class Directory(SecretSource, Protocol):
 
         Raises:
             DirectoryUnavailable: also when it could be more than one.
-        """
-        ...
-
-    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
-        """Who has the first of these addresses that anybody has; one question, however many.
-
-        Raises:
-            DirectoryUnavailable: also when more than one entry has that address (SECURITY L5).
-            ExpansionFailed: a group that is too large.
         """
         ...
 
