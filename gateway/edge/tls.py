@@ -228,3 +228,11 @@ class ListenerContexts:
         if self._listening.client_ca_file:
             connection.set_app_data(ClientCertificate())
         return connection
+
+
+def tls_in_words(transport: Any) -> str:
+    """Version and cipher of a connection whose handshake is done, for people."""
+    handle = getattr(transport, "getHandle", lambda: None)()
+    if not isinstance(handle, SSL.Connection):
+        return ""
+    return f"{handle.get_protocol_version_name()} {handle.get_cipher_name() or ''}".rstrip()
