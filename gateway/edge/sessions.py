@@ -54,6 +54,13 @@ class Sessions:
             emptied, self._emptied = self._emptied, None
             emptied.callback(None)
 
+    def objection(self, ip: str) -> str:
+        """Why a connection from this address would be refused now, or empty text."""
+        reason = self._limits.admit(ip)
+        if not reason:
+            self._limits.release(ip)
+        return reason
+
     def count_by_protocol(self) -> Mapping[str, int]:
         """Open connections by protocol, for status."""
         return Counter(connection.door.protocol for connection in self._open)

@@ -55,6 +55,16 @@ class QuotaPolicy:
         self._complaints: set[tuple[AccountId, str]] = set()
 
     @property
+    def store(self) -> QuotaStore:
+        """Where usage is kept."""
+        return self._store
+
+    def rehearsed(self, store: QuotaStore) -> QuotaPolicy:
+        """The same rules over another store, so that nobody's bounds are changed."""
+        check: Literal["rcpt", "data"] = "rcpt" if self._promises else "data"
+        return QuotaPolicy(store, default=self._default, check=check, rejects=self.rejects)
+
+    @property
     def promises(self) -> bool:
         """Whether a recipient accepted at RCPT gets the message even if it overshoots."""
         return self._promises
