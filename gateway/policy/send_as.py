@@ -126,8 +126,8 @@ def read_rules(path: Path) -> Rules:
     try:
         text = octets.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
-        raise BrokenRules(f"line {line}: found octets that are not UTF-8 text") from None
+        number = octets.count(b"\n", 0, error.start) + 1
+        raise BrokenRules(f"line {number}: found octets that are not UTF-8 text") from None
     rules: dict[str, set[str]] = {}
     problems: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):

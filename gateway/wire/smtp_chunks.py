@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from gateway.wire.smtp_content import MessageContent, Newlines, has_bare_newlines
 from gateway.wire.smtp_limits import SmtpLimits
-from gateway.wire.smtp_replies import TOO_BIG, Reply
+from gateway.wire.smtp_replies import Reply, too_big
 
 MAX_EMPTY_CHUNKS = 100
 """More get nobody further, and cost us a reply each."""
@@ -54,7 +54,8 @@ class ChunkReader:
 
     def refusal_of(self, size_octets: int) -> Reply | None:
         """Why a chunk of this length need not be looked at."""
-        return TOO_BIG if self.octets + size_octets > self._limits.size_octets else None
+        octets, most = self.octets + size_octets, self._limits.size_octets
+        return too_big(octets, most) if octets > most else None
 
     def feed(self, data: bytes) -> None:
         """Octets of a chunk."""

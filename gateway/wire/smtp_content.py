@@ -19,9 +19,9 @@ from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
 from gateway.wire.smtp_replies import (
     BARE_NEWLINES,
     HEADER_TOO_BIG,
-    TOO_BIG,
     TOO_MANY_HOPS,
     Reply,
+    too_big,
 )
 
 Newlines = BareNewlines | Literal["keep"]
@@ -58,7 +58,7 @@ class MessageContent:
     def refusal(self) -> Reply | None:
         """Why the message cannot be accepted whatever follows, if so."""
         if self.size_octets > self._limits.size_octets:
-            return TOO_BIG
+            return too_big(self.size_octets, self._limits.size_octets)
         if self._has_bare_newlines:
             return BARE_NEWLINES
         if self._header.larger_than(self._limits.header_octets):

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from gateway.wire.quota_warning import size
+
 MAX_TEXT = 400  # a reply line holds at most 512 octets with its CRLF (RFC 5321 section 4.5.3.1.5)
 
 _UNPRINTABLE = re.compile(r"[^ -~]+")
@@ -161,10 +163,31 @@ NOT_A_PROXY = Reply(550, "5.7.0", "Not for you to say")
 PROXY_NAMES_NOBODY = Reply(550, "5.7.0", "Nobody here has this login")
 
 
+def too_big(octets: int, most: int) -> Reply:
+    """As TOO_BIG, for a message whose size, or as much of it as has come, is known."""
+    sizes = f"{octets:,} octets ({size(octets)}), and {most:,} ({size(most)}) are the most taken"
+    return Reply(552, "5.3.4", f"The message has {sizes} here")
+
+
 def too_many_connections(reason: str) -> Reply:
     return Reply(421, "4.7.0", f"{reason}, try again later")
 
 
-def sender_not_allowed(login: str) -> Reply:
-    """RFC 6409 section 6.1: the rule is named, so that people can mend their settings."""
-    return Reply(553, "5.7.1", f"MAIL FROM must be an address of the person logged in ({login})")
+def sender_not_allowed(text: str) -> Reply:
+    """RFC 6409 section 6.1: the rule is named, so that people can mend their settings. The address
+    in it has been parsed, and is read by somebody who has logged in."""
+    return Reply(553, "5.7.1", text)
+
+
+def name_not_allowed(text: str) -> Reply:
+    """The same for a field of the message."""
+    return Reply(550, "5.7.1", text)
+
+
+def bad_header(text: str) -> Reply:
+    return Reply(550, "5.6.0", text)
+
+
+def over_limit(text: str, *, for_good: bool) -> Reply:
+    """A person sends more than they may."""
+    return Reply(550, "5.5.3", text) if for_good else Reply(450, "4.7.1", text)

@@ -112,7 +112,8 @@ BOUNDS = st.builds(
 def test_no_hour_and_no_day_ever_holds_more(
     bounds: PersonBounds, messages: list[tuple[int, int]]
 ) -> None:
-    now, hours = NOW, {}
+    now = NOW
+    hours: dict[int, Sent] = {}
     for pause, recipients in messages:
         now += pause
         known = {hour: sent for hour, sent in hours.items() if hour > now - DAY_HOURS}

@@ -31,9 +31,10 @@ from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.core.trace import TraceRecord
 from gateway.edge.connection import Door
 from gateway.edge.smtp.door import SmtpFactory
-from gateway.edge.smtp.services import Auth, SmtpServices, nobody
+from gateway.edge.smtp.services import Auth, SmtpServices, SubmissionServices, nobody
 from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.quota import QuotaPolicy
+from gateway.policy.senders import Senders
 from gateway.wire.smtp_extensions import EXTENSIONS, DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.dialogue import Dialogue, Everybody
@@ -196,6 +197,7 @@ class SmtpBench:
         may_xclient: Callable[[str], bool] = nobody,
         may_etrn: Callable[[str], bool] = nobody,
         no_soliciting: tuple[str, ...] = (),
+        submission: Callable[[SmtpBench], SubmissionServices] | None = None,
     ) -> None:
         self.intake = FakeIntake()
         self.router = FakeRouter()
@@ -244,6 +246,11 @@ class SmtpBench:
             find_person=self._find_person,
             may_etrn=may_etrn,
             queue_starter=self.starter,
+            submission=(
+                submission(self)
+                if submission is not None
+                else SubmissionServices(Senders(router or self.router))
+            ),
         )
         self.factory = SmtpFactory(door, services)
 

@@ -7,6 +7,8 @@ keeps nobody else's mail away, while what is wrong with the message or the store
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import CancelledError
 
 from gateway.core.address import path
@@ -15,11 +17,14 @@ from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.log_text import escaped
 from gateway.core.messages import Accepted, NewMessage
 from gateway.core.ports.body import IncomingBody
+from gateway.core.submissions import Submission
+from gateway.edge.smtp import submission
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.recipients import refusal_of_recipient
 from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.trace_header import policy_field, protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
+from gateway.policy.person_limits import Room
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.message_id import LOOKED_AT, message_id_in
@@ -42,11 +47,16 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     why = ""
     if refusal is None:
         assert body is not None
-        refusal = await _over_quota(session, transaction, body.size_octets)
+        refusal = await submission.judged(session, transaction)
+        if refusal is None:
+            refusal = await _over_quota(session, transaction, body.size_octets)
         if refusal is None:
             verdict = await settled(session.visit.content(body))
             if verdict is not None:
                 refusal, why = verdict_reply_for(Stage.CONTENT, verdict), verdict.reason
+    room = None if refusal is not None else await submission.place(session, transaction)
+    if isinstance(room, Reply):
+        refusal, room = room, None
     if refusal is not None:
         await session.refuse(refusal, why, times=answers)
         session.reset()
@@ -56,7 +66,7 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     # From here on the store owns the body: a connection lost now must not discard it.
     session.body = None
     size_octets = body.size_octets
-    message = _message(session, transaction, body, message_id)
+    message = _message(session, transaction, body, message_id, room)
     try:
         kept = await session.services.intake.accept(message)
     except CancelledError:
@@ -76,6 +86,9 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     session.forgive()
     _promise(session, transaction)
     _log_accepted(session, transaction, message, kept, size_octets)
+    held = kept.held if room is None or room.hold is None else room.hold
+    if held is not None:
+        submission.tell(session, transaction.message_id, held)
 
 
 def _promise(session: SmtpSession, transaction: Transaction) -> None:
@@ -97,6 +110,8 @@ async def _message_id(session: SmtpSession, body: IncomingBody) -> str:
     """For the trace; a disk in trouble says so when the message is accepted."""
     if session.services.trace is None:
         return ""
+    if session.outgoing is not None and session.outgoing.message_id:
+        return session.outgoing.message_id
     try:
         return message_id_in(await body.read(0, LOOKED_AT))
     except GatewayError:
@@ -104,7 +119,11 @@ async def _message_id(session: SmtpSession, body: IncomingBody) -> str:
 
 
 def _message(
-    session: SmtpSession, transaction: Transaction, body: IncomingBody, message_id: str
+    session: SmtpSession,
+    transaction: Transaction,
+    body: IncomingBody,
+    message_id: str,
+    room: Room | None,
 ) -> NewMessage:
     services = session.services
     now = services.wall_clock()
@@ -125,22 +144,36 @@ def _message(
             ingest_id=transaction.message_id,
             recipient=transaction.only_recipient,
             at=now,
-        ),
+            login=submission.shown_login(session),
+        )
+        + (b"" if session.outgoing is None else session.outgoing.added),
         body=body,
         received_at=int(now),
         # In LMTP who has no room was left out a moment ago.
         may_exceed_quota=quota is not None and (quota.promises or session.is_lmtp),
-        hold=_hold(session, transaction, now),
+        hold=_hold(session, transaction, room, now),
+        submission=None if room is None else _counted(session, room),
         trace=session.journal.accepted(
             transaction, session.client, session.visit, body.size_octets, now, message_id
         ),
     )
 
 
-def _hold(session: SmtpSession, transaction: Transaction, now: float) -> Hold | None:
+def _counted(session: SmtpSession, room: Room) -> Submission:
+    """How it counts. What somebody has to release is not let go by the end of an hour."""
+    if session.visit.quarantine is None:
+        return room.submission
+    return replace(room.submission, room=None, otherwise=None)
+
+
+def _hold(
+    session: SmtpSession, transaction: Transaction, room: Room | None, now: float
+) -> Hold | None:
     quarantine = session.visit.quarantine
     if quarantine is not None:
         return Hold(f"quarantine: {quarantine.reason}")
+    if room is not None and room.hold is not None:
+        return room.hold  # a later release stays the later one
     release_at = transaction.envelope.options.release_at
     if release_at is not None and release_at > now:
         return Hold("release: the sender asked for delivery later", release_at)  # RFC 4865

@@ -11,6 +11,7 @@ from gateway.core.ports.body import IncomingBody
 from gateway.edge.smtp.acceptance import finish
 from gateway.edge.smtp.errors import reply_for
 from gateway.edge.smtp.session import SmtpSession
+from gateway.edge.smtp.submission import entrance
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Bdat, Data
 from gateway.wire.smtp_events import ChunkEnded, ContentEnded
@@ -31,7 +32,7 @@ def data(session: SmtpSession, _: Data) -> None:
         else:
             session.turn_down(body)
         return
-    core.start_content(body.write)
+    core.start_content(entrance(session, body))
     session.send(replies.START_CONTENT.octets)
 
 
@@ -45,7 +46,7 @@ def bdat(session: SmtpSession, _: Bdat) -> None:
     if isinstance(body, Reply):
         session.core.refuse_chunk(body)
     else:
-        session.core.start_chunk(body.write)
+        session.core.start_chunk(entrance(session, body))
 
 
 def chunk_ended(session: SmtpSession, event: ChunkEnded) -> None:

@@ -16,7 +16,6 @@ from gateway.auth.credentials import ISubmission
 from gateway.auth.login import LoggedIn
 from gateway.auth.sasl import Challenge
 from gateway.core.account import Account
-from gateway.core.address import Address
 from gateway.core.errors import WrongCredentials
 from gateway.edge.login import Conversation, Visitor, mechanisms
 from gateway.wire.smtp_commands import Auth
@@ -34,7 +33,7 @@ class SmtpLogin:
     """The login of one connection."""
 
     __slots__ = (
-        "_addresses", "_conversation", "_logged_in", "_offered", "_portal", "failed_logins",
+        "_conversation", "_logged_in", "_offered", "_portal", "failed_logins",
     )  # fmt: skip
 
     def __init__(self, portal: Portal, *, offered: bool) -> None:
@@ -42,7 +41,6 @@ class SmtpLogin:
         self._portal = portal
         self._conversation: Conversation | None = None
         self._logged_in: LoggedIn | None = None
-        self._addresses: frozenset[str] = frozenset()
         self.failed_logins = 0
 
     @property
@@ -68,10 +66,6 @@ class SmtpLogin:
         if self._logged_in is not None:
             return LOGGED_IN_ALREADY  # RFC 4954 section 4
         return None if login_allowed else TLS_FIRST
-
-    def lists(self, sender: Address | None) -> bool:
-        """Whether the person's own entry has this address; everybody may be the null sender."""
-        return sender is None or sender.key in self._addresses
 
     # -- the exchange
 
@@ -107,17 +101,12 @@ class SmtpLogin:
                 self._conversation = None
         if isinstance(outcome, Challenge):
             return outcome
-        self._is(outcome)
+        self._logged_in = outcome
         return None
 
     def vouch(self, account: Account) -> None:
         """Somebody we believe says who it is (XCLIENT)."""
-        self._is(LoggedIn(Submitter(account), _nothing))
-
-    def _is(self, logged_in: LoggedIn) -> None:
-        self._logged_in = logged_in
-        account: Account = logged_in.avatar.account
-        self._addresses = frozenset(address.casefold() for address in account.addresses)
+        self._logged_in = LoggedIn(Submitter(account), _nothing)
 
     def drop_exchange(self) -> None:
         """The exchange cannot go on, its line was too long."""
@@ -126,7 +115,6 @@ class SmtpLogin:
     def forget(self) -> None:
         """Log out, drop an exchange in progress."""
         self._conversation = None
-        self._addresses = frozenset()
         logged_in, self._logged_in = self._logged_in, None
         if logged_in is not None:
             logged_in.logout()

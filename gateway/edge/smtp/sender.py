@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
-from gateway.core.route import LocalMailbox, Route
-from gateway.edge.smtp.errors import reply_for, verdict_reply_for
+from gateway.core.address import Address
+from gateway.edge.smtp.errors import verdict_reply_for
 from gateway.edge.smtp.options import options_of
 from gateway.edge.smtp.session import Question, SmtpSession, settled
+from gateway.edge.smtp.submission import refusal_of_sender, submitter_of
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.facts import Envelope
+from gateway.policy.senders import Names
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Mail, Verb
@@ -22,7 +23,7 @@ def mail(session: SmtpSession, command: Mail) -> None:
         session.turn_down(replies.LOGIN_FIRST)
         return
     if command.size_octets > session.limits.size_octets:
-        session.turn_down(replies.TOO_BIG)
+        session.turn_down(replies.too_big(command.size_octets, session.limits.size_octets))
         return
     if not services.has_room():
         session.turn_down(replies.NO_ROOM)
@@ -40,10 +41,15 @@ def mail(session: SmtpSession, command: Mail) -> None:
         return
     envelope = Envelope(command.sender, options, announced_octets=command.size_octets)
     is_lowered = options.priority < (command.priority or 0)
-    if account is None or session.sasl.lists(command.sender):
+    sender = command.sender
+    if account is None or sender is None:
+        _begin(session, envelope, is_lowered)
+        return
+    names = submitter_of(session, account).names
+    if names.known(sender) is not None:
         _begin(session, envelope, is_lowered)
     else:
-        session.start(_begin_if_own(session, envelope, is_lowered))
+        session.start(_begin_if_allowed(session, envelope, is_lowered, names, sender))
 
 
 def _begin(session: SmtpSession, envelope: Envelope, is_lowered: bool) -> None:
@@ -74,20 +80,12 @@ def _open(session: SmtpSession, envelope: Envelope, is_lowered: bool) -> None:
     session.send(replies.SENDER_OK.octets)
 
 
-async def _begin_if_own(session: SmtpSession, envelope: Envelope, is_lowered: bool) -> None:
-    """RFC 6409 section 6.1: people send as themselves (S32), which is also by any address whose
-    mail comes to them without standing in their entry, such as one in an alias domain."""
-    account = session.client.account
-    assert account is not None and envelope.sender is not None
-    route: Route | None = None
-    try:
-        route = await session.services.router.route(envelope.sender, may_relay=False)
-    except (UnknownRecipient, RelayDenied):
-        pass
-    except GatewayError as error:
-        await session.refuse(reply_for(error))
-        return
-    if isinstance(route, LocalMailbox) and route.account.account_id == account.account_id:
+async def _begin_if_allowed(
+    session: SmtpSession, envelope: Envelope, is_lowered: bool, names: Names, sender: Address
+) -> None:
+    """RFC 6409 section 6.1: people send as themselves (SECURITY S32)."""
+    refusal = await refusal_of_sender(names, sender)
+    if refusal is None:
         await _judge(session, envelope, is_lowered, session.visit.sender(envelope))
     else:
-        await session.refuse(replies.sender_not_allowed(account.login))
+        await session.refuse(refusal)

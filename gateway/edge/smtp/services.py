@@ -15,7 +15,10 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.store import Intake
 from gateway.core.ports.trace import TraceStore
 from gateway.policy.engine import NO_POLICY, Policy
+from gateway.policy.limit_notices import LimitNotices
+from gateway.policy.person_limits import PersonLimits
 from gateway.policy.quota import QuotaPolicy
+from gateway.policy.senders import Senders
 from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 
@@ -30,6 +33,31 @@ def nobody(_: str) -> bool:
 
 def always() -> bool:
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionRules:
+    """As in the settings of the same names."""
+
+    from_check: Literal["reject", "rewrite-sender", "off"] = "reject"
+    missing_from: Literal["add", "reject"] = "add"
+    add_sender: bool = False
+    show_login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionServices:
+    """What doors need whose clients may log in, or that are for submission.
+
+    Args:
+        limits: of what one person sends; None: there are none.
+        notices: tells people whose mail waits; None: nobody is told.
+    """
+
+    senders: Senders
+    rules: SubmissionRules = SubmissionRules()
+    limits: PersonLimits | None = None
+    notices: LimitNotices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +78,7 @@ class SmtpServices:
     wall_clock: WallClock
     offer: DoorOffer
     limits: SmtpLimits = field(default_factory=SmtpLimits)
+    submission: SubmissionServices | None = None
     quota: QuotaPolicy | None = None
     policy: Policy = NO_POLICY
     trace: TraceStore | None = None

@@ -74,8 +74,7 @@ class SmtpSession(MailConnection):
     __slots__ = (
         "_asked", "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
         "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "outgoing",
-        "sasl", "submitter",
-        "services", "transaction", "visit",
+        "sasl", "services", "submitter", "transaction", "visit",
     )  # fmt: skip
 
     log: ClassVar[Logger] = Logger()

@@ -17,6 +17,7 @@ from gateway.core.address import Address, path
 from gateway.core.hosts import parse_ip
 
 _NOT_IN_HOST_NAMES = re.compile(r"[^A-Za-z0-9._:\[\]-]")
+_NOT_IN_LOGINS = re.compile(r"[^A-Za-z0-9._@+-]")
 MAX_HOST_LENGTH = 255
 MAX_TAG_LENGTH = 200
 MAX_TAGS = 20
@@ -57,6 +58,7 @@ def received(
     ingest_id: str,
     recipient: Address | None,
     at: float,
+    login: str = "",
 ) -> bytes:
     """The Received field.
 
@@ -67,10 +69,12 @@ def received(
         protocol: from ``protocol_name``.
         recipient: None unless there was just one: a copy must not show the others (section 7.2).
         at: Unix time.
+        login: who was logged in, if it is to be shown.
     """
+    known = f"\r\n\t(logged in: {_NOT_IN_LOGINS.sub('?', login)})" if login else ""
     for_clause = f"\r\n\tfor {path(recipient)}" if recipient is not None else ""
     return (
-        f"Received: from {_client(host, peer_ip)}\r\n"
+        f"Received: from {_client(host, peer_ip)}{known}\r\n"
         f"\tby {hostname} with {protocol} id {ingest_id}{for_clause};\r\n"
         f"\t{date_time(int(at))}\r\n"
     ).encode()
