@@ -3,7 +3,7 @@
 Owns the framing (four octets of length, then JSON) and the reading of frames that arrive in any
 pieces. Both ends are this program; what is not understood ends the line all the same.
 
-Limits: a frame has MAX_FRAME_OCTETS, a certificate with its chain and key the largest content.
+Limits: a frame has MAX_FRAME_OCTETS, all certificates with their keys the largest content.
 """
 
 from __future__ import annotations
@@ -60,10 +60,9 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """A new certificate and its key, both PEM."""
+    """New certificates and their keys, as ``TlsMaterial`` has them in JSON."""
 
-    certificate: str = field(repr=False)
-    key: str = field(repr=False)
+    tls: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +81,58 @@ class StatusAnswer:
     status: Mapping[str, Any]
 
 
-Message = Hints | Doubt | Ready | Failed | Lead | Beat | Reload | StatusAsked | StatusAnswer
+@dataclass(frozen=True, slots=True)
+class QueueAsked:
+    """To the worker that leads: make this call at the queue's desk; answer with the same number."""
+
+    number: int
+    call: str
+    arguments: Mapping[str, Any]
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueAnswer:
+    """What became of the call; ``error`` is not empty when it was refused.
+
+    Args:
+        temporary: the call may work later.
+    """
+
+    number: int
+    answer: Mapping[str, Any]
+    error: str = ""
+    temporary: bool = False
+
+
+Message = (
+    Hints
+    | Doubt
+    | Ready
+    | Failed
+    | Lead
+    | Beat
+    | Reload
+    | StatusAsked
+    | StatusAnswer
+    | QueueAsked
+    | QueueAnswer
+)
 
 _PLAIN: Mapping[str, type[Message]] = {
     kind.__name__: kind
-    for kind in (Doubt, Ready, Failed, Lead, Beat, Reload, StatusAsked, StatusAnswer)
+    for kind in (
+        Doubt,
+        Ready,
+        Failed,
+        Lead,
+        Beat,
+        Reload,
+        StatusAsked,
+        StatusAnswer,
+        QueueAsked,
+        QueueAnswer,
+    )  # fmt: skip
 }
 
 

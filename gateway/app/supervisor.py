@@ -29,9 +29,20 @@ from gateway.app.children import Child
 from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.hub import Hub
 from gateway.app.line import Line, adopt
-from gateway.app.messages import Beat, Failed, FrameReader, Lead, Message, Ready, Reload
+from gateway.app.messages import (
+    Beat,
+    Failed,
+    FrameReader,
+    Lead,
+    Message,
+    QueueAnswer,
+    QueueAsked,
+    Ready,
+    Reload,
+)
 from gateway.app.process import LogSink, Process, tracer_of
 from gateway.app.pulse import Pulse
+from gateway.app.queue_line import QueueAsker
 from gateway.app.worker import END_LIMIT_S
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError
@@ -96,6 +107,7 @@ class Supervisor:
         self._holding: Holding | None = None
         self._table: CountingMemory | None = None
         self._key = secrets.token_bytes(16)
+        self._queue = QueueAsker(reactor, self._ask_leader)
         self._workers = {number: self._child(number) for number in range(1, count + 1)}
 
     def _child(self, number: int) -> Child:
@@ -230,6 +242,8 @@ class Supervisor:
                 self._is_ready(number)
             case Beat():
                 pass
+            case QueueAnswer():
+                self._queue.heard(message)
             case Failed(_, text):
                 self.log.error("worker {number} cannot start: {text}", number=number, text=text)
             case _:
@@ -310,6 +324,18 @@ class Supervisor:
                 for number, worker in self._workers.items()
             ],
         }
+
+    async def queue_call(
+        self, name: str, arguments: Mapping[str, Any], actor: str
+    ) -> Mapping[str, object]:
+        """What ``gateway queue`` asks, of the worker that runs the queue. Raises: GatewayError."""
+        return await self._queue.call(name, arguments, actor)
+
+    def _ask_leader(self, question: QueueAsked) -> bool:
+        if self._leader is None:
+            return False
+        self._hub.send([self._leader], question)
+        return True
 
     # -- stopping
 

@@ -1,4 +1,4 @@
-"""The outbound queue: what waits, and how an attempt went.
+"""The outbound queue: what waits, how an attempt went, and what the administrator sees of it.
 
 Values only, shared by the store (rows), ``delivery`` (attempts) and ``queue`` (what becomes of
 them). Times are whole Unix seconds.
@@ -17,12 +17,17 @@ from gateway.core.envelope import (
     MessageOptions,
     RecipientOptions,
 )
-from gateway.core.ids import BlobId, QueueId
+from gateway.core.ids import AccountId, BlobId, QueueId
+from gateway.core.messages import QueuedRecipient
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingRecipient:
-    """One recipient of a queued message, leased to the caller."""
+    """One recipient of a queued message, leased to the caller.
+
+    Args:
+        told_of_delay: the sender has had the one notice that it takes longer.
+    """
 
     number: int
     address: Address
@@ -30,6 +35,7 @@ class WaitingRecipient:
     attempts: int
     last_reply: str = ""
     options: RecipientOptions = NOTHING_ASKED
+    told_of_delay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,14 @@ class QueueItem:
         return self.options.body is not BodyKind.SEVEN_BIT
 
 
+@dataclass(frozen=True, slots=True)
+class LocalCopy:
+    """A person here gets the message into INBOX; ``address`` leads to them."""
+
+    account_id: AccountId
+    address: Address
+
+
 class Verdict(Enum):
     """How one attempt ended for one recipient."""
 
@@ -77,6 +91,10 @@ class Outcome:
         reply: ``550 5.1.1 no such user`` as the remote said, or our own words, one line, printable.
         status: enhanced status code such as ``5.1.1`` (RFC 3463); class follows the verdict.
         remote: host name that answered, empty if none did.
+        reports_on: the next hop has taken over the sender's wish for reports (RFC 3461).
+        timed: it has taken over the time by which to deliver (RFC 2852).
+        copies: DELIVERED means: to these people here, in the transaction that records it.
+        followed_to: and these are new recipients of the message, likewise.
     """
 
     number: int
@@ -84,22 +102,104 @@ class Outcome:
     status: str
     reply: str
     remote: str = ""
+    reports_on: bool = False
+    timed: bool = False
+    copies: tuple[LocalCopy, ...] = ()
+    followed_to: tuple[QueuedRecipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the queue keeps for one recipient; ``next_attempt_at`` None: done with."""
+    """What the queue keeps for one recipient.
+
+    Args:
+        next_attempt_at: None: done with.
+        told_of_delay: the sender is told with this very transaction.
+        copies: people here who get the message, unless they have it by another of its recipients.
+        followed_to: new recipients of the message, due at once.
+    """
 
     number: int
     attempts: int
     next_attempt_at: int | None
     reply: str
+    told_of_delay: bool = False
+    copies: tuple[LocalCopy, ...] = ()
+    followed_to: tuple[QueuedRecipient, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """Counts for ``gateway status``."""
+    """Counts for ``gateway status``; ``held`` messages are among ``messages``."""
 
     messages: int
     recipients: int
     oldest_created_at: int | None
+    held: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which messages are meant; what is empty does not narrow.
+
+    Args:
+        held: True: held ones only; False: those that are not.
+        sender: address, or ``@domain``; ``<>`` for the null sender.
+        recipient: address, or ``@domain``, of one of its recipients.
+        destination: domain or named next hop of one of its recipients.
+        before: accepted before this Unix time.
+    """
+
+    held: bool | None = None
+    sender: str = ""
+    recipient: str = ""
+    destination: str = ""
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message as a list shows it.
+
+    Args:
+        recipients: how many wait; ``first_recipients`` are a few of them.
+        due_at: None: when somebody releases it.
+        leased: it is being sent, or about to be.
+    """
+
+    queue_id: QueueId
+    message_id: str
+    sender: Address | None
+    size_octets: int
+    created_at: int
+    due_at: int | None
+    hold: str
+    leased: bool
+    recipients: int
+    first_recipients: tuple[Address, ...]
+    last_reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingStatus:
+    """One recipient as an administrator sees it; ``next_attempt_at`` None: when released."""
+
+    recipient: WaitingRecipient
+    next_attempt_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """A message with all that is known of it."""
+
+    message: QueuedMessage
+    item: QueueItem
+    recipients: tuple[WaitingStatus, ...]
+
+
+class Start(Enum):
+    """What became of the wish to have a destination's mail sent now (RFC 1985)."""
+
+    STARTED = "started"
+    NOTHING_WAITS = "nothing waits"
+    UNKNOWN = "unknown"  # no form of a name that is known here

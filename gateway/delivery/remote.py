@@ -20,7 +20,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.core.ids import BlobId
-from gateway.core.ports.clock import Timers
+from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.delivery.mx import MxLookup, NoRoute, Target
 from gateway.delivery.next_hop import NextHop, NextHopSyntax, parse_next_hop
@@ -92,6 +92,7 @@ class RemoteDelivery:
         endpoints: Endpoints,
         tls: ClientTls,
         timers: Timers,
+        wall_clock: WallClock,
         timeouts: Timeouts | None = None,
         smart_host: NextHop | None = None,
         smart_host_password: bytes = b"",
@@ -102,6 +103,7 @@ class RemoteDelivery:
         self._endpoints = endpoints
         self._tls = tls
         self._timers = timers
+        self._wall_clock = wall_clock
         self._timeouts = timeouts or Timeouts()
         self._smart_host = smart_host
         self._smart_host_password = smart_host_password
@@ -151,7 +153,7 @@ class RemoteDelivery:
             undecided: list[tuple[WaitingRecipient, bytes]] = []
             for pair, result in zip(left, end.results, strict=True):
                 if result is not None:
-                    outcomes.append(_outcome(pair[0], result, target.host))
+                    outcomes.append(_outcome(pair[0], result, target.host, end))
                 else:
                     undecided.append(pair)
             left = undecided
@@ -198,6 +200,8 @@ class RemoteDelivery:
         otherwise not flow at all, and an attacker can strip opportunistic STARTTLS anyway.
         """
         rule = job.next_hop.tls if job.next_hop is not None else TlsRule.OPPORTUNISTIC
+        if job.item.options.require_tls and job.item.sender is not None:
+            rule = TlsRule.REQUIRED  # RFC 8689 section 4.2.1; section 5 spares reports
         end = await self._session(job, recipients, target, rule)
         if end.without_tls:
             end = await self._session(job, recipients, target, TlsRule.NEVER)
@@ -213,10 +217,18 @@ class RemoteDelivery:
         item, hop = job.item, job.next_hop
         paths = tuple(path for _, path in recipients)
         implicit = hop is not None and hop.implicit_tls
+        by = item.options.deliver_by
         session = ClientSession(
             SessionPlan(
                 job.hello,
-                Envelope(job.sender, paths, item.size_octets, item.eight_bit),
+                Envelope(
+                    job.sender,
+                    paths,
+                    item.size_octets,
+                    item.options,
+                    tuple(recipient.options for recipient, _ in recipients),
+                    None if by is None else by.at - int(self._wall_clock()),
+                ),
                 tls=rule,
                 secure=implicit,
                 login=job.login,
@@ -224,7 +236,12 @@ class RemoteDelivery:
                 refuse_self=hop is None,
             )
         )
-        creator = self._tls.creator(target.host, verified=rule is TlsRule.REQUIRED)
+        try:
+            creator = self._tls.creator(target.host, verified=rule is TlsRule.REQUIRED)
+        except ValueError:  # a name that only DNS allows
+            status = "5.7.30" if item.options.require_tls else "4.7.5"
+            untrusted = _own(status, f"no certificate can be for the host name {target.host}")
+            return SessionEnd((None,) * len(paths), untrusted, elsewhere=True)
         client = SmtpClient(
             session,
             lambda offset, length: self._source.read(
@@ -280,6 +297,17 @@ def _own(status: str, text: str) -> Result:
     return Result(Verdict.FAILED if status[0] == "5" else Verdict.DEFERRED, status, text)
 
 
-def _outcome(recipient: WaitingRecipient, result: Result, host: str = "") -> Outcome:
+def _outcome(
+    recipient: WaitingRecipient, result: Result, host: str = "", end: SessionEnd | None = None
+) -> Outcome:
     remote = host if result.answered else ""
-    return Outcome(recipient.number, result.verdict, result.status, result.text, remote)
+    taken = end is not None and result.verdict is Verdict.DELIVERED
+    return Outcome(
+        recipient.number,
+        result.verdict,
+        result.status,
+        result.text,
+        remote,
+        reports_on=taken and end is not None and end.reports_on,
+        timed=taken and end is not None and end.timed,
+    )

@@ -29,8 +29,9 @@ from zope.interface import implementer
 
 from gateway.core.errors import GatewayError
 from gateway.core.ports.clock import Timer, Timers
+from gateway.wire.content_scan import ContentScan
 from gateway.wire.dot_stuffing import DotStuffer
-from gateway.wire.smtp_client import ClientSession
+from gateway.wire.smtp_client import NO_TRUST, ClientSession
 from gateway.wire.smtp_client_plan import (
     Close,
     Finished,
@@ -146,7 +147,7 @@ class SmtpClient(TwistedProtocol):
             if shaking and not reason.check(ConnectionDone, ConnectionLost):
                 # TLS says why: a certificate, a version, another protocol.
                 words = f"TLS failed: {_words(reason)}"
-                self._perform(self._session.give_up("4.7.5", words))
+                self._perform(self._session.give_up(NO_TRUST, words))
             else:
                 words = f"the connection was lost while waiting for: {stage.value}"
                 self._perform(self._session.give_up("4.4.2", words))
@@ -176,8 +177,8 @@ class SmtpClient(TwistedProtocol):
                     self.transport.startTLS(self._tls)
                 case InspectBody():
                     self._start(self._inspect_body())
-                case SendBody():
-                    self._start(self._send_body())
+                case SendBody(as_is):
+                    self._start(self._send_body(DotStuffer() if not as_is else None))
                 case Finished(end):
                     self._finish(end)
                 case Close():
@@ -219,17 +220,17 @@ class SmtpClient(TwistedProtocol):
 
     async def _inspect_body(self) -> None:
         offset = 0
-        eight_bit = False
-        while not eight_bit and offset < self._size_octets:
+        scan = ContentScan()
+        while offset < self._size_octets:
             chunk = await self._chunk(offset)
             offset += len(chunk)
-            eight_bit = not chunk.isascii()
+            scan.feed(chunk)
         self._body = None
-        self._perform(self._session.body_inspected(eight_bit=eight_bit))
+        self._perform(self._session.body_inspected(scan.end()))
         self._set_deadline()
 
-    async def _send_body(self) -> None:
-        stuffer = DotStuffer()
+    async def _send_body(self, stuffer: DotStuffer | None) -> None:
+        """Without a stuffer as it is: BDAT has said how many octets come."""
         offset = 0
         self.transport.registerProducer(self, True)
         try:
@@ -237,7 +238,7 @@ class SmtpClient(TwistedProtocol):
                 self._set_deadline()
                 chunk = await self._chunk(offset)
                 offset += len(chunk)
-                self.transport.write(stuffer.feed(chunk))
+                self.transport.write(chunk if stuffer is None else stuffer.feed(chunk))
                 if self._blocked:
                     self._gate = Deferred()
                     await self._gate
@@ -245,7 +246,8 @@ class SmtpClient(TwistedProtocol):
             self._blocked = False
             self.transport.unregisterProducer()
         self._body = None
-        self.transport.write(stuffer.finish())
+        if stuffer is not None:
+            self.transport.write(stuffer.finish())
         self._perform(self._session.body_sent())
         self._set_deadline()
 

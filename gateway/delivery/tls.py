@@ -19,6 +19,8 @@ from twisted.internet.ssl import (
 )
 from zope.interface import implementer
 
+MAX_VERIFIED = 100
+
 
 class ClientTls:
     """Makes client connection creators.
@@ -37,12 +39,16 @@ class ClientTls:
     def creator(self, host: str, *, verified: bool) -> IOpenSSLClientConnectionCreator:
         """For a connection to this host name (or IP address).
 
-        Verifying creators are kept, as making one reads all authorities; only servers named in the
-        configuration are verified, so there are few.
+        Verifying creators are kept, as making one reads all authorities, but not for ever: whoever
+        sends with REQUIRETLS chooses the servers.
+
+        Raises: ValueError, where no certificate can be for such a name.
         """
         if not verified:
             return IOpenSSLClientConnectionCreator(_Unverified(self._unverified_context, host))
         if host not in self._verified:
+            if len(self._verified) >= MAX_VERIFIED:
+                self._verified.clear()
             self._verified[host] = optionsForClientTLS(
                 host,
                 self._trust_root,

@@ -1,10 +1,12 @@
-"""Who is told that a message was not delivered, and the report as a message to be accepted.
+"""Who is told what became of a message, and the report as a message to be accepted.
 
-Owns the decision whether and where a report goes; ``wire.dsn`` owns its words. Never accepts it:
-the queue does so in the transaction that removes the failed recipients (SECURITY D5).
+Owns the decision whether and where a report goes and how much of the message it returns;
+``wire.dsn`` owns its form. Never accepts it: the queue does so in the transaction that keeps what
+is reported (SECURITY D5).
 
 A message with the null sender is never reported about (SECURITY S35, RFC 5321 section 4.5.5): it
-is a report itself, and answering reports never ends. Only the log knows then.
+is a report itself, and answering reports never ends. Only the log knows then. While nobody can say
+where the sender is, the report itself waits in the queue.
 """
 
 from __future__ import annotations
@@ -14,27 +16,31 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from gateway.core.errors import RelayDenied, StoreDamaged, UnknownRecipient
+from gateway.core.envelope import BodyKind, MessageOptions
+from gateway.core.errors import GatewayError, RelayDenied, StoreDamaged, UnknownRecipient
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.messages import NewMessage, QueuedRecipient
+from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
+from gateway.core.ports.queue import QueueStore
 from gateway.core.ports.routing import Router
-from gateway.core.ports.store import QueueStore
 from gateway.core.queue import QueueItem
-from gateway.core.route import LocalMailbox, Route, ends_of
-from gateway.wire.dsn import MAX_HEADER_OCTETS, FailedRecipient, FailureReport, header_of, render
+from gateway.core.route import LocalMailbox, Outbound, Route, ends_of
+from gateway.wire import dsn
+from gateway.wire.dsn import MAX_HEADER_OCTETS, MAX_RETURNED_OCTETS, Reported, header_of
+from gateway.wire.dsn_words import Action
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A rendered report and where it leads; ``report_id`` is the same for the same failures, so
+    """A rendered report and where it leads; ``report_id`` is the same for the same results, so
     that a report whose storing has an unknown outcome can be stored again harmlessly."""
 
     report_id: str
     item: QueueItem
     route: Route
     octets: bytes
+    options: MessageOptions
     made_at: int
 
     def to_message(self, body: IncomingBody) -> NewMessage:
@@ -57,68 +63,127 @@ class Report:
             local=tuple(local),
             remote=tuple(remote),
             received_at=self.made_at,
+            options=self.options,
             may_exceed_quota=True,  # a full mailbox must not keep the failure a secret
         )
 
 
 class ReportWriter:
-    """Prepares reports."""
+    """Prepares reports.
+
+    Args:
+        router: None: nobody can say here where senders are; reports wait for whoever runs the
+            queue next.
+    """
 
     log = Logger()
 
-    def __init__(self, store: QueueStore, router: Router, hostname: str) -> None:
+    def __init__(self, store: QueueStore, router: Router | None, hostname: str) -> None:
         self._store = store
         self._router = router
         self._hostname = hostname
 
     async def prepare(
-        self, item: QueueItem, failed: Sequence[tuple[int, FailedRecipient]], now: int
+        self, item: QueueItem, reported: Sequence[tuple[int, Reported]], now: int
     ) -> Report | None:
-        """The report about these recipients (with their numbers); None: nobody can be told.
+        """The report about these recipients (with their numbers), which are failed ones, delayed
+        ones, or such that succeeded; None: nobody can be told.
 
         Raises:
-            DirectoryUnavailable: whether the sender is one of us cannot be said at the moment.
-            StoreUnavailable: the original cannot be read at the moment.
+            StoreUnavailable: the original cannot be read at the moment. Only of failures, as with
+                these the message is gone.
         """
+        number, first = reported[0]
         if item.sender is None:
-            self._log_unreported(item, failed, "it has the null sender")
+            self._log_unreported(item, reported, "it has the null sender")
             return None
-        try:
-            route = await self._router.route(item.sender, may_relay=True)
-        except (UnknownRecipient, RelayDenied):
-            self._log_unreported(item, failed, "its sender does not exist")
+        route = await self._route(item, reported)
+        if route is None:
             return None
-        # A recipient fails for good only once, so the first one's number tells reports apart.
-        report_id = f"report-{item.queue_id}-{failed[0][0]}"
-        octets = render(
-            FailureReport(
+        ends = ends_of(item.sender, route)
+        stays_here = all(isinstance(end.route, LocalMailbox) for end in ends)
+        utf8 = not str(item.sender).isascii() or (item.options.smtputf8 and stays_here)
+        failed = first.action is Action.FAILED
+        original, whole = await self._original(item, failed=failed, stays_here=stays_here)
+        # A recipient fails for good, is late or succeeds only once, so these tell reports apart.
+        kind = "" if failed else "-delay" if first.action is Action.DELAYED else "-success"
+        report_id = f"report-{item.queue_id}-{number}{kind}"
+        octets = dsn.render(
+            dsn.Report(
                 report_id=report_id,
                 hostname=self._hostname,
                 to=item.sender,
-                failed=tuple(recipient for _, recipient in failed),
+                recipients=tuple(each for _, each in reported),
                 arrived_at=item.created_at,
                 reported_at=now,
-                original_header=await self._header(item),
+                original=original,
+                whole=whole,
+                envelope_id=item.options.envid,
+                utf8=utf8,
             )
         )
-        return Report(report_id, item, route, octets, now)
+        options = MessageOptions(
+            body=BodyKind.SEVEN_BIT if octets.isascii() else BodyKind.EIGHT_BIT,
+            smtputf8=utf8,
+            priority=item.options.priority,
+            require_tls=item.options.require_tls,  # RFC 8689 section 5
+        )
+        return Report(report_id, item, route, octets, options, now)
 
-    async def _header(self, item: QueueItem) -> bytes:
-        length = min(item.size_octets, MAX_HEADER_OCTETS + 4)
+    async def _route(
+        self, item: QueueItem, reported: Sequence[tuple[int, Reported]]
+    ) -> Route | None:
+        assert item.sender is not None
+        if self._router is None:
+            return Outbound(LOCAL)
+        try:
+            return await self._router.route(item.sender, may_relay=True)
+        except (UnknownRecipient, RelayDenied):
+            self._log_unreported(item, reported, "its sender does not exist")
+            return None
+        except GatewayError as problem:
+            self.log.warn("{queue_id} report waits: {why}", queue_id=item.queue_id, why=problem)
+            return Outbound(LOCAL)
+
+    async def _original(
+        self, item: QueueItem, *, failed: bool, stays_here: bool
+    ) -> tuple[bytes, bool]:
+        """What is returned, and whether that is the whole message.
+
+        RFC 3461 section 4.3: all of it only where the sender asked and with a failure; RFC 8689
+        section 5: never of a message that needs TLS. Content with 8 bits only over a way that is
+        known to take it, as a report that fails is lost.
+        """
+        options = item.options
+        whole = (
+            failed
+            and options.ret == "FULL"
+            and not options.require_tls
+            and item.size_octets <= MAX_RETURNED_OCTETS
+        )
+        length = item.size_octets if whole else min(item.size_octets, MAX_HEADER_OCTETS + 4)
         try:
             start = await self._store.read(item.blob_id, item.content_offset, length)
         except StoreDamaged:
-            return b""  # the sender must hear of the failure all the more
-        return header_of(start)
+            return b"", False  # the sender must hear of it all the more
+        except GatewayError:
+            if failed:
+                raise
+            return b"", False
+        takes_8_bits = stays_here or options.body is BodyKind.EIGHT_BIT
+        if whole and (start.isascii() or takes_8_bits):
+            return start, True
+        return header_of(start), False
 
     def _log_unreported(
-        self, item: QueueItem, failed: Sequence[tuple[int, FailedRecipient]], why: str
+        self, item: QueueItem, reported: Sequence[tuple[int, Reported]], why: str
     ) -> None:
-        for _, recipient in failed:
+        for _, recipient in reported:
             self.log.warn(
-                "{queue_id} to={address} failed and nobody is told, as {why}: {reply}",
+                "{queue_id} to={address} {action} and nobody is told, as {why}: {reply}",
                 queue_id=item.queue_id,
                 address=escaped(recipient.address),
+                action=recipient.action.value,
                 why=why,
                 reply=recipient.reply,
             )

@@ -7,13 +7,14 @@ retry time, never writes a report.
 Limits: ``RunnerLimits``. A destination that is slow keeps at most ``per_destination`` attempts and
 a short line of waiting ones; more of its mail is put back for a while, so that it cannot fill the
 runner (SECURITY N6, D10). What was put back comes due again spread over time: soon enough to keep a
-destination busy, not all at once however long the queue is. A recipient in flight is never taken
-twice, also when its lease ends: taking it again then merely renews the lease.
+destination busy, not all at once however long the queue is. In a line the higher priority goes
+first. A recipient in flight is never taken twice, also when its lease ends: taking it again then
+merely renews the lease.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -25,10 +26,14 @@ from twisted.logger import Logger
 from gateway.core.errors import GatewayError
 from gateway.core.ids import QueueId
 from gateway.core.ports.clock import Timer, Timers, WallClock
+from gateway.core.ports.queue import QueueStore
 from gateway.core.ports.routing import Router
-from gateway.core.ports.store import QueueStore
+from gateway.core.ports.trace import TraceStore
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
+from gateway.queue import deadlines
 from gateway.queue.clock import QueueClock
+from gateway.queue.journal import Journal
+from gateway.queue.line import Group, Line
 from gateway.queue.reports import ReportWriter
 from gateway.queue.schedule import Schedule
 from gateway.queue.settle import Settler
@@ -81,20 +86,13 @@ class RunnerLimits:
     drain_s: float = 20.0
 
 
-@dataclass(eq=False, slots=True)
-class _Group:
-    """Recipients of one message that share an attempt."""
-
-    item: QueueItem
-    recipients: tuple[WaitingRecipient, ...]
-    destination: str
-
-
 class QueueRunner:
     """Runs the queue of one store.
 
     Args:
         owner: names this runner in leases.
+        rejects_over_quota: mail for a full mailbox goes back at once instead of waiting.
+        trace: keeps what happened.
     """
 
     log = Logger()
@@ -112,6 +110,8 @@ class QueueRunner:
         schedule: Schedule | None = None,
         limits: RunnerLimits | None = None,
         owner: str = "runner",
+        rejects_over_quota: bool = False,
+        trace: TraceStore | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -129,9 +129,11 @@ class QueueRunner:
             schedule=schedule,
             random=random,
             sleep=self._tasks.sleep,
+            journal=Journal(trace, wall_clock),
+            rejects_over_quota=rejects_over_quota,
         )
         self._in_flight: dict[QueueId, set[int]] = {}
-        self._waiting: dict[str, deque[_Group]] = {}
+        self._waiting: dict[str, Line] = {}
         self._slots: dict[str, float] = {}  # when the next one put back comes due, by destination
         self._active: Counter[str] = Counter()
         self._troubled: set[str] = set()  # destinations whose latest attempt reached nobody
@@ -160,7 +162,7 @@ class QueueRunner:
         if self._stop_watching is not None:
             self._stop_watching()
         self._set_timer(None)
-        waiting = [group for line in self._waiting.values() for group in line]
+        waiting = [group for line in self._waiting.values() for group in line.groups]
         self._waiting.clear()
         for group in waiting:
             self._tasks.run(self._put_back(group, self._clock.now()))
@@ -178,6 +180,16 @@ class QueueRunner:
         self._scanning = True
         self._tasks.run(self._scan())
 
+    def recall(self, queue_id: QueueId) -> bool:
+        """Let go of what waits for room of this message; True if some of it is being sent now.
+
+        For whoever holds or removes the message: what is let go is not put back.
+        """
+        for line in self._waiting.values():
+            for group in line.take(lambda group: group.item.queue_id == queue_id):
+                self._let_go(group)
+        return queue_id in self._in_flight
+
     # -- taking
 
     async def _scan(self) -> None:
@@ -189,9 +201,10 @@ class QueueRunner:
                     break
             if not self._stopping:
                 due_at = self._clock.observe(await self._store.next_due_at())
-                if due_at is not None:
-                    # What is due but was not handed out is leased or waits for room.
-                    delay_s = min(delay_s, max(1.0, due_at - self._clock.now()))
+                for at in (due_at, await self._store.next_release_at()):
+                    if at is not None:
+                        # What is due but was not handed out is leased or waits for room.
+                        delay_s = min(delay_s, max(1.0, at - self._clock.now()))
         except GatewayError as problem:
             self.log.warn("queue cannot be read: {why}", why=problem)
         except CancelledError:
@@ -238,21 +251,27 @@ class QueueRunner:
             for start in range(0, len(recipients), step):
                 part = tuple(recipients[start : start + step])
                 self._hold(item.queue_id, part)
-                self._queue(_Group(item, part, destination))
+                self._queue(Group(item, part, destination))
         return bool(groups)
 
-    def _queue(self, group: _Group) -> None:
-        line = self._waiting.setdefault(group.destination, deque())
+    def _queue(self, group: Group) -> None:
+        line = self._waiting.setdefault(group.destination, Line())
         limits = self._limits
         troubled = group.destination in self._troubled
         room = limits.waiting_when_troubled if troubled else limits.waiting_per_destination
-        if len(line) >= room or self._stopping:
-            at = self._clock.now()
-            if not self._stopping:
-                at = at + limits.put_back_s if troubled else self._next_slot(group.destination)
-            self._tasks.run(self._put_back(group, at))
+        if self._stopping:
+            self._tasks.run(self._put_back(group, self._clock.now()))
+            return
+        if len(line) >= room:
+            put_back = group
+            if not line.outranks(group):
+                put_back = line.last()
+                line.add(group)
+            now = self._clock.now()
+            at = now + limits.put_back_s if troubled else self._next_slot(group.destination)
+            self._tasks.run(self._put_back(put_back, at))
         else:
-            line.append(group)
+            line.add(group)
 
     def _next_slot(self, destination: str) -> int:
         now = self._clock.now()
@@ -278,7 +297,7 @@ class QueueRunner:
             started = False
             for destination in list(self._waiting):
                 line = self._waiting[destination]
-                if not line:
+                if not len(line):
                     del self._waiting[destination]
                     self._slots.pop(destination, None)
                     continue
@@ -286,10 +305,10 @@ class QueueRunner:
                     break
                 if self._active[destination] < self._limits.per_destination:
                     self._active[destination] += 1
-                    self._tasks.run(self._attempt(line.popleft()))
+                    self._tasks.run(self._attempt(line.first()))
                     started = True
 
-    async def _attempt(self, group: _Group) -> None:
+    async def _attempt(self, group: Group) -> None:
         outcomes = await self._outcomes(group)
         self._active[group.destination] -= 1
         self._active += Counter()  # drops zeros
@@ -312,8 +331,11 @@ class QueueRunner:
         else:
             self._release(group)
 
-    async def _outcomes(self, group: _Group) -> list[Outcome] | None:
+    async def _outcomes(self, group: Group) -> list[Outcome] | None:
         """One attempt; None when it was broken off because the gateway stops."""
+        if deadlines.must_go_back(group.item, self._clock.now()):
+            over, text = deadlines.OVER, deadlines.OVER_TEXT
+            return [Outcome(each.number, Verdict.FAILED, over, text) for each in group.recipients]
         attempt: Deferred[list[Outcome]] = Deferred.fromCoroutine(
             self._delivery.attempt(group.item, group.recipients, group.recipients[0].next_hop)
         )
@@ -340,7 +362,7 @@ class QueueRunner:
         else:
             self._troubled.discard(destination)
 
-    async def _put_back(self, group: _Group, at: int) -> None:
+    async def _put_back(self, group: Group, at: int) -> None:
         try:
             await self._settler.put_back(group.item, group.recipients, at)
         finally:
@@ -349,11 +371,14 @@ class QueueRunner:
     def _hold(self, queue_id: QueueId, recipients: Sequence[WaitingRecipient]) -> None:
         self._in_flight.setdefault(queue_id, set()).update(r.number for r in recipients)
 
-    def _release(self, group: _Group) -> None:
+    def _let_go(self, group: Group) -> None:
         held = self._in_flight.get(group.item.queue_id, set())
         held.difference_update(recipient.number for recipient in group.recipients)
         if not held:
             self._in_flight.pop(group.item.queue_id, None)
+
+    def _release(self, group: Group) -> None:
+        self._let_go(group)
         self._pump()
         if self._full:
             self.wake()

@@ -19,12 +19,14 @@ class Schedule:
         delays_s: waits before the second, third… attempt; the last one repeats. The first ones are
             short, as most deferrals are greylisting or a restart.
         lifetime_s: after this long the sender gets a report. RFC 5321 asks for 4 to 5 days.
+        notice_after_s: after this long the sender hears once that it takes longer; 0: never.
         jitter: each wait varies by this share of itself, so that mail that failed together does
             not come back together.
     """
 
     delays_s: tuple[int, ...] = (60, 300, 900, 1800, 3600, 7200, 14_400)
     lifetime_s: int = 5 * DAY_S
+    notice_after_s: int = 4 * 3600
     jitter: float = 0.1
 
     @property
@@ -37,15 +39,22 @@ class Schedule:
     ) -> int | None:
         """When to try again after ``attempts`` (1 or more) have failed; None: give up.
 
-        The age that counts is the lesser of the wall clock's and the sum of the waits so far, so
-        that a clock that jumps forward does not expire the queue; and one that went back cannot
-        keep a message for ever, as twice the lifetime of waits is the end in any case.
+        A clock that went back cannot keep a message for ever, as twice the lifetime of waits is the
+        end in any case.
         """
-        waited_s = self._waits_s(attempts)
-        age_s = min(now - created_at, waited_s)
-        if age_s >= self.lifetime_s or waited_s >= 2 * self.lifetime_s:
+        age_s = self.age_s(attempts=attempts, now=now, created_at=created_at)
+        if age_s >= self.lifetime_s or self._waits_s(attempts) >= 2 * self.lifetime_s:
             return None
         return now + self.delay_s(attempts, random)
+
+    def age_s(self, *, attempts: int, now: int, created_at: int) -> int:
+        """How long it has been tried: the lesser of the wall clock's time and the sum of the waits,
+        so that neither a clock that jumps forward nor a hold makes mail old."""
+        return min(now - created_at, self._waits_s(attempts))
+
+    def notice_in_s(self, age_s: int) -> int | None:
+        """When the sender is to hear that it takes longer; 0 or less: now. None: never."""
+        return self.notice_after_s - age_s if self.notice_after_s else None
 
     def delay_s(self, attempts: int, random: Random) -> int:
         """The wait after this many attempts, jitter included; at least a second."""

@@ -1,8 +1,9 @@
-"""What an attempt's outcomes become: rows done with, rows tried again, a report to the sender.
+"""What an attempt's outcomes become: rows done with, rows tried again, reports to the sender.
 
 Owns the order that never loses (SECURITY D4, D5): what was delivered or deferred is recorded
 first and at once; those that failed for good leave only in the transaction that accepts the report
-about them. A report that cannot be made now keeps its recipients in the queue.
+about them. A report that cannot be made now keeps its recipients in the queue, but for good news,
+which then waits for nobody. Copies for people here are made in the transaction that records them.
 
 Recording is repeated while the store is in trouble: forgetting a delivery means a second copy.
 """
@@ -10,19 +11,22 @@ Recording is repeated while the store is in trouble: forgetting a delivery means
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from gateway.core.errors import GatewayError, StoreUnavailable
+from gateway.core.errors import GatewayError, OverQuota, StoreUnavailable
 from gateway.core.log_text import escaped
-from gateway.core.ports.store import QueueStore
+from gateway.core.messages import LOCAL, QueuedRecipient
+from gateway.core.ports.queue import QueueStore
 from gateway.core.queue import Outcome, QueueItem, Recorded, Verdict, WaitingRecipient
+from gateway.queue.fates import Fate, fate_of
+from gateway.queue.journal import Journal
 from gateway.queue.reports import Report, ReportWriter
 from gateway.queue.schedule import Schedule
-from gateway.wire.dsn import FailedRecipient
 
 RECORD_RETRY_S = (1.0, 2.0, 5.0, 15.0, 60.0)  # the last one repeats
 
@@ -34,6 +38,7 @@ class Settler:
 
     Args:
         sleep: waits so many seconds; raises CancelledError when the queue stops.
+        rejects_over_quota: mail for a full mailbox goes back at once instead of waiting.
     """
 
     log = Logger()
@@ -46,12 +51,16 @@ class Settler:
         schedule: Schedule,
         random: Random,
         sleep: Sleep,
+        journal: Journal,
+        rejects_over_quota: bool = False,
     ) -> None:
         self._store = store
         self._reports = reports
         self._schedule = schedule
         self._random = random
         self._sleep = sleep
+        self._journal = journal
+        self._rejects_over_quota = rejects_over_quota
 
     async def settle(
         self,
@@ -62,24 +71,24 @@ class Settler:
     ) -> None:
         """Keep the outcomes; a recipient without one counts as deferred."""
         by_number = {outcome.number: outcome for outcome in outcomes}
-        done: list[Recorded] = []
-        failed: list[tuple[WaitingRecipient, FailedRecipient]] = []
-        for recipient in recipients:
-            outcome = by_number.get(recipient.number) or _no_outcome(recipient)
-            attempts = recipient.attempts + 1
-            next_attempt_at: int | None = None
-            if outcome.verdict is Verdict.DEFERRED:
-                next_attempt_at = self._schedule.next_attempt_at(
-                    attempts=attempts, now=now, created_at=item.created_at, random=self._random
-                )
-            self._log(item, recipient, outcome, next_attempt_at)
-            if outcome.verdict is Verdict.DELIVERED or next_attempt_at is not None:
-                record = Recorded(recipient.number, attempts, next_attempt_at, outcome.reply)
-                done.append(record)
-            else:
-                failed.append((recipient, _failed(recipient, outcome)))
+        fates = [
+            fate_of(
+                item,
+                recipient,
+                by_number.get(recipient.number) or _no_outcome(recipient),
+                now=now,
+                schedule=self._schedule,
+                random=self._random,
+            )
+            for recipient in recipients
+        ]
+        done = [fate for fate in fates if not fate.failed and not fate.late]
+        late = [fate for fate in fates if fate.late]
+        failed = [fate for fate in fates if fate.failed]
         if done:
-            await self._record(item, done, None)
+            await self._settle_done(item, done, now)
+        if late:
+            await self._settle_late(item, late, now)
         if failed:
             await self._settle_failed(item, failed, now)
 
@@ -91,12 +100,40 @@ class Settler:
             item, [Recorded(r.number, r.attempts, at, r.last_reply) for r in recipients], None
         )
 
-    async def _settle_failed(
-        self, item: QueueItem, failed: list[tuple[WaitingRecipient, FailedRecipient]], now: int
-    ) -> None:
+    async def _settle_done(self, item: QueueItem, fates: list[Fate], now: int) -> None:
+        report = await self._good_news(item, fates, now)
         try:
-            about = [(recipient.number, shown) for recipient, shown in failed]
-            report = await self._reports.prepare(item, about, now)
+            await self._record(item, [fate.record for fate in fates], report)
+        except OverQuota as full:
+            outcomes = [self._without(fate, full) for fate in fates]
+            await self.settle(item, [fate.recipient for fate in fates], outcomes, now)
+            return
+        self._tell(item, fates, report)
+
+    async def _settle_late(self, item: QueueItem, fates: list[Fate], now: int) -> None:
+        report = await self._good_news(item, fates, now)
+        # Whoever cannot be told now is told after the next attempt.
+        records = [replace(f.record, told_of_delay=report is not None) for f in fates]
+        await self._record(item, records, report)
+        self._tell(item, fates, report)
+
+    async def _good_news(self, item: QueueItem, fates: Sequence[Fate], now: int) -> Report | None:
+        """A report without which nothing is lost."""
+        about = [(fate.recipient.number, fate.reported) for fate in fates if fate.reported]
+        if not about:
+            return None
+        try:
+            return await self._reports.prepare(item, about, now)
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
+            return None
+
+    async def _settle_failed(self, item: QueueItem, fates: list[Fate], now: int) -> None:
+        about = [(fate.recipient.number, fate.reported) for fate in fates if fate.reported]
+        try:
+            report = await self._reports.prepare(item, about, now) if about else None
         except CancelledError:
             raise
         except Exception as problem:
@@ -105,30 +142,39 @@ class Settler:
             else:
                 self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
             # The refusal comes again with the next attempt, and with it the report.
-            later = [
-                Recorded(
-                    recipient.number,
-                    recipient.attempts + 1,
-                    now + self._schedule.delay_s(recipient.attempts + 1, self._random),
-                    shown.reply,
-                )
-                for recipient, shown in failed
-            ]
+            later = [self._again(fate.record, now) for fate in fates]
             await self._record(item, later, None)
+            self._tell(item, fates, None)
             return
-        gone = [Recorded(r.number, r.attempts + 1, None, shown.reply) for r, shown in failed]
-        await self._record(item, gone, report)
-        if report is not None:
-            self.log.info(
-                "{queue_id} reported to its sender {sender} as {report_id}",
-                queue_id=item.queue_id,
-                sender=escaped(item.sender),
-                report_id=report.report_id,
-            )
+        await self._record(item, [fate.record for fate in fates], report)
+        self._tell(item, fates, report)
+
+    def _again(self, record: Recorded, now: int) -> Recorded:
+        at = now + self._schedule.delay_s(record.attempts, self._random)
+        return replace(record, next_attempt_at=at)
+
+    def _without(self, fate: Fate, full: OverQuota) -> Outcome:
+        """The outcome as far as there is room; of several people behind one address each who has
+        none waits by themselves."""
+        outcome = fate.outcome
+        lacking = [copy for copy in outcome.copies if copy.account_id in full.account_ids]
+        if not lacking:
+            return outcome
+        left = tuple(copy for copy in outcome.copies if copy not in lacking)
+        own = fate.recipient.address
+        if (left or outcome.followed_to) and all(copy.address != own for copy in lacking):
+            options = fate.recipient.options
+            waiting = tuple(QueuedRecipient(copy.address, LOCAL, options) for copy in lacking)
+            return replace(outcome, copies=left, followed_to=outcome.followed_to + waiting)
+        verdict, status = Verdict.DEFERRED, "4.2.2"
+        if self._rejects_over_quota:
+            verdict, status = Verdict.FAILED, "5.2.2"
+        return Outcome(outcome.number, verdict, status, full.safe_text)
 
     async def _record(
         self, item: QueueItem, results: Sequence[Recorded], report: Report | None
     ) -> None:
+        """Raises: OverQuota."""
         tries = 0
         while True:
             body = self._store.open_body() if report is not None else None
@@ -146,37 +192,39 @@ class Settler:
             await self._sleep(RECORD_RETRY_S[min(tries, len(RECORD_RETRY_S) - 1)])
             tries += 1
 
-    def _log(
-        self,
-        item: QueueItem,
-        recipient: WaitingRecipient,
-        outcome: Outcome,
-        next_attempt_at: int | None,
-    ) -> None:
-        expired = outcome.verdict is Verdict.DEFERRED and next_attempt_at is None
+    def _tell(self, item: QueueItem, fates: Sequence[Fate], report: Report | None) -> None:
+        """The log and the trace, of what is recorded."""
+        for fate in fates:
+            self._journal.attempted(item, fate.recipient, fate.outcome, fate.record.next_attempt_at)
+            self._log(item, fate)
+        if report is None:
+            return
+        reported = [fate.reported for fate in fates if fate.reported is not None]
+        self.log.info(
+            "{queue_id} reported to its sender {sender} as {report_id}",
+            queue_id=item.queue_id,
+            sender=escaped(item.sender),
+            report_id=report.report_id,
+        )
+        actions = ", ".join(sorted({each.action.value for each in reported}))
+        self._journal.reported(item, report.report_id, actions)
+
+    def _log(self, item: QueueItem, fate: Fate) -> None:
+        outcome, at = fate.outcome, fate.record.next_attempt_at
+        expired = outcome.verdict is Verdict.DEFERRED and at is None
         self.log.info(
             "{queue_id} to={address} {verdict} status={status} remote={remote} "
             "attempt={attempt}: {reply}",
             queue_id=item.queue_id,
-            address=escaped(recipient.address),
+            address=escaped(fate.recipient.address),
             verdict="expired" if expired else outcome.verdict.value,
             status=outcome.status,
             remote=outcome.remote,
-            attempt=recipient.attempts + 1,
+            attempt=fate.recipient.attempts + 1,
             reply=outcome.reply,
-            next_attempt_at=next_attempt_at,
+            next_attempt_at=at,
         )
 
 
 def _no_outcome(recipient: WaitingRecipient) -> Outcome:
     return Outcome(recipient.number, Verdict.DEFERRED, "4.3.0", "the attempt gave no outcome")
-
-
-def _failed(recipient: WaitingRecipient, outcome: Outcome) -> FailedRecipient:
-    return FailedRecipient(
-        recipient.address,
-        outcome.status,
-        outcome.reply,
-        outcome.remote,
-        expired=outcome.verdict is Verdict.DEFERRED,
-    )

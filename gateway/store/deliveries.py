@@ -34,12 +34,15 @@ BLOB_COLUMNS = (
 )
 NEVER = 2**53
 """When a message is due that waits for somebody to release it."""
+RELEASE_LATER = "release: the sender wants it to be delivered later"
+Copy = tuple[AccountId, MailboxId, int, int, int]
+"""Who gets a message, their INBOX, the blob, its octets, the internal date."""
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
 _QUEUE_COLUMNS = (
     "queue (queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
-    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold)"
+    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold, priority)"
 )
-_RECIPIENT_COLUMNS = (
+RECIPIENT_COLUMNS = (
     "queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
     " next_attempt_at, reply, options)"
 )
@@ -114,7 +117,7 @@ class Deliveries:
         ingests: list[Row] = []
         queue: list[Row] = []
         recipients: list[Row] = []
-        copies: list[tuple[AccountId, MailboxId, int, Delivery]] = []
+        copies: list[Copy] = []
         added: dict[MailboxId, tuple[int, int]] = {}
         kept: list[Payload] = []
         for item in items:
@@ -138,7 +141,7 @@ class Deliveries:
                 inbox_id = self._accounts.inbox_of(tx, account_id)
                 count, size = added.get(inbox_id, (0, 0))
                 added[inbox_id] = (count + 1, size + octets)
-                copies.append((account_id, inbox_id, blob_id, item))
+                copies.append((account_id, inbox_id, blob_id, octets, item.received_at))
             queue_id = QueueId("")
             if item.remote:
                 number = tx.next_id("queue")
@@ -162,27 +165,49 @@ class Deliveries:
             self._insert_copies(tx, copies, added)
         if queue:
             tx.insert(_QUEUE_COLUMNS, queue)
-            tx.insert(_RECIPIENT_COLUMNS, recipients)
+            tx.insert(RECIPIENT_COLUMNS, recipients)
             tx.queue_grew = True
         if room is not None:
             room.settle(tx)
         return results
 
+    def copy_from_queue(
+        self,
+        tx: Transaction,
+        accounts: Sequence[AccountId],
+        blob_id: int,
+        octets: int,
+        *,
+        may_exceed_quota: bool,
+    ) -> None:
+        """A queued message goes to people here as well. Raises: OverQuota."""
+        room = self._bounds.room(tx, [accounts])
+        if room is not None:
+            if not may_exceed_quota and (lack := room.lacks(accounts, octets)):
+                raise lack
+            room.take(accounts, octets)
+        inboxes = [self._accounts.inbox_of(tx, account_id) for account_id in accounts]
+        copies = [
+            (account_id, inbox_id, blob_id, octets, tx.now)
+            for account_id, inbox_id in zip(accounts, inboxes, strict=True)
+        ]
+        self._insert_copies(tx, copies, dict.fromkeys(inboxes, (1, octets)))
+        tx.execute("UPDATE blobs SET refs = refs + ? WHERE blob_id = ?", (len(copies), blob_id))
+        if room is not None:
+            room.settle(tx)
+
     def _insert_copies(
         self,
         tx: Transaction,
-        copies: Sequence[tuple[AccountId, MailboxId, int, Delivery]],
+        copies: Sequence[Copy],
         added: dict[MailboxId, tuple[int, int]],
     ) -> None:
         following = _advance(tx, added)
         rows: list[Row] = []
-        for account_id, inbox_id, blob_id, item in copies:
+        for account_id, inbox_id, blob_id, octets, date in copies:
             uid, modseq = following[inbox_id]
             following[inbox_id] = (uid + 1, modseq + 1)
-            octets = item.payload.size_octets
-            rows.append(
-                (inbox_id, uid, modseq, modseq, 0, "", item.received_at, octets, blob_id)
-            )  # fmt: skip
+            rows.append((inbox_id, uid, modseq, modseq, 0, "", date, octets, blob_id))
             tx.touch(account_id, inbox_id, modseq)
         tx.insert(MESSAGE_COLUMNS, rows)
 
@@ -261,18 +286,35 @@ def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
         "",
         message_text(item.options),
         item.ingest_id,
-        item.hold.reason if item.hold is not None else "",
+        _hold(item),
+        item.options.priority,
     )
 
 
+def _hold(item: Delivery) -> str:
+    if item.hold is not None:
+        return item.hold.reason
+    return RELEASE_LATER if item.options.release_at is not None else ""
+
+
 def _first_attempt_at(item: Delivery) -> int:
+    """A hold never ends before the time that the sender has named (RFC 4865 section 4)."""
+    release_at = item.options.release_at
     if item.hold is None:
-        return item.received_at
-    return NEVER if item.hold.until is None else item.hold.until
+        return item.received_at if release_at is None else release_at
+    if item.hold.until is None:
+        return NEVER
+    return item.hold.until if release_at is None else max(item.hold.until, release_at)
 
 
 def _recipient_rows(number: int, item: Delivery) -> list[Row]:
-    first_attempt_at = _first_attempt_at(item)
+    return recipient_rows(number, item.remote, 1, _first_attempt_at(item))
+
+
+def recipient_rows(
+    number: int, recipients: Iterable[QueuedRecipient], first: int, first_attempt_at: int
+) -> list[Row]:
+    """Rows of the recipients of the message ``number``, which are numbered from ``first`` on."""
     return [
         (
             number,
@@ -285,5 +327,5 @@ def _recipient_rows(number: int, item: Delivery) -> list[Row]:
             "",
             recipient_text(recipient.options),
         )
-        for index, recipient in enumerate(item.remote, start=1)
+        for index, recipient in enumerate(recipients, start=first)
     ]

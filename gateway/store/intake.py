@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from gateway.core.messages import Accepted, NewMessage
+from gateway.core.messages import LOCAL, Accepted, NewMessage
 from gateway.core.ports.body import IncomingBody
 from gateway.store.bodies import Payload
 from gateway.store.committer import Committer
@@ -43,7 +43,10 @@ class MailIntake:
 
     async def prepare(self, message: NewMessage) -> Delivery:
         """Take the message's body; what it returns can be committed."""
-        local_header = message.local_header if message.local else b""
+        for_people_here = message.local or (
+            message.remote and any(each.next_hop == LOCAL for each in message.remote)
+        )
+        local_header = message.local_header if for_people_here else b""
         head = local_header + message.trace_header
         made = self._payloads.make(message.body, head)
         return Delivery(

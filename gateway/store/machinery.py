@@ -29,7 +29,7 @@ from gateway.store.migrations import check_current
 from gateway.store.opening import clear_predecessor, usable
 from gateway.store.payloads import Nothing, Payloads
 from gateway.store.presence import Presence
-from gateway.store.queue_tables import free_leases
+from gateway.store.queue_lease import free_leases
 from gateway.store.readers import Closable, Pool
 from gateway.store.reserve import Reserve
 from gateway.store.segments import ROLL_OCTETS, SegmentWriter

@@ -22,7 +22,7 @@ from gateway.store.migrations import migrate, version_of
 from gateway.store.pins import Pins, Removals
 from gateway.store.presence import Roll
 from gateway.store.quarantine import Quarantine
-from gateway.store.queue_tables import free_leases
+from gateway.store.queue_lease import free_leases
 from gateway.store.schema import STEPS
 from gateway.store.segments import is_known, try_lock
 from gateway.store.transaction import Transaction

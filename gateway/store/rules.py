@@ -31,7 +31,7 @@ _NO_ACCOUNT = "NOT EXISTS (SELECT 1 FROM accounts AS a WHERE a.account_id = t.ac
 _NO_BLOB = "NOT EXISTS (SELECT 1 FROM blobs AS b WHERE b.blob_id = t.blob_id)"
 
 _ID_COUNTERS = ("blob", "mailbox", "queue", "segment")
-COUNTERS = (*_ID_COUNTERS, "uid_validity", "queued_messages", "queued_recipients")
+COUNTERS = (*_ID_COUNTERS, "uid_validity", "queued_messages", "queued_recipients", "held_messages")
 _KNOWN_COUNTERS = " UNION ALL ".join(f"SELECT '{name}' AS name" for name in COUNTERS)
 
 RULES: tuple[Rule, ...] = (
@@ -236,7 +236,8 @@ RULES: tuple[Rule, ...] = (
         "queue counters", "{0} counts {1}; there are {2}",
         "SELECT c.name, c.value, has.rows FROM counters AS c JOIN"
         " (SELECT 'queued_messages' AS name, count(*) AS rows FROM queue"
-        " UNION ALL SELECT 'queued_recipients', count(*) FROM queue_recipients) AS has"
+        " UNION ALL SELECT 'queued_recipients', count(*) FROM queue_recipients"
+        " UNION ALL SELECT 'held_messages', count(*) FROM queue WHERE hold <> '') AS has"
         " ON has.name = c.name WHERE c.value <> has.rows",
     ),
     Rule(

@@ -1,11 +1,12 @@
-"""Rendering of non-delivery reports (RFC 3464 in RFC 6522), as octets ready to be stored.
+"""Rendering of delivery reports (RFC 3464 in RFC 6522), as octets ready to be stored.
 
-Owns the words and the form. Never decides whether a report is due nor where it goes. Plain words
-come first, with what the other server said; then the machine's part; then the header of the
-original, never its body (SECURITY S36).
+Owns the form; the plain words, which come first, are in ``dsn_words``. Never decides whether a
+report is due nor where it goes. Behind the machine's part stands the header of the original, or the
+whole of it if the sender asked for that and it is small (SECURITY S36).
 
-Everything that came from outside is reduced to bounded, printable ASCII before it gets into a line
-(SECURITY S9); the report is 7-bit throughout, so that every server takes it.
+Everything that came from outside is reduced to one bounded, printable line (SECURITY S9). A report
+is ASCII, so that every server takes it, unless its way is known to take UTF-8: then it has the
+types of RFC 6533 (SECURITY S31).
 """
 
 from __future__ import annotations
@@ -14,48 +15,61 @@ import binascii
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
-from textwrap import wrap
 
 from gateway.core.address import Address
+from gateway.wire.dsn_words import Action, Said, subject, words
+from gateway.wire.xtext import encode_utf8_address
 
 MAX_HEADER_OCTETS = 32_768
+MAX_RETURNED_OCTETS = 102_400  # as much as Exim returns
 MAX_LINE = 998  # RFC 5322 section 2.1.1
 
 
 @dataclass(frozen=True, slots=True)
-class FailedRecipient:
-    """One recipient that did not get the message.
+class Reported:
+    """What became of one recipient.
 
     Args:
-        status: enhanced status code, class 4 or 5 as it was at the last attempt.
+        status: enhanced status code as it was at the last attempt.
         reply: the last answer or our own words, one line.
         remote: the server that answered, empty if none did.
+        original: ORCPT as ``type;address``, empty if the sender said none.
         expired: given up after the lifetime, not refused.
+        retry_until: of what is delayed: when trying will end, Unix time.
     """
 
     address: Address
+    action: Action
     status: str
     reply: str
-    remote: str
+    remote: str = ""
+    original: str = ""
     expired: bool = False
+    retry_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class FailureReport:
+class Report:
     """All that a report says. Times are Unix seconds.
 
     Args:
         report_id: unique; becomes the Message-ID and the MIME boundary.
-        original_header: as ``header_of`` gives it.
+        recipients: not empty; failed ones, delayed ones, or such that succeeded.
+        original: the message if ``whole``, else its header as ``header_of`` gives it.
+        envelope_id: ENVID, empty if the sender gave none.
+        utf8: the way to the sender takes UTF-8 (RFC 6531).
     """
 
     report_id: str
     hostname: str
     to: Address
-    failed: tuple[FailedRecipient, ...]
+    recipients: tuple[Reported, ...]
     arrived_at: int
     reported_at: int
-    original_header: bytes
+    original: bytes
+    whole: bool = False
+    envelope_id: str = ""
+    utf8: bool = False
 
 
 def header_of(start: bytes) -> bytes:
@@ -71,110 +85,166 @@ def header_of(start: bytes) -> bytes:
     return header.replace(b"\n", b"\r\n")
 
 
-def render(report: FailureReport) -> bytes:
-    """The whole message, CRLF line ends."""
-    boundary = "report-" + re.sub(r"[^A-Za-z0-9]", "-", report.report_id)[:50]
-    while boundary.encode() in report.original_header:
-        boundary += "-x"
+def render(report: Report) -> bytes:
+    """The whole message, CRLF line ends; all ASCII unless ``utf8`` or 8-bit content is returned."""
     hostname = _plain(report.hostname)
+    original = _original(report)
+    said = tuple(_said(each, report.utf8) for each in report.recipients)
+    text = words(hostname, said, whole=original.whole).encode()
+    charset, encoding = ("utf-8", "8bit") if report.utf8 else ("us-ascii", "")
+    status = "global-delivery-status" if report.utf8 else "delivery-status"
     parts = (
-        ("text/plain; charset=us-ascii", "Notification", "", _words(report)),
-        ("message/delivery-status", "Delivery report", "", _machine_part(report)),
-        ("text/rfc822-headers", "Header of your message", *_original(report.original_header)),
+        _Part(f"text/plain; charset={charset}", "Notification", text, encoding),
+        _Part(f"message/{status}", "Delivery report", _machine_part(report), encoding),
+        original,
     )
+    boundary = "report-" + re.sub(r"[^A-Za-z0-9]", "-", report.report_id)[:50]
+    while boundary.encode() in original.octets:
+        boundary += "-x"
     lines = [
         f"From: Mail Delivery System <MAILER-DAEMON@{hostname}>",
-        f"To: {_ascii(str(report.to))}",
-        "Subject: Your message was not delivered",
+        f"To: {_line(str(report.to), report.utf8)}",
+        f"Subject: {subject({each.action for each in report.recipients})}",
         f"Date: {formatdate(report.reported_at)}",
         f"Message-ID: <{_plain(report.report_id)}@{hostname}>",
         # RFC 3834 section 5.2: keeps other machines from answering.
         "Auto-Submitted: auto-replied",
         "MIME-Version: 1.0",
-        "Content-Type: multipart/report; report-type=delivery-status;",
+        "Content-Type: multipart/report; report-type=delivery-status;"
+        if not report.utf8
+        else "Content-Type: multipart/report; report-type=global-delivery-status;",
         f' boundary="{boundary}"',
         "",
         "This is a MIME-encapsulated message.",
     ]
-    for content_type, description, encoding, text in parts:
-        lines += ["", f"--{boundary}", f"Content-Type: {content_type}"]
-        lines.append(f"Content-Description: {description}")
-        if encoding:
-            lines.append(f"Content-Transfer-Encoding: {encoding}")
-        lines += ["", text.rstrip("\n")]
-    lines += ["", f"--{boundary}--", ""]
-    return "\n".join(lines).replace("\n", "\r\n").encode("ascii")
+    octets = "\n".join(lines).encode()
+    for part in parts:
+        octets += f"\n\n--{boundary}\n{part.fields}\n\n".encode() + part.octets.rstrip(b"\n")
+    octets += f"\n\n--{boundary}--\n".encode()
+    return octets.replace(b"\n", b"\r\n")
 
 
-def _words(report: FailureReport) -> str:
-    several = len(report.failed) > 1
-    lines = [
-        f"This is the mail server {_plain(report.hostname)}.",
-        "",
-        "Your message could not be delivered to the "
-        + ("following people:" if several else "following person:"),
-        "",
-    ]
-    for failed in report.failed:
-        lines.append(f"  <{_ascii(str(failed.address))}>")
-        said = _ascii(failed.reply) or "no reason was given"
-        who = f"The server {_ascii(failed.remote)} answered: " if failed.remote else ""
-        if failed.expired:
-            lines.append("    It was tried again and again without success. The last trouble was:")
-        lines += wrap(who + said, 72, initial_indent="    ", subsequent_indent="    ")
-        lines.append("")
-    lines += [
-        "The message will not be tried again. If the address is right, show this",
-        "report to your administrator or to the recipient by another way.",
-        "The header of your message follows below, its text does not.",
-    ]
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A body part, LF line ends."""
+
+    content_type: str
+    description: str
+    octets: bytes
+    encoding: str = ""
+    whole: bool = False
+
+    @property
+    def fields(self) -> str:
+        lines = [f"Content-Type: {self.content_type}", f"Content-Description: {self.description}"]
+        if self.encoding:
+            lines.append(f"Content-Transfer-Encoding: {self.encoding}")
+        return "\n".join(lines)
+
+
+def _said(each: Reported, utf8: bool) -> Said:
+    return Said(
+        _line(str(each.address), utf8),
+        each.action,
+        _line(each.reply, utf8),
+        _line(each.remote, utf8),
+        each.expired,
+        each.retry_until,
+    )
+
+
+def _machine_part(report: Report) -> bytes:
+    """RFC 3464 section 2: per-message fields, then a block per recipient."""
+    lines = []
+    if report.envelope_id:
+        lines.append(f"Original-Envelope-Id: {_line(report.envelope_id, report.utf8)}")
+    lines.append(f"Reporting-MTA: dns; {_plain(report.hostname)}")
+    lines.append(f"Arrival-Date: {formatdate(report.arrived_at)}")
+    blocks = ["\n".join(lines)]
+    blocks += [_block(each, report) for each in report.recipients]
+    return "\n\n".join(blocks).encode()
+
+
+def _block(each: Reported, report: Report) -> str:
+    lines = []
+    kind, _, original = each.original.partition(";")
+    if original:
+        lines.append(f"Original-Recipient: {_typed(kind, original, report.utf8)}")
+    address = str(each.address)
+    kind = "rfc822" if address.isascii() else "utf-8"
+    lines.append(f"Final-Recipient: {_typed(kind, address, report.utf8)}")
+    lines.append(f"Action: {each.action.value}")
+    lines.append(f"Status: {_status(each)}")
+    reply = _line(each.reply, report.utf8)
+    if each.remote:
+        lines.append(f"Remote-MTA: dns; {_line(each.remote, report.utf8)}")
+        lines.append(f"Diagnostic-Code: smtp; {reply}")
+    elif reply:
+        lines.append(f"Diagnostic-Code: x-gateway; {reply}")
+    lines.append(f"Last-Attempt-Date: {formatdate(report.reported_at)}")
+    if each.retry_until is not None:
+        lines.append(f"Will-Retry-Until: {formatdate(each.retry_until)}")
     return "\n".join(lines)
 
 
-def _machine_part(report: FailureReport) -> str:
-    """RFC 3464 section 2: per-message fields, then a block per recipient."""
-    blocks = [
-        f"Reporting-MTA: dns; {_plain(report.hostname)}\n"
-        f"Arrival-Date: {formatdate(report.arrived_at)}"
-    ]
-    for failed in report.failed:
-        lines = [
-            f"Final-Recipient: rfc822; {_ascii(str(failed.address))}",
-            "Action: failed",
-            f"Status: {_status(failed)}",
-        ]
-        if failed.remote:
-            lines.append(f"Remote-MTA: dns; {_ascii(failed.remote)}")
-            lines.append(f"Diagnostic-Code: smtp; {_ascii(failed.reply)}")
-        else:
-            lines.append(f"Diagnostic-Code: x-gateway; {_ascii(failed.reply)}")
-        lines.append(f"Last-Attempt-Date: {formatdate(report.reported_at)}")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+def _typed(kind: str, address: str, utf8: bool) -> str:
+    """An address with its type; of the type utf-8 in the form that fits (RFC 6533 section 3)."""
+    kind = _line(kind, False)
+    if kind.casefold() == "utf-8" and not utf8:
+        return f"utf-8; {encode_utf8_address(address[:300], smtputf8=False).decode('ascii')}"
+    return f"{kind}; {_line(address, utf8)}"
 
 
-def _status(failed: FailedRecipient) -> str:
+def _status(each: Reported) -> str:
     # RFC 3463 section 3.5: X.4.7 delivery time expired. The action is "failed" though the class
     # stays 4, as RFC 3464 section 2.3.4 allows: trying later by hand may work.
-    if failed.expired:
+    if each.expired:
         return "4.4.7"
-    return failed.status if re.fullmatch(r"[45]\.\d{1,3}\.\d{1,3}", failed.status) else "5.0.0"
+    right = {Action.FAILED: "[45]", Action.DELAYED: "4"}.get(each.action, "2")
+    if re.fullmatch(rf"{right}\.\d{{1,3}}\.\d{{1,3}}", each.status):
+        return each.status
+    return {Action.FAILED: "5.0.0", Action.DELAYED: "4.0.0"}.get(each.action, "2.0.0")
 
 
-def _original(header: bytes) -> tuple[str, str]:
-    """Encoding and text of the original's header; quoted-printable only where it must be."""
-    long_line = any(len(line) > MAX_LINE for line in header.split(b"\r\n"))
-    if header.isascii() and b"\0" not in header and not long_line:
-        return "", header.decode("ascii").replace("\r\n", "\n")
+def _original(report: Report) -> _Part:
+    """What is returned. A message that its part could not carry is reduced to its header."""
+    octets = report.original.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if report.whole and _can_stand(octets):
+        header, _, _ = octets.partition(b"\n\n")
+        if header.isascii() or (report.utf8 and _is_utf8(header)):
+            kind = "message/rfc822" if header.isascii() else "message/global"
+            encoding = "" if octets.isascii() else "8bit"
+            return _Part(kind, "Your message", octets, encoding, whole=True)
+    header = header_of(report.original).replace(b"\r\n", b"\n") if report.whole else octets
+    kind, description = "text/rfc822-headers", "Header of your message"
+    if header.isascii() and _can_stand(header):
+        return _Part(kind, description, header)
+    if report.utf8 and _is_utf8(header) and _can_stand(header):
+        return _Part("message/global-headers", description, header, "8bit")
     # RFC 6522 section 4: quoted-printable is allowed for headers that 7bit cannot carry.
-    lines = header.split(b"\r\n")
-    coded = [binascii.b2a_qp(line, istext=False).decode("ascii") for line in lines]
-    return "quoted-printable", "\n".join(coded)
+    coded = [binascii.b2a_qp(line, istext=False) for line in header.split(b"\n")]
+    return _Part(kind, description, b"\n".join(coded), "quoted-printable")
 
 
-def _ascii(text: str) -> str:
-    """One line of printable ASCII, at most 600 characters; others shown as escapes."""
-    shown = text.encode("ascii", "backslashreplace").decode("ascii")
+def _can_stand(octets: bytes) -> bool:
+    """Fit to be part of a message without an encoding."""
+    return b"\0" not in octets and all(len(line) <= MAX_LINE for line in octets.split(b"\n"))
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _line(text: str, utf8: bool) -> str:
+    """One line of printable text, at most 600 characters; ASCII, others as escapes, unless utf8."""
+    if utf8:
+        shown = text.encode("utf-8", "backslashreplace").decode()
+    else:
+        shown = text.encode("ascii", "backslashreplace").decode("ascii")
     return "".join(c if c.isprintable() else " " for c in shown)[:600].strip()
 
 

@@ -1,8 +1,9 @@
 """The sending side of SMTP without a socket: octets in, requests out (RFC 5321, one transaction).
 
 Owns the order of the dialogue: greeting, EHLO (HELO for old servers), STARTTLS, AUTH, MAIL, RCPT,
-DATA, QUIT, and what each reply means for each recipient. Never waits, reads a body or logs; the
-driver does what the returned requests say and reports back by the methods below.
+DATA or BDAT, QUIT, and what each reply means for each recipient. Never waits, reads a body or logs;
+the driver does what the returned requests say and reports back by the methods below. What the
+server's offer means for the envelope is in ``smtp_client_offer``.
 
 Invariants: after the 220 to STARTTLS nothing said before counts (RFC 3207 section 4.2, SECURITY
 S18); a recipient is DELIVERED only by a 2xx to the end of data (SECURITY D5); whatever cannot be
@@ -13,10 +14,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import deque
-from dataclasses import replace
 
 from gateway.core.queue import Verdict
+from gateway.wire.content_scan import Content
 from gateway.wire.smtp_client_envelope import Login
+from gateway.wire.smtp_client_offer import OfferRefused, Terms, needs_inspection, terms
 from gateway.wire.smtp_client_plan import (
     Close,
     Finished,
@@ -32,7 +34,10 @@ from gateway.wire.smtp_client_plan import (
     TlsRule,
 )
 from gateway.wire.smtp_client_reply import Reply, ReplyMalformed, ReplyReader
+from gateway.wire.smtp_client_results import defer, extensions_of, greeted_by, result_of
 
+NO_TRUST = "4.7.5"
+"""What the driver says when the handshake fails for its content (RFC 3463 section 3.8)."""
 _INJECTED = "octets were injected before the TLS handshake; the connection was dropped"
 
 
@@ -51,7 +56,7 @@ class ClientSession:
         self._results: list[Result | None] = [None] * len(plan.envelope.recipients)
         self._accepted: list[int] = []
         self._mail_refusal: tuple[Result, bool] | None = None
-        self._body_inspected = False
+        self._terms: Terms | None = None
         self._finished = False
         self._requests: list[Request] = []
         self.replies = 0  # grows with every reply; the driver moves its deadline by it
@@ -65,13 +70,13 @@ class ClientSession:
     def receive(self, data: bytes) -> list[Request]:
         """Octets from the peer."""
         if self.stage is Stage.HANDSHAKE:
-            self._end(_defer("4.7.5", _INJECTED), True, quit=False)
+            self._end(defer(NO_TRUST, _INJECTED), True, quit=False)
         elif self.stage is not Stage.CLOSED:
             self._reader.feed(data)
             try:
                 self._read()
             except ReplyMalformed as problem:
-                self._end(_defer("4.5.0", f"the server broke the protocol: {problem}"), quit=False)
+                self._end(defer("4.5.0", f"the server broke the protocol: {problem}"), quit=False)
         return self._take()
 
     def tls_started(self) -> list[Request]:
@@ -81,14 +86,8 @@ class ClientSession:
         self._command(b"EHLO " + self._plan.hello, Stage.EHLO)
         return self._take()
 
-    def body_inspected(self, *, eight_bit: bool) -> list[Request]:
-        if eight_bit:
-            # RFC 6152 section 3: not to be sent; SECURITY S28: bits are never stripped.
-            text = "the message has 8-bit characters and the next server does not accept 8BITMIME"
-            self._end(Result(Verdict.FAILED, "5.6.1", text))
-        else:
-            self._body_inspected = True
-            self._begin_transaction()
+    def body_inspected(self, content: Content) -> list[Request]:
+        self._transact(content)
         return self._take()
 
     def body_sent(self) -> list[Request]:
@@ -105,7 +104,8 @@ class ClientSession:
         stage = self.stage
         without_tls = stage is Stage.HANDSHAKE and self._plan.tls is TlsRule.OPPORTUNISTIC
         elsewhere = stage not in (Stage.INSPECT, Stage.BODY, Stage.END_OF_DATA)
-        self._end(_defer(status, text), elsewhere, quit=False, without_tls=without_tls)
+        problem = self._no_tls(status, text) if status == NO_TRUST else defer(status, text)
+        self._end(problem, elsewhere, quit=False, without_tls=without_tls)
         return self._take()
 
     # -- replies
@@ -136,13 +136,13 @@ class ClientSession:
             self._decide_accepted(reply)
             self._end(result_of(reply), quit=False)
         else:
-            self._end(_defer("4.5.0", f"reply without a command: {reply.text}"), quit=False)
+            self._end(defer("4.5.0", f"reply without a command: {reply.text}"), quit=False)
 
     def _on_greeting(self, reply: Reply) -> None:
         if reply.kind == 2:
             self._command(b"EHLO " + self._plan.hello, Stage.EHLO)
         else:
-            self._end(_greeted_by(reply), True)  # RFC 5321 section 5.1: the next host may do it
+            self._end(greeted_by(reply), True)  # RFC 5321 section 5.1: the next host may do it
 
     def _on_ehlo(self, reply: Reply) -> None:
         if reply.kind == 5:
@@ -151,7 +151,7 @@ class ClientSession:
         elif reply.kind != 2:
             self._end(result_of(reply), True)
         elif not self._is_self(reply):
-            self._extensions = _extensions(reply)
+            self._extensions = extensions_of(reply)
             self._secure_then_log_in()
 
     def _on_helo(self, reply: Reply) -> None:
@@ -172,7 +172,8 @@ class ClientSession:
         if not self._secure and plan.tls is not TlsRule.NEVER and "STARTTLS" in self._extensions:
             self._command(b"STARTTLS", Stage.STARTTLS)
         elif not self._secure and plan.tls is TlsRule.REQUIRED:
-            self._end(_defer("4.7.4", "TLS is required and the server does not offer it"), True)
+            text = "TLS is required and the server does not offer it"
+            self._end(self._no_tls("4.7.4", text), True)
         elif plan.login is not None:
             self._log_in(plan.login)
         else:
@@ -182,22 +183,32 @@ class ClientSession:
         if reply.code == 220:
             if self._reader.buffered:
                 # SECURITY S18 (CVE-2021-38371): these would count as said under TLS.
-                self._end(_defer("4.7.5", _INJECTED), True, quit=False)
+                self._end(defer(NO_TRUST, _INJECTED), True, quit=False)
                 return
             self._pause = Stage.HANDSHAKE
             self._requests.append(StartTls())
         elif self._plan.tls is TlsRule.REQUIRED:
-            self._end(_defer("4.7.4", f"TLS is required, but: {reply.text}"), True)
+            text = f"TLS is required, but: {reply.text}"
+            problem = defer("4.7.4", text) if reply.kind == 4 else self._no_tls("4.7.4", text)
+            self._end(problem, True)
         else:
             # Leaving STARTTLS out of what was offered goes on in clear text.
             self._extensions.pop("STARTTLS", None)
             self._secure_then_log_in()
 
+    def _no_tls(self, status: str, text: str) -> Result:
+        """RFC 8689 section 4.2.1: what REQUIRETLS asks for and this host cannot give is no matter
+        of time; what the administrator asks for is."""
+        options = self._plan.envelope.options
+        if options.require_tls and self._plan.tls is TlsRule.REQUIRED:
+            return Result(Verdict.FAILED, "5.7.30", f"{text}; the sender wants TLS (REQUIRETLS)")
+        return defer(status, text)
+
     def _log_in(self, login: Login) -> None:
         offered = self._extensions.get("AUTH", "").upper().split()
         user = login.user.encode()
         if not self._secure and not self._plan.clear_text_login:
-            self._end(_defer("4.7.4", "the next hop offers no TLS to log in under"), True)
+            self._end(defer("4.7.4", "the next hop offers no TLS to log in under"), True)
         elif "PLAIN" in offered:
             initial = b64encode(b"\0" + user + b"\0" + login.password)
             self._command(b"AUTH PLAIN " + initial, Stage.AUTH)
@@ -205,7 +216,7 @@ class ClientSession:
             self._auth_answers.extend((b64encode(user), b64encode(login.password)))
             self._command(b"AUTH LOGIN", Stage.AUTH)
         else:
-            self._end(_defer("4.7.0", "the next hop offers neither AUTH PLAIN nor LOGIN"), True)
+            self._end(defer("4.7.0", "the next hop offers neither AUTH PLAIN nor LOGIN"), True)
 
     def _on_auth(self, reply: Reply) -> None:
         if reply.kind == 2:
@@ -214,32 +225,37 @@ class ClientSession:
             self._command(self._auth_answers.popleft(), Stage.AUTH)
         else:
             # Our password is wrong, not the message: it waits until somebody mends that.
-            self._end(_defer("4.7.8", f"the next hop refused our login: {reply.text}"), True)
+            self._end(defer("4.7.8", f"the next hop refused our login: {reply.text}"), True)
 
     # -- the transaction
 
     def _begin_transaction(self) -> None:
-        envelope, offered = self._plan.envelope, self._extensions
-        mail = b"MAIL FROM:" + envelope.sender
-        if envelope.eight_bit and not self._body_inspected:
-            if "8BITMIME" not in offered:
-                self._pause = Stage.INSPECT
-                self._requests.append(InspectBody())
-                return
-            mail += b" BODY=8BITMIME"
-        if "SIZE" in offered:
-            limit = offered["SIZE"]
-            # RFC 1870 section 4: 0 or nothing means that there is no fixed limit.
-            if limit.isdecimal() and len(limit) <= 20 and 0 < int(limit) < envelope.size_octets:
-                size = envelope.size_octets
-                text = f"the message has {size} octets; the next server takes up to {int(limit)}"
-                self._end(Result(Verdict.FAILED, "5.3.4", text))
-                return
-            mail += b" SIZE=%d" % envelope.size_octets
-        self._unsent.append((mail, Stage.MAIL, -1))
-        for index, recipient in enumerate(envelope.recipients):
-            self._unsent.append((b"RCPT TO:" + recipient, Stage.RCPT, index))
-        self._unsent.append((b"DATA", Stage.DATA, -1))
+        if needs_inspection(self._plan.envelope, self._extensions):
+            self._pause = Stage.INSPECT
+            self._requests.append(InspectBody())
+        else:
+            self._transact(None)
+
+    def _transact(self, content: Content | None) -> None:
+        offer = self._extensions
+        try:
+            agreed = terms(self._plan.envelope, offer, secure=self._secure, content=content)
+        except OfferRefused as refused:
+            self._end(refused.result, refused.elsewhere)
+            return
+        self._terms = agreed
+        self._unsent.append((agreed.mail, Stage.MAIL, -1))
+        for index, command in enumerate(agreed.recipients):
+            if isinstance(command, Result):
+                self._results[index] = command
+            else:
+                self._unsent.append((command, Stage.RCPT, index))
+        if None not in self._results:
+            self._unsent.clear()
+            self._end(None)
+            return
+        if not agreed.chunked:
+            self._unsent.append((b"DATA", Stage.DATA, -1))
         self._send_next()
 
     def _send_next(self) -> None:
@@ -263,6 +279,8 @@ class ClientSession:
 
     def _on_recipient(self, reply: Reply, index: int) -> None:
         if self._mail_refusal is not None:
+            if not self._expected:  # there is no DATA to come
+                self._end(None)
             return
         if reply.kind == 2:
             self._accepted.append(index)
@@ -273,8 +291,14 @@ class ClientSession:
             self._results[index] = result_of(reply)
         if None not in self._results and not self._expected:
             self._end(None)
-        else:
+        elif self._expected or self._unsent:
             self._send_next()
+        else:
+            # RFC 3030 section 2: one chunk of all, the only one and so the last.
+            size = self._plan.envelope.size_octets
+            self._requests.append(Send(b"BDAT %d LAST\r\n" % size))
+            self._pause = Stage.BODY
+            self._requests.append(SendBody(as_is=True))
 
     def _on_data(self, reply: Reply) -> None:
         if not self._accepted:
@@ -327,7 +351,15 @@ class ClientSession:
             self._finished = True
             if None not in self._results:
                 problem = None
-            end = SessionEnd(tuple(self._results), problem, elsewhere, without_tls)
+            agreed = self._terms
+            end = SessionEnd(
+                tuple(self._results),
+                problem,
+                elsewhere,
+                without_tls,
+                reports_on=agreed is not None and agreed.reports_on,
+                timed=agreed is not None and agreed.timed,
+            )
             self._requests.append(Finished(end))
         if quit and not pipelined:
             self._command(b"QUIT", Stage.QUIT)
@@ -354,37 +386,3 @@ _HANDLERS = {
     Stage.DATA: ClientSession._on_data,
     Stage.END_OF_DATA: ClientSession._on_end_of_data,
 }
-
-
-TAKES_NO_MAIL = 521  # RFC 7504 section 3
-
-
-def result_of(reply: Reply) -> Result:
-    """A refusal as an outcome; what is neither 4yz nor 5yz makes no sense here and defers."""
-    if reply.kind == 5:
-        return Result(Verdict.FAILED, reply.status, reply.text, True)
-    if reply.kind == 4:
-        return Result(Verdict.DEFERRED, reply.status, reply.text, True)
-    return Result(Verdict.DEFERRED, "4.5.0", f"unexpected answer: {reply.text}", True)
-
-
-def _greeted_by(reply: Reply) -> Result:
-    """A refusing greeting speaks of the host or of our address, not of this mail: block lists and
-    broken hosts get mended, so it waits. Only "this host takes no mail at all" is for good."""
-    result = result_of(reply)
-    if result.verdict is Verdict.FAILED and reply.code != TAKES_NO_MAIL:
-        return replace(result, verdict=Verdict.DEFERRED, status="4.3.2")
-    return result
-
-
-def _defer(status: str, text: str) -> Result:
-    return Result(Verdict.DEFERRED, status, text)
-
-
-def _extensions(reply: Reply) -> dict[str, str]:
-    """EHLO keywords in capitals with their parameters (RFC 5321 section 4.1.1.1)."""
-    extensions: dict[str, str] = {}
-    for line in reply.lines[1:]:
-        keyword, _, parameters = line.decode("ascii", "replace").strip().partition(" ")
-        extensions.setdefault(keyword.upper(), parameters.strip())
-    return extensions

@@ -2,7 +2,8 @@
 
 Owns the last check of addresses, host names and login names that get into commands (SECURITY S8):
 whatever an earlier floor let through, no value can end its command or open another. Never repairs
-a value. No SMTPUTF8: an address outside ASCII is refused here (RFC 6531 section 3.2).
+a value. Paths outside ASCII are octets of UTF-8; whether a server takes them is told by its offer
+(``smtp_client_offer``).
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import re
 from dataclasses import dataclass, field
 
 from gateway.core.address import Address
+from gateway.core.envelope import NO_OPTIONS, MessageOptions, RecipientOptions
 
 MAX_PATH_OCTETS = 512  # RFC 5321 section 4.5.3.1.3 says 256; quoting may double the local part
 
 # Mailbox = Local-part "@" ( Domain / address-literal ); angle brackets are left out of quoted
 # strings on purpose, as peers that look for the next ">" exist. Underscores in domains are lenient.
+# Beyond ASCII (RFC 6531 section 3.3) all but controls and what other programs take for line ends.
+_BEYOND = r"\xa0-\u2027\u202a-\ud7ff\ue000-\U0010ffff"
 _MAILBOX = re.compile(
-    r"(?:[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+"
-    r'|"(?:[ !#-;=?-\[\]-~]|\\[ -;=?-~])*")'
+    rf"(?:[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.{_BEYOND}-]+"
+    rf'|"(?:[ !#-;=?-\[\]-~{_BEYOND}]|\\[ -;=?-~])*")'
     r"@(?:[A-Za-z0-9._-]+|\[[A-Za-z0-9.:-]+\])"
 )
 _HELLO = re.compile(r"[A-Za-z0-9._-]{1,255}|\[[A-Za-z0-9.:-]{1,60}\]")
@@ -40,18 +44,16 @@ def path_octets(address: Address | None) -> bytes:
     """The path with its angle brackets; ``<>`` for the null sender.
 
     Raises:
-        EnvelopeRefused: not a mailbox of RFC 5321 section 4.1.2, or not ASCII (5.6.7).
+        EnvelopeRefused: not a mailbox of RFC 5321 section 4.1.2 or RFC 6531 section 3.3.
     """
     if address is None:
         return b"<>"
     text = str(address)
-    if not text.isascii():
-        raise EnvelopeRefused("5.6.7", "the address needs SMTPUTF8, which is not spoken here")
     # RFC 5321 section 4.1.1.3: "<Postmaster>" is the only path without a domain.
     bare = not address.domain and address.local_part.casefold() == "postmaster"
     if len(text) > MAX_PATH_OCTETS or not (bare or _MAILBOX.fullmatch(text)):
         raise EnvelopeRefused("5.1.3", "the address cannot be written in an SMTP command")
-    return b"<" + text.encode("ascii") + b">"
+    return b"<" + text.encode() + b">"
 
 
 def hello_octets(hostname: str) -> bytes:
@@ -66,14 +68,18 @@ class Envelope:
     """Who sends what size to whom; paths as ``path_octets`` made them.
 
     Args:
-        size_octets: of the message, for SIZE (RFC 1870); an estimate is allowed.
-        eight_bit: BODY=8BITMIME was declared to us (RFC 6152).
+        size_octets: of the message, for SIZE (RFC 1870); exact where BDAT is used.
+        options: what the sender asked for the message.
+        asked: the same for each recipient, in their order; empty: nothing.
+        by_s: how much time is left of ``options.deliver_by``.
     """
 
     sender: bytes
     recipients: tuple[bytes, ...]
     size_octets: int
-    eight_bit: bool
+    options: MessageOptions = NO_OPTIONS
+    asked: tuple[RecipientOptions, ...] = ()
+    by_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

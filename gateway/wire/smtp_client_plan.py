@@ -58,12 +58,16 @@ class SessionEnd:
         problem: why the session ended early; None if every recipient has its own result.
         elsewhere: another host of the destination may be tried for those undecided.
         without_tls: the handshake failed where clear text is allowed.
+        reports_on: the server has taken over the sender's wishes for reports (RFC 3461).
+        timed: it has taken over the time by which to deliver (RFC 2852).
     """
 
     results: tuple[Result | None, ...]
     problem: Result | None
     elsewhere: bool = False
     without_tls: bool = False
+    reports_on: bool = False
+    timed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +84,19 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class InspectBody:
-    """Find out whether the message has octets over 127, then call ``body_inspected``."""
+    """Find out what the message's octets are (``content_scan``), then call ``body_inspected``."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendBody:
-    """Write the stuffed body and the end of data, then call ``body_sent``."""
+    """Write the body, then call ``body_sent``.
+
+    Args:
+        as_is: exactly as many octets as the envelope says (BDAT); otherwise stuffed, and with the
+            end of data.
+    """
+
+    as_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)

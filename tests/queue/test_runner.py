@@ -8,7 +8,8 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import globalLogPublisher
 
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import DirectoryUnavailable, StoreUnavailable
+from gateway.core.messages import LOCAL
 from gateway.core.queue import Verdict
 from gateway.queue.schedule import DAY_S
 from tests.support.queue_world import World
@@ -69,10 +70,10 @@ def test_after_the_lifetime_the_sender_gets_a_report() -> None:
     world.delivery.default = DEFERRED
     world.add("b@y.example")
     world.pass_time(4.5 * DAY_S, step=600)
-    assert world.queue.reports == [] and len(world.queue.rows) == 1
+    assert len(world.queue.reports) == 1 and len(world.queue.rows) == 1
     world.pass_time(DAY_S, step=600)
     assert world.queue.rows == {}
-    ((report, octets),) = world.queue.reports
+    _, (report, octets) = world.queue.reports  # the first one is the notice of the delay
     assert b"tried again and again" in octets and b"450 4.2.0 later" in octets
     assert report.sender is None
 
@@ -136,15 +137,14 @@ def test_S35_what_nobody_is_told_is_in_the_log() -> None:
     assert untold[0]["reply"] == "550 5.1.1 no such user"
 
 
-def test_S36_without_the_directory_a_failed_recipient_stays_till_the_report_can_go() -> None:
+def test_S36_while_nobody_knows_where_the_sender_is_the_report_waits_in_the_queue() -> None:
     world = World()
-    world.delivery.default = FAILED
-    world.router.problem = StoreUnavailable("the directory sleeps")
+    world.delivery.answers = {"b@y.example": FAILED, "alice@x.example": DEFERRED}
+    world.router.problem = DirectoryUnavailable()
     world.add("b@y.example")
-    assert world.queue.waiting() == {"b@y.example": (1, world.time.now + 60)}
-    world.router.problem = None
-    world.pass_time(70)
-    assert world.queue.rows == {} and len(world.queue.reports) == 1
+    ((report, _),) = world.queue.reports
+    assert report.local == () and [each.next_hop for each in report.remote] == [LOCAL]
+    assert list(world.queue.waiting()) == ["alice@x.example"]
 
 
 def test_D5_a_report_that_cannot_be_made_keeps_its_recipient() -> None:

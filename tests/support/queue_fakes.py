@@ -15,7 +15,8 @@ from twisted.internet.task import Clock
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import GatewayError, UnknownRecipient
+from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, MessageOptions, RecipientOptions
+from gateway.core.errors import GatewayError, OverQuota, UnknownRecipient
 from gateway.core.ids import AccountId, BlobId, QueueId
 from gateway.core.messages import NewMessage
 from gateway.core.queue import (
@@ -72,6 +73,8 @@ class MemoryQueue:
     read_problem: Exception | None = None
     record_gate: Deferred[None] | None = None
     watchers: list[Callable[[], None]] = field(default_factory=list)
+    copies: list[tuple[QueueId, AccountId]] = field(default_factory=list)
+    full: set[AccountId] = field(default_factory=set)
 
     def add(
         self,
@@ -81,6 +84,8 @@ class MemoryQueue:
         next_hop: str = "",
         at: int = 0,
         due_at: int | None = None,
+        options: MessageOptions = NO_OPTIONS,
+        asked: RecipientOptions = NOTHING_ASKED,
     ) -> None:
         """Accept a message, as the store would, and tell the watchers."""
         item = QueueItem(
@@ -91,9 +96,11 @@ class MemoryQueue:
             len(self.content) - self.content_offset,
             at,
             (),
+            options,
         )
         for number, address in enumerate(addresses):
-            recipient = WaitingRecipient(number, Address(*address.rsplit("@", 1)), next_hop, 0)
+            where = Address(*address.rsplit("@", 1))
+            recipient = WaitingRecipient(number, where, next_hop, 0, options=asked)
             key = (item.queue_id, number)
             self.rows[key] = _Row(item, recipient, at if due_at is None else due_at)
         self._changed()
@@ -122,7 +129,10 @@ class MemoryQueue:
         if self.lease_problem is not None:
             raise self.lease_problem
         items: dict[QueueId, QueueItem] = {}
-        for (queue_id, _), row in sorted(self.rows.items(), key=lambda pair: pair[1].due_at):
+        order = sorted(
+            self.rows.items(), key=lambda pair: (-pair[1].item.options.priority, pair[1].due_at)
+        )
+        for (queue_id, _), row in order:
             if row.due_at <= now and (queue_id in items or len(items) < limit):
                 row.due_at = now + lease_s
                 held = items.get(queue_id, row.item)
@@ -132,6 +142,9 @@ class MemoryQueue:
     async def next_due_at(self) -> int | None:
         return min((row.due_at for row in self.rows.values()), default=None)
 
+    async def next_release_at(self) -> int | None:
+        return None
+
     async def record(
         self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
     ) -> None:
@@ -139,23 +152,45 @@ class MemoryQueue:
             await self.record_gate
         if self.record_problem is not None:
             raise self.record_problem
+        results = [each for each in results if (queue_id, each.number) in self.rows]
+        wanted = [(queue_id, copy.account_id) for each in results for copy in each.copies]
+        new = [each for each in dict.fromkeys(wanted) if each not in self.copies]
+        if over := [account_id for _, account_id in new if account_id in self.full]:
+            raise OverQuota(over)
+        self.copies += new
         self.recorded.append((queue_id, tuple(results)))
         for result in results:
             row = self.rows[queue_id, result.number]
+            for number, each in enumerate(result.followed_to, start=100 + len(self.rows)):
+                recipient = WaitingRecipient(
+                    number, each.address, each.next_hop, 0, options=each.options
+                )
+                self.rows[queue_id, number] = _Row(row.item, recipient, row.due_at)
             if result.next_attempt_at is None:
                 del self.rows[queue_id, result.number]
             else:
                 row.due_at = result.next_attempt_at
                 row.recipient = replace(
-                    row.recipient, attempts=result.attempts, last_reply=result.reply
+                    row.recipient,
+                    attempts=result.attempts,
+                    last_reply=result.reply,
+                    told_of_delay=result.told_of_delay or row.recipient.told_of_delay,
                 )
         if report is not None:
             body = report.body
             assert isinstance(body, MemoryBody) and not body.discarded
             self.reports.append((report, body.octets))
             if report.remote:
-                recipient = str(report.remote[0].address)
-                self.add(recipient, queue_id=report.ingest_id, sender=None, at=report.received_at)
+                self.add(
+                    str(report.remote[0].address),
+                    queue_id=report.ingest_id,
+                    sender=None,
+                    next_hop=report.remote[0].next_hop,
+                    at=report.received_at,
+                    options=report.options,
+                )
+        elif any(result.followed_to for result in results):
+            self._changed()
 
     async def depth(self) -> QueueDepth:
         return QueueDepth(len({key[0] for key in self.rows}), len(self.rows), None)

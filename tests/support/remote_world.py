@@ -63,6 +63,7 @@ class World:
             endpoints=self.network,
             tls=ClientTls(),
             timers=self.clock,
+            wall_clock=self.clock.seconds,
             smart_host=parse_next_hop(smart_host) if smart_host else None,
             smart_host_password=password,
         )
@@ -114,6 +115,7 @@ def item_of(
     size: int = len(MESSAGE),
     sender: Address | None = Address("a", "x.example"),  # noqa: B008
     eight_bit: bool = False,
+    options: MessageOptions | None = None,
 ) -> QueueItem:
     return QueueItem(
         QueueId("Q1"),
@@ -123,5 +125,5 @@ def item_of(
         size,
         0,
         recipients,
-        MessageOptions(BodyKind.EIGHT_BIT if eight_bit else BodyKind.SEVEN_BIT),
+        options or MessageOptions(BodyKind.EIGHT_BIT if eight_bit else BodyKind.SEVEN_BIT),
     )

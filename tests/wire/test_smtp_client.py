@@ -24,7 +24,7 @@ from gateway.wire.smtp_client_plan import (
     TlsRule,
 )
 
-ENVELOPE = Envelope(b"<a@x.example>", (b"<b@y.example>", b"<c@y.example>"), 1000, False)
+ENVELOPE = Envelope(b"<a@x.example>", (b"<b@y.example>", b"<c@y.example>"), 1000)
 PLAN = SessionPlan(b"mail.x.example", ENVELOPE)
 EHLO = b"250-mx.y.example\r\n250-SIZE 5000\r\n250-8BITMIME\r\n250 PIPELINING\r\n"
 OLD_EHLO = b"250 mx.y.example\r\n"

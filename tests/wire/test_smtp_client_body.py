@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.queue import Verdict
+from gateway.wire.content_scan import Content
 from gateway.wire.smtp_client_plan import Close, Finished, InspectBody, SendBody
 from tests.wire.test_smtp_client import EHLO, ENVELOPE, OLD_EHLO, PLAN, Peer
 
-EIGHT_BIT = replace(PLAN, envelope=replace(ENVELOPE, eight_bit=True))
+EIGHT_BIT = replace(PLAN, envelope=replace(ENVELOPE, options=MessageOptions(BodyKind.EIGHT_BIT)))
 
 
 def test_S28_eight_bit_is_declared_where_it_is_taken() -> None:
@@ -26,7 +28,7 @@ def test_S28_an_eight_bit_message_fails_clearly_where_it_is_not_taken() -> None:
     peer = Peer(EIGHT_BIT)
     peer.says(b"220 hi\r\n" + OLD_EHLO)
     assert peer.others == [InspectBody()]
-    assert peer.take(peer.session.body_inspected(eight_bit=True)) == b"QUIT\r\n"
+    assert peer.take(peer.session.body_inspected(Content(True, True, True))) == b"QUIT\r\n"
     problem = peer.end.problem
     assert problem is not None
     assert (problem.verdict, problem.status) == (Verdict.FAILED, "5.6.1")
@@ -36,7 +38,7 @@ def test_S28_an_eight_bit_message_fails_clearly_where_it_is_not_taken() -> None:
 def test_S28_a_message_that_only_claims_eight_bits_goes_anywhere() -> None:
     peer = Peer(EIGHT_BIT)
     peer.says(b"220 hi\r\n" + OLD_EHLO)
-    sent = peer.take(peer.session.body_inspected(eight_bit=False))
+    sent = peer.take(peer.session.body_inspected(Content(True, False, True)))
     assert sent == b"MAIL FROM:<a@x.example>\r\n"
 
 

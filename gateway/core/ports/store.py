@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from gateway.core.errors import MessageGone, StoreDamaged
-from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, QueueId, Uid
+from gateway.core.ids import AccountId, BlobId, MailboxId, ModSeq, Uid
 from gateway.core.mailboxes import (
     Changes,
     ListedMailbox,
@@ -31,7 +31,6 @@ from gateway.core.messages import (
     NewMessage,
 )
 from gateway.core.ports.body import IncomingBody
-from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from gateway.core.quota import Quota, Usage
 from gateway.core.search import SearchKey
 from gateway.core.transfer import Imported, ImportedMessage, ImportSource
@@ -201,42 +200,6 @@ class MailboxStore(Protocol):
 
         Does not hinder delivery or IMAP (SECURITY P5). Raises: MaildropInUse.
         """
-        ...
-
-
-class QueueStore(Protocol):
-    """The durable side of the outbound queue. Leases keep two runners apart."""
-
-    def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call back on the reactor after a commit that added queue rows; returns a stop."""
-        ...
-
-    async def lease_due(
-        self, now: int, owner: str, lease_s: int, limit: int
-    ) -> Sequence[QueueItem]:
-        """Take up to ``limit`` messages with due recipients; nobody else gets them till the lease
-        ends or ``record`` frees them."""
-        ...
-
-    async def next_due_at(self) -> int | None:
-        """When the earliest recipient becomes due or its lease ends; None for an empty queue."""
-        ...
-
-    async def record(
-        self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
-    ) -> None:
-        """Keep an attempt's results and accept the report about it in the same transaction.
-
-        Recipients done with are removed; a message without recipients goes (SECURITY D5).
-        """
-        ...
-
-    async def depth(self) -> QueueDepth: ...
-
-    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes: ...
-
-    def open_body(self) -> IncomingBody:
-        """For reports."""
         ...
 
 

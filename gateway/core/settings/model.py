@@ -103,6 +103,9 @@ class OutboundSettings(Section):
     lifetime_s: Annotated[int, Field(ge=60)] = Field(
         432_000, description="after this the sender gets the message back (5 days)"
     )
+    delay_notice_s: Annotated[int, Field(ge=0)] = Field(
+        14_400, description="after this the sender hears once that it takes longer; 0: never"
+    )
 
 
 class DeletedMailSettings(Section):

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
@@ -22,6 +25,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from gateway.core.errors import GatewayError
 from gateway.edge.http.site import answer
 
+_UCRED = struct.Struct("3i")  # pid, uid, gid (unix(7))
 Status = Callable[[], Awaitable[Mapping[str, object]]]
 
 
@@ -32,10 +36,12 @@ class ControlCall:
     Args:
         query: parameters behind ``?``; of repeated ones the last.
         body: the JSON of the body, None without one.
+        peer_uid: the user at the other end of the socket, None if it cannot tell.
     """
 
     query: Mapping[str, str] = field(default_factory=dict)
     body: object = None
+    peer_uid: int | None = None
 
 
 Handler = Callable[[ControlCall], Awaitable[Mapping[str, object]]]
@@ -118,7 +124,21 @@ def _call_of(request: Request) -> ControlCall:
     }
     assert request.content is not None
     content = request.content.read()
-    return ControlCall(query, json.loads(content) if content else None)
+    return ControlCall(query, json.loads(content) if content else None, _peer_uid(request))
+
+
+def _peer_uid(request: Request) -> int | None:
+    """Told by the kernel: who had connected, whatever they say."""
+    transport: Any = request.transport
+    connection = getattr(transport, "socket", None)
+    if connection is None or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    try:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:
+        return None
+    uid: int = _UCRED.unpack(credentials)[1]
+    return uid
 
 
 def _send(request: Request, status: int, body: Mapping[str, object]) -> None:

@@ -1,0 +1,110 @@
+"""The ports of the durable queue: for its runner, for administrators, and for whoever may hurry it.
+
+Every coroutine resumes on the reactor thread; a write's coroutine returns after the commit. Any
+method may raise StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.core.ids import BlobId, QueueId
+from gateway.core.messages import NewMessage
+from gateway.core.ports.body import IncomingBody
+from gateway.core.queue import (
+    QueueDepth,
+    QueuedMessage,
+    QueueEntry,
+    QueueFilter,
+    QueueItem,
+    Recorded,
+    Start,
+)
+
+
+class QueueStore(Protocol):
+    """The durable side of the outbound queue. Leases keep two runners apart."""
+
+    def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back on the reactor after a commit that added queue rows or made some due; returns
+        a stop."""
+        ...
+
+    async def lease_due(
+        self, now: int, owner: str, lease_s: int, limit: int
+    ) -> Sequence[QueueItem]:
+        """Take up to ``limit`` messages with due recipients, higher priorities first; nobody else
+        gets them till the lease ends or ``record`` frees them. What was held until now is free."""
+        ...
+
+    async def next_due_at(self) -> int | None:
+        """When the earliest recipient becomes due or its lease ends; None if nothing waits. What
+        is held does not count."""
+        ...
+
+    async def next_release_at(self) -> int | None:
+        """When the earliest hold ends by itself."""
+        ...
+
+    async def record(
+        self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
+    ) -> None:
+        """Keep an attempt's results and accept the report about it in the same transaction, with
+        copies for people here and new recipients.
+
+        Recipients done with are removed; a message without recipients goes (SECURITY D5). A result
+        for a recipient that is gone already changes nothing.
+
+        Raises: OverQuota (nothing is kept then).
+        """
+        ...
+
+    async def depth(self) -> QueueDepth: ...
+
+    async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes: ...
+
+    def open_body(self) -> IncomingBody:
+        """For reports."""
+        ...
+
+
+class QueueControl(Protocol):
+    """What administrators do to the queue."""
+
+    async def listed(
+        self, which: QueueFilter, *, after: QueueId | None, limit: int
+    ) -> Sequence[QueuedMessage]:
+        """A page, the oldest first."""
+        ...
+
+    async def entry(self, queue_id: QueueId) -> QueueEntry | None: ...
+
+    async def hold(self, queue_ids: Sequence[QueueId], reason: str) -> Sequence[QueueId]:
+        """Keep messages till they are released; returns those that were there."""
+        ...
+
+    async def release(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
+        """End holds; the messages are due at once. Returns those that were held."""
+        ...
+
+    async def hasten(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
+        """Make messages due at once; returns those that were there and not held."""
+        ...
+
+    async def remove(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
+        """Forget messages without telling anybody; returns those that were there."""
+        ...
+
+
+class QueueStarter(Protocol):
+    """Has a destination's mail sent now (ETRN)."""
+
+    async def start(self, name: str) -> Start:
+        """Whatever process asks, the one that runs the queue hears of it at once.
+
+        Args:
+            name: a domain; ``@domain`` for it and all below; ``#name`` for a queue that is set up
+                under this name, of which there are none (RFC 1985 section 5.3).
+        """
+        ...

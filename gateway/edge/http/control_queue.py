@@ -1,0 +1,51 @@
+"""``/v1/queue/…``: the queue for ``gateway queue``, over the control socket.
+
+Owns the rows of the control API and who is said to have asked: the user at the other end of the
+socket. What a call takes and answers is ``queue.desk``'s.
+"""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.core.errors import GatewayError
+from gateway.edge.http.control import ControlCall, Route
+
+CALLS = ("list", "show", "retry", "hold", "release", "delete", "bounce")
+
+Call = Callable[[str, Mapping[str, Any], str], Awaitable[Mapping[str, object]]]
+"""Makes a call: its name, its arguments, who asks."""
+
+
+class QueueCallRefused(GatewayError):
+    """The body is not what it should be."""
+
+    temporary = False
+    default_text = "expected a JSON object with the call's arguments"
+
+
+def queue_routes(call: Call) -> list[Route]:
+    """A row for each call; all are POST, as their arguments are the body."""
+    return [Route("POST", f"/v1/queue/{name}", _handler(name, call)) for name in CALLS]
+
+
+def _handler(name: str, call: Call) -> Callable[[ControlCall], Awaitable[Mapping[str, object]]]:
+    async def handle(asked: ControlCall) -> Mapping[str, object]:
+        arguments = {} if asked.body is None else asked.body
+        if not isinstance(arguments, dict):
+            raise QueueCallRefused()
+        return await call(name, arguments, user_text(asked.peer_uid))
+
+    return handle
+
+
+def user_text(uid: int | None) -> str:
+    """``uid 0 (root)``."""
+    if uid is None:
+        return "somebody unknown"
+    try:
+        return f"uid {uid} ({pwd.getpwuid(uid).pw_name})"
+    except KeyError:
+        return f"uid {uid}"
