@@ -20,7 +20,7 @@ _OPTIONAL_UID = re.compile(r"#'[01]*'B\Z")
 
 def dn_key(dn: str) -> str:
     """The same for every spelling of a DN."""
-    pieces = []
+    pieces: list[str] = []
     for text, separator in _SEPARATOR.findall(dn):
         piece = normalised(_ESCAPES.sub(_character, text))
         # What was escaped must not look like a separator again.

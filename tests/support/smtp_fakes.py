@@ -195,6 +195,7 @@ class SmtpBench:
         auth: Auth | None = None,
         policy: Policy = NO_POLICY,
         may_xclient: Callable[[str], bool] = nobody,
+        may_relay: Callable[[str], bool] = nobody,
         may_etrn: Callable[[str], bool] = nobody,
         no_soliciting: tuple[str, ...] = (),
         submission: Callable[[SmtpBench], SubmissionServices] | None = None,
@@ -244,6 +245,7 @@ class SmtpBench:
             has_room=lambda: self.has_room,
             may_xclient=may_xclient,
             find_person=self._find_person,
+            may_relay=may_relay,
             may_etrn=may_etrn,
             queue_starter=self.starter,
             submission=(
