@@ -1,6 +1,6 @@
 """A name server on loopback that answers out of dictionaries, over UDP, in octets of its own.
 
-A name in any of them exists; every other one does not (NXDOMAIN).
+A name in any of them exists; every other one does not (NXDOMAIN). ``also`` holds any other types.
 """
 
 from __future__ import annotations
@@ -15,14 +15,20 @@ from twisted.names import dns
 
 
 class NameServer(socketserver.UDPServer):
-    """``silent`` makes it swallow questions; it counts them."""
+    """``silent`` makes it swallow questions; it counts them. ``fails``: names that are SERVFAIL."""
 
     def __init__(
-        self, *, mx: Mapping[str, Sequence[tuple[int, str]]], a: Mapping[str, Sequence[str]]
+        self,
+        *,
+        mx: Mapping[str, Sequence[tuple[int, str]]],
+        a: Mapping[str, Sequence[str]],
+        also: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.mx = mx
         self.a = a
+        self.also = dict(also or {})
+        self.fails: set[str] = set()
         self.silent = False
         self.swallowed = 0
 
@@ -43,9 +49,14 @@ class NameServer(socketserver.UDPServer):
             ]
         elif query.type == dns.A:
             records += [dns.Record_A(address) for address in self.a.get(name, ())]
+        records += [each for each in self.also.get(name, ()) if query.type == each.TYPE]
         message.answer = 1
         message.recAv = 1
-        message.rCode = dns.OK if name in self.mx or name in self.a else dns.ENAME
+        message.rCode = (
+            dns.OK if any(name in each for each in (self.mx, self.a, self.also)) else dns.ENAME
+        )
+        if name in self.fails:
+            message.rCode = dns.ESERVER
         message.answers = [
             dns.RRHeader(name, record.TYPE, ttl=1, payload=record) for record in records
         ]
@@ -66,9 +77,12 @@ class _Handler(socketserver.BaseRequestHandler):
 
 @contextmanager
 def running_name_server(
-    *, mx: Mapping[str, Sequence[tuple[int, str]]], a: Mapping[str, Sequence[str]]
+    *,
+    mx: Mapping[str, Sequence[tuple[int, str]]],
+    a: Mapping[str, Sequence[str]],
+    also: Mapping[str, Sequence[Any]] | None = None,
 ) -> Iterator[NameServer]:
-    server = NameServer(mx=mx, a=a)
+    server = NameServer(mx=mx, a=a, also=also)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
