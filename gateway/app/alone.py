@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.app.asking import answer
 from gateway.app.build import build
 from gateway.app.server import MailServer, queue_status
 from gateway.core.mailboxes import MailboxEvent
@@ -85,6 +86,11 @@ class Alone:
         """What ``gateway queue`` asks. Raises: GatewayError."""
         assert self._server is not None
         return await self._server.parts.queue_desk.call(name, arguments, actor)
+
+    async def ask(self, kind: str, body: object) -> Mapping[str, object]:
+        """What this process knows. Raises: GatewayError."""
+        assert self._server is not None
+        return await answer(self._server, kind, body)
 
     async def stop(self) -> None:
         """End in order, within a bound."""

@@ -68,8 +68,28 @@ def _mail_factory(
     tls: IOpenSSLServerConnectionCreator | None,
     clear_text_login: bool,
 ) -> Any:
+    door = mail_door(parts, listen, reactor, tls, clear_text_login)
+    if listen.protocol == "pop3":
+        return Pop3Factory(door, Pop3Services(parts.logins.portal))
+    if listen.protocol == "imap":
+        limits = ImapLimits(message_octets=parts.settings.limits.message_octets)
+        imap_services = ImapServices(
+            parts.logins.portal, parts.store, time.time, limits, quota=parts.store.quota
+        )
+        return ImapFactory(door, imap_services)
+    return SmtpFactory(door, smtp_services(parts, listen))
+
+
+def mail_door(
+    parts: Parts,
+    listen: ListenSettings,
+    reactor: Any,
+    tls: IOpenSSLServerConnectionCreator | None,
+    clear_text_login: bool,
+) -> Door:
+    """What the connections of a listener for mail have in common."""
     offered = tls if listen.tls != "none" else None
-    door = Door(
+    return Door(
         protocol=listen.protocol,
         hostname=parts.settings.hostname,
         timers=reactor,
@@ -82,18 +102,10 @@ def _mail_factory(
         banner=listen.banner,
         means=parts.logins.means,
     )
-    if listen.protocol == "pop3":
-        return Pop3Factory(door, Pop3Services(parts.logins.portal))
-    if listen.protocol == "imap":
-        limits = ImapLimits(message_octets=parts.settings.limits.message_octets)
-        imap_services = ImapServices(
-            parts.logins.portal, parts.store, time.time, limits, quota=parts.store.quota
-        )
-        return ImapFactory(door, imap_services)
-    return SmtpFactory(door, _smtp_services(parts, listen))
 
 
-def _smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
+def smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
+    """What the sessions of a listener for SMTP are given."""
     bounds = parts.settings.limits
     size_octets = listen.message_octets or bounds.message_octets
     limits = SmtpLimits(

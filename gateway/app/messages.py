@@ -105,6 +105,34 @@ class QueueAnswer:
     temporary: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """To any worker: something the administrator wants to know; answer with the same number.
+
+    Args:
+        kind: as ``asking`` has them.
+        body: its JSON.
+    """
+
+    number: int
+    kind: str
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known; ``error`` is not empty when the question cannot be answered.
+
+    Args:
+        temporary: it may be later.
+    """
+
+    number: int
+    body: Mapping[str, Any]
+    error: str = ""
+    temporary: bool = True
+
+
 Message = (
     Hints
     | Doubt
@@ -117,6 +145,8 @@ Message = (
     | StatusAnswer
     | QueueAsked
     | QueueAnswer
+    | Ask
+    | Answer
 )
 
 _PLAIN: Mapping[str, type[Message]] = {
@@ -132,7 +162,9 @@ _PLAIN: Mapping[str, type[Message]] = {
         StatusAnswer,
         QueueAsked,
         QueueAnswer,
-    )  # fmt: skip
+        Ask,
+        Answer,
+    )
 }
 
 

@@ -16,10 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from gateway.app.build import Parts
-from gateway.app.doors import door_factory
+from gateway.app.doors import door_factory, mail_door, smtp_services
 from gateway.core.queue import QueueDepth
 from gateway.core.settings.listen import ListenSettings
 from gateway.edge import listener
+from gateway.edge.connection import Door
+from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.tls import Listening, ServerContexts
 from gateway.edge.tls_material import TlsMaterial
 
@@ -64,6 +66,13 @@ class MailServer:
         if self._contexts is None or listen.tls == "none":
             return None
         return self._contexts.for_listener(listening_of(listen))
+
+    def smtp_door(self, listen: ListenSettings) -> tuple[Door, SmtpServices]:
+        """What the sessions of a listener for SMTP have, for one that is only rehearsed."""
+        door = mail_door(
+            self.parts, listen, self._reactor, self._tls_of(listen), self._clear_text_login
+        )
+        return door, smtp_services(self.parts, listen)
 
     def use_certificates(self, tls: TlsMaterial) -> None:
         """For new connections. Raises: SettingsError."""

@@ -38,6 +38,7 @@ from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.edge import listener
 from gateway.edge.http.control import ControlResource
+from gateway.edge.http.control_asking import asking_routes
 from gateway.edge.http.control_changes import changes_route
 from gateway.edge.http.control_queue import queue_routes
 from gateway.edge.http.control_socket import listen_control
@@ -76,6 +77,8 @@ class Serving(Protocol):
     def use_certificates(self, tls: TlsMaterial) -> None: ...
 
     async def status(self) -> Mapping[str, object]: ...
+
+    async def ask(self, kind: str, body: object) -> Mapping[str, object]: ...
 
     async def queue_call(
         self, name: str, arguments: Mapping[str, Any], actor: str
@@ -187,7 +190,11 @@ class GatewayService(Service):
                 control_socket(Path(self._settings.state_dir)),
                 ControlResource(
                     self.status,
-                    [changes_route(serving.heard), *queue_routes(serving.queue_call)],
+                    [
+                        changes_route(serving.heard),
+                        *asking_routes(serving.ask),
+                        *queue_routes(serving.queue_call),
+                    ],
                 ),
             )
         except SettingsError as error:

@@ -25,11 +25,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from gateway.app.asking import Asker
 from gateway.app.children import Child
 from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.hub import Hub
 from gateway.app.line import Line, adopt
 from gateway.app.messages import (
+    Answer,
+    Ask,
     Beat,
     Failed,
     FrameReader,
@@ -107,6 +110,7 @@ class Supervisor:
         self._holding: Holding | None = None
         self._table: CountingMemory | None = None
         self._key = secrets.token_bytes(16)
+        self._asker = Asker(reactor, self._ask_one)
         self._queue = QueueAsker(reactor, self._ask_leader)
         self._workers = {number: self._child(number) for number in range(1, count + 1)}
 
@@ -242,6 +246,8 @@ class Supervisor:
                 self._is_ready(number)
             case Beat():
                 pass
+            case Answer():
+                self._asker.heard(message)
             case QueueAnswer():
                 self._queue.heard(message)
             case Failed(_, text):
@@ -324,6 +330,17 @@ class Supervisor:
                 for number, worker in self._workers.items()
             ],
         }
+
+    async def ask(self, kind: str, body: object) -> Mapping[str, object]:
+        """What one of the workers knows. Raises: GatewayError."""
+        return await self._asker.ask(kind, body)
+
+    def _ask_one(self, question: Ask) -> bool:
+        number = self._leader if self._leader is not None else min(self._ready, default=None)
+        if number is None:
+            return False
+        self._hub.send([number], question)
+        return True
 
     async def queue_call(
         self, name: str, arguments: Mapping[str, Any], actor: str

@@ -22,12 +22,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from gateway.app.asking import answer_to
 from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
 from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.line import Line, adopt
 from gateway.app.log import begin_child_log
 from gateway.app.messages import (
+    Ask,
     Beat,
     Doubt,
     Failed,
@@ -125,6 +127,8 @@ class Worker:
                 self._begin_leading()
             case Reload(tls):
                 self._reload(server, TlsMaterial.from_json(tls))
+            case Ask():
+                self._run(lambda: self._answer_question(server, message), "no answer given")
             case QueueAsked():
                 self._run(lambda: self._answer_queue(message), "the queue's desk does not answer")
             case StatusAsked(number, with_queue):
@@ -175,6 +179,9 @@ class Worker:
             with contextlib.suppress(GatewayError):  # the parent tells that it is not known
                 status["queue"] = queue_status(await parts.store.depth())
         self._line.send(StatusAnswer(number, status))
+
+    async def _answer_question(self, server: MailServer, asked: Ask) -> None:
+        self._line.send(await answer_to(server, asked))
 
     async def _answer_queue(self, asked: QueueAsked) -> None:
         assert self._server is not None
