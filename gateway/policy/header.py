@@ -33,7 +33,7 @@ PIECE = 65_536
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Compares a whole text with a pattern: ``*`` is any text, ``?`` any character."""
     first, *others = [
-        re.compile(re.escape(piece).replace(r"\\?", "."), re.DOTALL)
+        re.compile(re.escape(piece).replace(r"\?", "."), re.DOTALL)
         for piece in pattern.casefold().split("*")
     ]
     if not others:

@@ -88,6 +88,11 @@ class GreylistTable:
             self._write()
         return self._wall_clock() >= self._full_until
 
+    def close(self) -> None:
+        """What has gathered goes in before the committer takes nothing more."""
+        if self._gathering:
+            self._write()
+
     def _write(self) -> None:
         news, self._gathering = self._gathering, {}
         self._writing = news

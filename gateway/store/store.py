@@ -224,6 +224,7 @@ class Store:
         if self._closing is None:
             closing = self._closing = Deferred()
             self._maildrops.close()
+            self.greylist.close()
             self._machinery.close(
                 lambda: self._call_from_thread(lambda: closing.callback(None)),
             )
