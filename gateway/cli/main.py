@@ -11,7 +11,18 @@ from importlib import metadata
 
 import click
 
-from gateway.cli import backup, config, export, health, import_, mailbox, restore, status, verify
+from gateway.cli import (
+    backup,
+    config,
+    export,
+    health,
+    import_,
+    mailbox,
+    queue,
+    restore,
+    status,
+    verify,
+)
 from gateway.core.errors import GatewayError, SettingsError
 
 _EPILOG = """\
@@ -40,6 +51,7 @@ cli.add_command(health.health)
 cli.add_command(import_.group)
 cli.add_command(restore.restore)
 cli.add_command(mailbox.group)
+cli.add_command(queue.group)
 cli.add_command(status.status)
 cli.add_command(verify.verify)
 
