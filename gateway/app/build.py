@@ -19,6 +19,7 @@ from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, make_policies
 from gateway.app.routes import router_from
+from gateway.app.submissions import send_as_from, submission_from
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
@@ -27,6 +28,7 @@ from gateway.core.quota import Quota
 from gateway.core.settings.model import Settings
 from gateway.directory.from_settings import directory_from
 from gateway.edge.sessions import Limits, Sessions
+from gateway.edge.smtp.services import SubmissionServices
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.engine import Policy
 from gateway.policy.quota import QuotaPolicy
@@ -53,6 +55,7 @@ class Parts:
     policies: Mapping[str, Policy]
     free_space: FreeSpace
     queue_desk: QueueDesk
+    submission: SubmissionServices
     queue_starter: QueueStarter | None = None
 
 
@@ -113,6 +116,7 @@ def build(
     router = router_from(settings, directory, reactor.callFromThread)
     threads = login_threads(reactor)
     issuer = issuer_from(settings.oauth, threads, reactor)
+    send_as = send_as_from(settings, reactor)
     store = open_store(settings, reactor)
     policies = _policies(settings, reactor, store, counting)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
@@ -137,6 +141,9 @@ def build(
         policies=policies,
         free_space=FreeSpace(Path(settings.state_dir), reactor),
         queue_desk=desk,
+        submission=submission_from(
+            settings, store=store, router=router, directory=directory, send_as=send_as
+        ),
         queue_starter=store.queue,
     )
 

@@ -147,6 +147,7 @@ def smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         offer,
         limits,
         quota=parts.quota,
+        submission=parts.submission,
         trace=parts.store.trace,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
         auth=auth,

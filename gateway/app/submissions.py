@@ -1,0 +1,75 @@
+"""What doors need for mail of our own people, from the settings.
+
+Owns which setting reaches which part; never decides anything at run time.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from gateway.core.errors import SettingsError, SettingsProblem
+from gateway.core.ports.directory import Directory
+from gateway.core.settings.model import Settings
+from gateway.directory.threads import WorkerThreads
+from gateway.edge.smtp.services import SubmissionRules, SubmissionServices
+from gateway.policy.limit_notices import LimitNotices
+from gateway.policy.person_limits import PersonBounds, PersonLimits
+from gateway.policy.send_as import BrokenRules, RulesFile, SendAs, rules_from
+from gateway.policy.senders import Senders
+from gateway.routing.domains import DomainRouter
+from gateway.store.store import Store
+
+
+def send_as_from(settings: Settings, reactor: Any) -> SendAs:
+    """The administrator's rules; reads their file, which blocks.
+
+    Raises:
+        SettingsError: the file cannot be used.
+    """
+    section = settings.submission
+    rules = rules_from(section.send_as)
+    if not section.send_as_file:
+        return SendAs(rules)
+    threads = WorkerThreads(
+        "send-as", threads=1, waiting=100, call_from_thread=reactor.callFromThread
+    )
+    try:
+        file = RulesFile(Path(section.send_as_file), timers=reactor, in_thread=threads.submit)
+    except (OSError, BrokenRules) as error:
+        text = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        expected = "lines with a login and the addresses it may send as"
+        problem = SettingsProblem(section.send_as_file, "submission.send_as_file", text, expected)
+        raise SettingsError([problem]) from None
+    return SendAs(rules, file)
+
+
+def submission_from(
+    settings: Settings,
+    *,
+    store: Store,
+    router: DomainRouter,
+    directory: Directory,
+    send_as: SendAs,
+) -> SubmissionServices:
+    """Everything together."""
+    section = settings.submission
+    bounds = PersonBounds(
+        section.messages_per_hour,
+        section.messages_per_day,
+        section.recipients_per_hour,
+        section.recipients_per_day,
+        section.most_waiting,
+    )
+    groups = directory if section.send_as_groups == "members" else None
+    rules = SubmissionRules(
+        section.from_check, section.missing_from, section.add_sender, section.show_login
+    )
+    senders = Senders(router, groups=groups, send_as=send_as)
+    if not bounds.any:
+        return SubmissionServices(senders, rules)
+    notices = LimitNotices(
+        store, hostname=settings.hostname, ask=settings.postmaster, wall_clock=time.time
+    )
+    return SubmissionServices(senders, rules, PersonLimits(store.submissions, bounds), notices)
