@@ -8,9 +8,10 @@ SOURCES := $(shell find gateway twisted etc -type f -not -name '*.pyc' -not -nam
 # Tests see the checkout, also in the programs they start; tests/system/test_wheel.py sees the wheel.
 export PYTHONPATH := $(CURDIR)
 PORT_BASE ?= 10000
+FUZZ_SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast system crash bench bench-scale image-check clean
+.PHONY: help run test lint fast system fuzz crash bench bench-scale image-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,11 @@ system: $(VENV)/.test-installed  ## the tests with real servers and clients
 	tests/install-servers
 	$(BIN)/python -m pytest tests/system
 
+fuzz: $(VENV)/.test-installed  ## octets nobody thought of against the SMTP core, FUZZ_SECONDS=600
+	test -d .fuzz/atheris || $(BIN)/pip install $(PIP_FLAGS) --target .fuzz/atheris 'atheris>=3,<4'
+	PYTHONPATH=$(CURDIR):$(CURDIR)/.fuzz/atheris \
+		$(BIN)/python -m tests.fuzz.smtp_server --seconds $(FUZZ_SECONDS)
+
 crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill it, cut its power
 	tests/install-servers
 	$(BIN)/python -m tests.crash.every_call
@@ -54,7 +60,7 @@ image-check: $(VENV)/.test-installed  ## build the container and send one messag
 	tests/image/check.sh
 
 clean:  ## remove what the targets above made
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis $(DEMO)
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .fuzz $(DEMO)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Installed, not editable: twistd finds plugins in real folders only, and an editable install has

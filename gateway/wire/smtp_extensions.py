@@ -23,6 +23,7 @@ from gateway.wire.smtp_replies import (
     LOGGED_IN_ALREADY,
     NOT_IMPLEMENTED,
     SEND_EHLO_FIRST,
+    SEND_LHLO_FIRST,
     TLS_ALREADY,
     TLS_FIRST,
     Reply,
@@ -46,7 +47,7 @@ class DoorOffer:
         recipients: RCPTs accepted for one message.
         transactions: MAILs accepted on one connection, 0: not bounded.
         deliver_by_s: smallest BY= taken, 0: any.
-        hold_s: longest time a message may wait for its release.
+        hold_s: longest time a message may wait for its release, 0: none at all.
         priority_profile: name of the MT-PRIORITY profile (RFC 6710 section 9), may be empty.
         no_soliciting: classes of mail that nobody here wants (RFC 3865).
     """
@@ -139,7 +140,9 @@ def _deliver_by(offer: Offer) -> str:
     return str(offer.door.deliver_by_s or "")
 
 
-def _future_release(offer: Offer) -> str:
+def _future_release(offer: Offer) -> str | None:
+    if not offer.door.hold_s:
+        return None
     # The date moves at midnight: a little early, so that what is shown is always granted.
     latest = datetime.fromtimestamp(offer.today * DAY_S, UTC) + timedelta(seconds=offer.door.hold_s)
     return f"{offer.door.hold_s} {latest:%Y-%m-%dT%H:%M:%SZ}"
@@ -304,9 +307,10 @@ def offered(offer: Offer) -> Offered:
             reply = row.hidden(offer) if has_row else NOT_IMPLEMENTED
             refused.update((_word(verb), reply) for verb in row.verbs)
     more = [verb for row in shown for verb in row.verbs]
+    first = SEND_LHLO_FIRST if door.lmtp else SEND_EHLO_FIRST
     plain = Grammar(
         _words((*hello, *_ALWAYS)),
-        {**refused, **dict.fromkeys(map(_word, more), SEND_EHLO_FIRST)},
+        {**refused, **dict.fromkeys(map(_word, more), first)},
         {},
         {},
     )

@@ -19,7 +19,6 @@ from gateway.wire.smtp_replies import (
     NO_RECIPIENTS_LMTP,
     NOT_IN_TRANSACTION,
     RCPT_FIRST,
-    SEND_EHLO_FIRST,
     SEND_HELO_FIRST,
     SEND_LHLO_FIRST,
     Reply,
@@ -80,11 +79,7 @@ def out_of_order(phase: Phase, verb: Verb, *, lmtp: bool, recipient_refused: boo
         recipient_refused: at least one RCPT of the transaction was refused.
     """
     if phase is Phase.GREETED:
-        if lmtp:
-            return SEND_LHLO_FIRST
-        # Extensions are shown by EHLO only.
-        needs_ehlo = verb in (Verb.AUTH, Verb.STARTTLS, Verb.BDAT, Verb.ETRN, Verb.XCLIENT)
-        return SEND_EHLO_FIRST if needs_ehlo else SEND_HELO_FIRST
+        return SEND_LHLO_FIRST if lmtp else SEND_HELO_FIRST
     if verb is Verb.MAIL:
         return NESTED_MAIL
     if verb in (Verb.AUTH, Verb.ETRN, Verb.XCLIENT):

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from gateway.core.envelope import BodyKind
 from gateway.wire.foreign import is_binary
 from gateway.wire.smtp_chunks import MAX_EMPTY_CHUNKS, ChunkReader
-from gateway.wire.smtp_commands import Bdat, Command, Mail, SyntaxRefused, Verb
+from gateway.wire.smtp_commands import Bdat, Command, Data, Mail, SyntaxRefused, Verb
 from gateway.wire.smtp_content import ContentOverrun
 from gateway.wire.smtp_data import DataReader
 from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Event, Refused
@@ -155,13 +155,17 @@ class SmtpServer:
     # -- what the door tells
 
     def offer(self, offer: Offer) -> None:
-        """TLS, a login or XCLIENT has changed what the session has to offer."""
+        """TLS, a login or XCLIENT has changed what the session has to offer.
+
+        What the last EHLO showed counts until the next one: the client knows nothing else.
+        """
         self._offered = offered(offer)
-        self._grammar = self._offered.extended if self.esmtp else self._offered.plain
+        if not self.esmtp:
+            self._grammar = self._offered.plain
 
     @property
     def offered(self) -> Offered:
-        """The answers to EHLO and HELP that fit the grammar in force."""
+        """The answers to EHLO and HELP as of now."""
         return self._offered
 
     def succeeded(self, verb: Verb) -> None:
@@ -211,13 +215,14 @@ class SmtpServer:
     def abandon(self) -> None:
         """Nobody knows how far a command came: forget the transaction and any SASL exchange.
 
-        What a client may still send of the message is no command all the same.
+        What a client may still send of the message is no command all the same; DATA that is being
+        read is read to its end.
         """
         self._in_auth = False
-        self._reader = self._chunks = None
+        self._chunks = None
         self._data_refused = True
         self._recipient_refused = False
-        if self.phase is not Phase.GREETED:
+        if self.phase is not Phase.GREETED and self._reader is None:
             self.phase = Phase.READY
 
     def expect_auth_response(self, expected: bool) -> None:
@@ -240,37 +245,34 @@ class SmtpServer:
             # No known verb behind a refused DATA: this is the text of the message (S22).
             return Refused(error.reply, close=error.foreign or self._data_refused)
         self._data_refused = False
-        verb = command.verb
-        if (self.phase, verb) not in TRANSITIONS:
+        if (self.phase, command.verb) not in TRANSITIONS:
             return self._out_of_order(command)
-        if verb is Verb.MAIL:
-            assert isinstance(command, Mail)
+        if isinstance(command, Mail):
             self._mail = command
             self._swallowed = 0
-        elif verb is Verb.DATA and self._mail.body is BodyKind.BINARY:
-            self._data_refused = True
-            return Refused(BINARY_NEEDS_BDAT, close=self.buffered > 0)  # RFC 3030 section 3
-        elif verb is Verb.BDAT:
-            assert isinstance(command, Bdat)
+        elif isinstance(command, Data):
+            if self._mail.body is BodyKind.BINARY:
+                return self._refuse_data(BINARY_NEEDS_BDAT)  # RFC 3030 section 3
+        elif isinstance(command, Bdat):
             self._chunk = _Chunk(command, command.size_octets)
         return command
 
     def _out_of_order(self, command: Command) -> Event | None:
         """The refusal of a pair that TRANSITIONS does not list."""
-        verb = command.verb
         reply = out_of_order(
             self.phase,
-            verb,
+            command.verb,
             lmtp=self._offered.lmtp,
             recipient_refused=self._recipient_refused,
         )
         if isinstance(command, Bdat):
             return self._swallow(command, Refused(reply))
-        if verb is Verb.DATA:
-            self._data_refused = True
-            # Text that is here already was sent without waiting for 354.
-            return Refused(reply, close=self.buffered > 0)
-        return Refused(reply)
+        return self._refuse_data(reply) if isinstance(command, Data) else Refused(reply)
+
+    def _refuse_data(self, reply: Reply) -> Refused:
+        self._data_refused = True
+        # Text that is here already was sent without waiting for 354.
+        return Refused(reply, close=self.buffered > 0)
 
     def _complaint_about_length(self, start: bytes, octets: int) -> Reply | None:
         """The refusal of a line with this start and length, None if it is short enough."""
@@ -321,8 +323,9 @@ class SmtpServer:
 
     def _refuse_bdat(self, line: bytes, reply: Reply) -> Event | None:
         """A BDAT that is none, or is not in force: its octets come all the same (S10, S14)."""
+        word, _, rest = line.rstrip(b" \t").partition(b" ")
         try:
-            command = parse_bdat(line.rstrip(b" \t")[5:])
+            command = parse_bdat(rest if len(word) == 4 else b"")
         except SyntaxRefused:
             return Refused(reply, close=True)  # nobody knows how many (S11)
         return self._swallow(command, Refused(reply))

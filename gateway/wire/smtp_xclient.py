@@ -16,11 +16,13 @@ from gateway.wire.xtext import decode_xtext
 
 _UNKNOWN = (b"[UNAVAILABLE]", b"[TEMPUNAVAIL]")
 _HOST = re.compile(r"[!-~]{1,255}\Z")
+_NOT_IN_HOST = re.compile(r"[^!-~]")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _LOGIN = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}\Z")
 
 
 def _host(text: str) -> str:
+    text = _NOT_IN_HOST.sub("?", text)  # as in EHLO: clients claim all sorts of names
     if not _HOST.match(text):
         raise ValueError(text)
     return text

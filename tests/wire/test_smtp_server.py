@@ -6,33 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.wire.smtp_commands import _PARSERS, Data, Ehlo, Mail, Rcpt, Simple, Verb
+from gateway.wire.smtp_commands import Data, Ehlo, Mail, Rcpt, Simple, Verb
+from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Event, Refused
+from gateway.wire.smtp_extensions import Offer
 from gateway.wire.smtp_limits import SmtpLimits
-from gateway.wire.smtp_server import (
-    TRANSITIONS,
-    AuthResponse,
-    ContentEnded,
-    Event,
-    Phase,
-    Refused,
-    SmtpServer,
-)
+from gateway.wire.smtp_order import TRANSITIONS, Phase
+from gateway.wire.smtp_server import SmtpServer
+from tests.support.smtp_core import EHLO, MAIL, RCPT, Talk, door_offer
 
 LIMITS = SmtpLimits(line_octets=100, auth_line_octets=200, line_discard_octets=1000)
+OFFER = Offer(door_offer(), mechanisms=("PLAIN",))
 
 
 def session(*lines: bytes, limits: SmtpLimits = LIMITS) -> SmtpServer:
     """A session in which these commands succeeded."""
-    core = SmtpServer(limits, "reject")
+    core = SmtpServer(limits, "reject", OFFER)
     for line in lines:
         core.feed(line + b"\r\n")
         event = core.next_event()
         assert isinstance(event, (Ehlo, Mail, Rcpt, Simple)), event
         core.succeeded(event.verb)
     return core
-
-
-EHLO, MAIL, RCPT = b"EHLO c.test", b"MAIL FROM:<a@b.test>", b"RCPT TO:<c@d.test>"
 
 
 def ask(core: SmtpServer, octets: bytes) -> Event | None:
@@ -43,12 +37,6 @@ def ask(core: SmtpServer, octets: bytes) -> Event | None:
 def reply(event: Event | None) -> str:
     assert isinstance(event, Refused)
     return f"{event.reply.code} {event.reply.status}"
-
-
-def test_every_verb_has_a_parser_and_a_place() -> None:
-    assert {verb.value.encode() for verb in Verb} == set(_PARSERS)
-    assert {verb for _, verb in TRANSITIONS} == set(Verb)
-    assert not [pair for pair in TRANSITIONS if pair[0] is Phase.CONTENT]
 
 
 @pytest.mark.parametrize(
@@ -69,6 +57,7 @@ def test_every_verb_has_a_parser_and_a_place() -> None:
         ((EHLO, MAIL, RCPT, EHLO), b"DATA", "503 5.5.1"),
         ((EHLO, MAIL, RCPT, b"HELO x"), RCPT, "503 5.5.1"),
         ((EHLO, MAIL, RCPT, b"STARTTLS"), MAIL, "503 5.5.1"),
+        ((EHLO, MAIL), b"ETRN d.test", "503 5.5.1"),
     ],
 )
 def test_S23_order(before: tuple[bytes, ...], line: bytes, expected: str) -> None:
@@ -163,7 +152,7 @@ def test_S26_auth_lines_have_their_own_bound() -> None:
 
 
 def test_S20_binary_before_any_line_closes() -> None:
-    event = ask(SmtpServer(LIMITS, "reject"), b"\x16\x03\x01\x02\x00\x01")
+    event = ask(SmtpServer(LIMITS, "reject", OFFER), b"\x16\x03\x01\x02\x00\x01")
     assert isinstance(event, Refused) and event.close
 
 
@@ -187,7 +176,7 @@ LINES = [
 @given(st.lists(st.sampled_from(LINES), max_size=30), st.lists(st.integers(1, 40), min_size=1))
 def test_one_event_for_each_line_however_it_is_cut(lines: list[bytes], sizes: list[int]) -> None:
     """The table's sides are kept: what is offered to the door is always listed."""
-    core = SmtpServer(SmtpLimits(), "reject")
+    core = SmtpServer(SmtpLimits(), "reject", OFFER)
     for number, line in enumerate(lines):
         octets = line + b"\r\n"
         size = sizes[number % len(sizes)]
@@ -202,6 +191,85 @@ def test_one_event_for_each_line_however_it_is_cut(lines: list[bytes], sizes: li
             core.start_content(lambda _: None)
             assert isinstance(ask(core, b"x\r\n.\r\n"), ContentEnded)
             assert core.phase is Phase.READY
-        elif not isinstance(event, (Refused, AuthResponse, ContentEnded)):
+        elif not isinstance(event, (Refused, AuthResponse, ContentEnded, ChunkEnded)):
             assert (core.phase, event.verb) in TRANSITIONS
             core.succeeded(event.verb)
+
+
+def test_S16_S17_starttls_forgets_what_was_said() -> None:
+    for before in ((EHLO,), (EHLO, MAIL), (EHLO, MAIL, RCPT)):
+        talk = Talk(*before)
+        assert talk.say(b"STARTTLS\r\n") == ["STARTTLS"]
+        talk.core.offer(Offer(door_offer(), tls=True, mechanisms=("PLAIN",)))
+        assert not talk.core.esmtp
+        assert talk.say(b"MAIL FROM:<> SIZE=1\r\n") == ["555 5.5.4"]
+        assert talk.say(MAIL + b"\r\nRCPT TO:<a@b>\r\nAUTH PLAIN\r\nDATA\r\n") == ["503 5.5.1"] * 4
+        assert talk.say(EHLO + b"\r\nSTARTTLS\r\n") == ["EHLO", "503 5.5.1"]
+
+
+def test_S16_octets_behind_starttls_are_never_taken_into_tls() -> None:
+    core = session(EHLO)
+    assert ask(core, b"STARTTLS\r\nRSET\r\n") == Simple(Verb.STARTTLS)
+    with pytest.raises(AssertionError):
+        core.start_tls()
+
+
+def test_S17_starttls_takes_no_argument() -> None:
+    assert Talk(EHLO).say(b"STARTTLS x\r\n") == ["501 5.5.4"]
+
+
+def test_what_ehlo_showed_counts_until_the_next() -> None:
+    """AUTH= is for people who have logged in, whom a new EHLO shows no AUTH (RFC 4954)."""
+    talk = Talk(EHLO)
+    talk.core.offer(Offer(door_offer(), logged_in=True))
+    assert talk.say(b"MAIL FROM:<> AUTH=<>\r\nRSET\r\n") == ["MAIL", "RSET"]
+    assert talk.say(EHLO + b"\r\nMAIL FROM:<> AUTH=<>\r\nAUTH PLAIN\r\n") == [
+        "EHLO",
+        "555 5.5.4",
+        "503 5.5.1",
+    ]
+
+
+def test_xclient_begins_the_session_anew() -> None:
+    talk = Talk(EHLO, offer=Offer(door_offer(), proxy=True))
+    assert talk.say(b"XCLIENT ADDR=192.0.2.1\r\n") == ["XCLIENT"]
+    assert talk.core.phase is Phase.GREETED
+    assert talk.say(b"MAIL FROM:<>\r\nEHLO x\r\nMAIL FROM:<>\r\n") == ["503 5.5.1", "EHLO", "MAIL"]
+    assert talk.say(b"XCLIENT ADDR=192.0.2.1\r\n") == ["503 5.5.1"]
+
+
+def test_S4_an_abandoned_transaction_leaves_nothing() -> None:
+    talk = Talk(EHLO, MAIL, RCPT)
+    talk.core.abandon()
+    assert talk.say(b"DATA\r\nSubject: x\r\n") == ["503 5.5.1 closed"]
+    fresh = Talk()
+    fresh.core.abandon()
+    assert fresh.say(MAIL + b"\r\n") == ["503 5.5.1"]
+    reading = Talk(EHLO, MAIL, RCPT)
+    assert reading.say(b"DATA\r\nSubject: x\r\n") == ["DATA"]
+    reading.core.abandon()
+    assert reading.say(b"QUIT\r\n.\r\nNOOP\r\n") == ["ContentEnded", "NOOP"]
+    again = Talk(EHLO, MAIL)
+    again.core.abandon()
+    assert again.say(MAIL + b"\r\n") == ["MAIL"]
+
+
+def test_S31_what_is_refused_leaves_the_state_as_it_was() -> None:
+    talk = Talk(EHLO)
+    assert talk.say("MAIL FROM:<ä@b.test>\r\n".encode() + RCPT + b"\r\n") == [
+        "553 5.6.7",
+        "503 5.5.1",
+    ]
+    assert talk.say(MAIL + "\r\nRCPT TO:<ä@b.test>\r\n".encode() + RCPT + b"\r\nDATA\r\n") == [
+        "MAIL",
+        "553 5.6.7",
+        "RCPT",
+        "DATA",
+    ]
+    assert talk.say(b".\r\nMAIL FROM:<> SMTPUTF8\r\n") == ["ContentEnded", "MAIL"]
+    assert talk.say("RCPT TO:<ä@b.test>\r\nRSET\r\n".encode() + MAIL + b"\r\n") == [
+        "RCPT",
+        "RSET",
+        "MAIL",
+    ]
+    assert talk.say("RCPT TO:<ä@b.test>\r\n".encode()) == ["553 5.6.7"]
