@@ -14,6 +14,7 @@ import click
 from gateway.cli import (
     backup,
     config,
+    explain,
     export,
     health,
     import_,
@@ -21,6 +22,7 @@ from gateway.cli import (
     queue,
     restore,
     status,
+    trace,
     verify,
 )
 from gateway.core.errors import GatewayError, SettingsError
@@ -46,6 +48,7 @@ def cli() -> None:
 
 cli.add_command(backup.backup)
 cli.add_command(config.group)
+cli.add_command(explain.explain)
 cli.add_command(export.group)
 cli.add_command(health.health)
 cli.add_command(import_.group)
@@ -53,6 +56,7 @@ cli.add_command(restore.restore)
 cli.add_command(mailbox.group)
 cli.add_command(queue.group)
 cli.add_command(status.status)
+cli.add_command(trace.trace)
 cli.add_command(verify.verify)
 
 
