@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from gateway.core.settings.environment import section_at
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
+from gateway.core.settings.policies import KINDS
 from gateway.core.settings.section import Section
 
 REFERENCE = Path(__file__).parents[2] / "etc" / "gateway.toml"
@@ -30,6 +31,7 @@ def fields(section: type[Section], path: tuple[str, ...] = ()) -> Iterator[tuple
 
 
 PATHS = list(fields(Settings))
+PATHS += [path for kind, check in KINDS.items() for path in fields(check, ("policies", kind))]
 
 
 def uncommented() -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ids import AccountId
@@ -36,8 +38,8 @@ def facts(
 def now(check: Any, about: Facts, stage: Stage = Stage.RECIPIENT) -> Answer:
     """The answer of a check that needs no waiting, or has not to wait."""
     found: list[Any] = []
-    answer = check.judge(stage, about)
-    if answer is None or not hasattr(answer, "addCallback"):
+    answer: Answer | Deferred[Answer] = check.judge(stage, about)
+    if not isinstance(answer, Deferred):
         return answer
     answer.addCallbacks(found.append, lambda failure: failure.raiseException())
     assert found, "still waiting"

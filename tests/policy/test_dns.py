@@ -67,7 +67,8 @@ def test_a_TTL_is_kept_within_bounds(ttl: int, kept: int) -> None:
     world = World()
     world.resolver.held = []
     world.ask("A", "here.test")
-    record = dns.RRHeader("here.test", dns.A, ttl=ttl, payload=dns.Record_A("192.0.2.1"))
+    address: Any = dns.Record_A("192.0.2.1")
+    record = dns.RRHeader("here.test", dns.A, ttl=ttl, payload=address)
     world.resolver.held.pop().callback(([record], [], []))
     world.clock.advance(kept - 1)
     assert world.ask("A", "here.test") is not None

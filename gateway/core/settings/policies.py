@@ -88,7 +88,7 @@ class CheckSettings(Section):
 class ListCheck(CheckSettings):
     check: Literal["list"] = Field(description="one of these kinds")
     of: Literal["ip", "host_name", "helo", "sender", "recipient", "login"] = Field(
-        description="what is looked up in it"
+        description="what is compared with its entries"
     )
     entries: Texts = Field(
         (), description="networks, domains (.example.com: all below it), addresses, user@"
@@ -166,7 +166,9 @@ class HelloCheck(CheckSettings):
     literal_mismatch: Action = Field(
         "reject", description="for an address in brackets that is not the client's"
     )
-    stage: Literal["hello", "sender", "recipient"] = Field("hello", description="when it is asked")
+    stage: Literal["hello", "sender", "recipient"] = Field(
+        "hello", description="when it is asked; after hello, those logged in are left out"
+    )
 
 
 class ReverseDnsCheck(CheckSettings):
