@@ -309,10 +309,12 @@ class Client(Dialogue):
     def __init__(self, bench: SmtpBench, ip: str) -> None:
         self.connection = bench.factory.buildProtocol(None)
         self.ids: list[str] = []
+        self.refusals: list[bytes] = []
         super().__init__(self.connection, Wire, ip)
 
     def read(self) -> bytes:
         replies = super().read()
+        self.refusals += [each for each in replies.split(b"\r\n") if each[:1] in (b"4", b"5")]
         self.ids += [each.decode() for each in _IDS.findall(replies)]
         return _IDS.sub(b"\r\n", replies)
 

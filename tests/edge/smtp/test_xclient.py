@@ -121,7 +121,7 @@ def test_not_in_a_transaction_and_with_nothing_behind_it() -> None:
         b"ADDR=999.1.1.1",
         b"COLOUR=red",
         b"ADDR=1.2.3.4 ADDR=1.2.3.5",
-        b"NAME=a+0D+0Ab",
+        b"LOGIN=a+0D+0Ab",
     ],
 )
 def test_malformed_attributes_change_nothing(attributes: bytes) -> None:
@@ -130,6 +130,14 @@ def test_malformed_attributes_change_nothing(attributes: bytes) -> None:
     assert client.say(b"XCLIENT " + attributes).startswith(b"501 5.5.4 ")
     assert client.connection.peer_ip == PROXY
     assert client.say(b"MAIL FROM:<a@far.test>").startswith(b"250 ")
+
+
+def test_S9_a_forged_name_stays_one_harmless_word() -> None:
+    bench = bench_with_proxy()
+    client = bench.ready(PROXY)
+    become(client, b"NAME=a+0D+0Ab HELO=c+0D+0Ad")
+    known = client.connection.client
+    assert (known.host_name, known.hello) == ("a??b", "c??d")
 
 
 def test_N2_the_client_is_counted_in_place_of_the_proxy() -> None:
