@@ -80,13 +80,6 @@ class Alone:
         queue = queue_status(await parts.store.depth())
         return {"sessions": sessions, "queue": queue, "workers": [worker]}
 
-    async def queue_call(
-        self, name: str, arguments: Mapping[str, Any], actor: str
-    ) -> Mapping[str, object]:
-        """What ``gateway queue`` asks. Raises: GatewayError."""
-        assert self._server is not None
-        return await self._server.parts.queue_desk.call(name, arguments, actor)
-
     async def ask(self, kind: str, body: object) -> Mapping[str, object]:
         """What this process knows. Raises: GatewayError."""
         assert self._server is not None

@@ -1,4 +1,4 @@
-"""Questions of the administrator that a process with store and doors has to answer: trace, explain.
+"""What a process with store and doors has to answer administrators: trace, explain, queue.
 
 Owns both ends of asking across processes, and the answers. The parent of several workers serves no
 mail itself, so it asks one of them; a gateway in one process answers here at once.
@@ -107,7 +107,20 @@ async def answer(server: MailServer, kind: str, body: Any) -> Mapping[str, Any]:
         return await find(server.parts.store.trace, body)
     if kind == "explain":
         return await explain(server, body)
-    raise Unanswerable(f"found a question about {kind!r}; expected trace or explain")
+    if kind == "queue":
+        return await at_queue(server, body)
+    raise Unanswerable(f"found a question about {kind!r}; expected trace, explain or queue")
+
+
+async def at_queue(server: MailServer, body: Any) -> Mapping[str, Any]:
+    """``{"call": name, "arguments": {...}, "actor": who}``: a call at the queue's desk.
+
+    Raises: GatewayError.
+    """
+    match body:
+        case {"call": str(call), "arguments": dict(arguments), "actor": str(actor)}:
+            return await server.parts.queue_desk.call(call, arguments, actor)
+    raise Unanswerable()
 
 
 async def find(trace: TraceStore, body: Any) -> Mapping[str, Any]:

@@ -82,30 +82,6 @@ class StatusAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class QueueAsked:
-    """To the worker that leads: make this call at the queue's desk; answer with the same number."""
-
-    number: int
-    call: str
-    arguments: Mapping[str, Any]
-    actor: str
-
-
-@dataclass(frozen=True, slots=True)
-class QueueAnswer:
-    """What became of the call; ``error`` is not empty when it was refused.
-
-    Args:
-        temporary: the call may work later.
-    """
-
-    number: int
-    answer: Mapping[str, Any]
-    error: str = ""
-    temporary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Ask:
     """To any worker: something the administrator wants to know; answer with the same number.
 
@@ -143,8 +119,6 @@ Message = (
     | Reload
     | StatusAsked
     | StatusAnswer
-    | QueueAsked
-    | QueueAnswer
     | Ask
     | Answer
 )
@@ -160,8 +134,6 @@ _PLAIN: Mapping[str, type[Message]] = {
         Reload,
         StatusAsked,
         StatusAnswer,
-        QueueAsked,
-        QueueAnswer,
         Ask,
         Answer,
     )

@@ -80,10 +80,6 @@ class Serving(Protocol):
 
     async def ask(self, kind: str, body: object) -> Mapping[str, object]: ...
 
-    async def queue_call(
-        self, name: str, arguments: Mapping[str, Any], actor: str
-    ) -> Mapping[str, object]: ...
-
     async def stop(self) -> None: ...
 
 
@@ -193,7 +189,7 @@ class GatewayService(Service):
                     [
                         changes_route(serving.heard),
                         *asking_routes(serving.ask),
-                        *queue_routes(serving.queue_call),
+                        *queue_routes(serving.ask),
                     ],
                 ),
             )

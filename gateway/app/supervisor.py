@@ -38,14 +38,11 @@ from gateway.app.messages import (
     FrameReader,
     Lead,
     Message,
-    QueueAnswer,
-    QueueAsked,
     Ready,
     Reload,
 )
 from gateway.app.process import LogSink, Process, tracer_of
 from gateway.app.pulse import Pulse
-from gateway.app.queue_line import QueueAsker
 from gateway.app.worker import END_LIMIT_S
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError
@@ -111,7 +108,6 @@ class Supervisor:
         self._table: CountingMemory | None = None
         self._key = secrets.token_bytes(16)
         self._asker = Asker(reactor, self._ask_one)
-        self._queue = QueueAsker(reactor, self._ask_leader)
         self._workers = {number: self._child(number) for number in range(1, count + 1)}
 
     def _child(self, number: int) -> Child:
@@ -248,8 +244,6 @@ class Supervisor:
                 pass
             case Answer():
                 self._asker.heard(message)
-            case QueueAnswer():
-                self._queue.heard(message)
             case Failed(_, text):
                 self.log.error("worker {number} cannot start: {text}", number=number, text=text)
             case _:
@@ -336,22 +330,11 @@ class Supervisor:
         return await self._asker.ask(kind, body)
 
     def _ask_one(self, question: Ask) -> bool:
+        """Whoever runs the queue, if anybody does: deeds on it concern what is being sent."""
         number = self._leader if self._leader is not None else min(self._ready, default=None)
         if number is None:
             return False
         self._hub.send([number], question)
-        return True
-
-    async def queue_call(
-        self, name: str, arguments: Mapping[str, Any], actor: str
-    ) -> Mapping[str, object]:
-        """What ``gateway queue`` asks, of the worker that runs the queue. Raises: GatewayError."""
-        return await self._queue.call(name, arguments, actor)
-
-    def _ask_leader(self, question: QueueAsked) -> bool:
-        if self._leader is None:
-            return False
-        self._hub.send([self._leader], question)
         return True
 
     # -- stopping

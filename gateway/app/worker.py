@@ -36,7 +36,6 @@ from gateway.app.messages import (
     Hints,
     Lead,
     Message,
-    QueueAsked,
     Ready,
     Reload,
     StatusAnswer,
@@ -44,7 +43,6 @@ from gateway.app.messages import (
     encode,
 )
 from gateway.app.policies import Counting
-from gateway.app.queue_line import answer_at
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
@@ -129,8 +127,6 @@ class Worker:
                 self._reload(server, TlsMaterial.from_json(tls))
             case Ask():
                 self._run(lambda: self._answer_question(server, message), "no answer given")
-            case QueueAsked():
-                self._run(lambda: self._answer_queue(message), "the queue's desk does not answer")
             case StatusAsked(number, with_queue):
                 self._run(lambda: self._answer(number, with_queue), "status not answered")
             case _:
@@ -182,10 +178,6 @@ class Worker:
 
     async def _answer_question(self, server: MailServer, asked: Ask) -> None:
         self._line.send(await answer_to(server, asked))
-
-    async def _answer_queue(self, asked: QueueAsked) -> None:
-        assert self._server is not None
-        self._line.send(await answer_at(self._server.parts.queue_desk, asked))
 
     # -- ending
 

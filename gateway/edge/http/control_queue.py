@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from gateway.core.errors import GatewayError
 from gateway.edge.http.control import ControlCall, Route
 
 CALLS = ("list", "show", "retry", "hold", "release", "delete", "bounce")
 
-Call = Callable[[str, Mapping[str, Any], str], Awaitable[Mapping[str, object]]]
-"""Makes a call: its name, its arguments, who asks."""
+Ask = Callable[[str, object], Awaitable[Mapping[str, object]]]
+"""Asks the process that runs the queue: ``queue``, and the call with its arguments and who asks."""
 
 
 class QueueCallRefused(GatewayError):
@@ -26,17 +25,18 @@ class QueueCallRefused(GatewayError):
     default_text = "expected a JSON object with the call's arguments"
 
 
-def queue_routes(call: Call) -> list[Route]:
+def queue_routes(ask: Ask) -> list[Route]:
     """A row for each call; all are POST, as their arguments are the body."""
-    return [Route("POST", f"/v1/queue/{name}", _handler(name, call)) for name in CALLS]
+    return [Route("POST", f"/v1/queue/{name}", _handler(name, ask)) for name in CALLS]
 
 
-def _handler(name: str, call: Call) -> Callable[[ControlCall], Awaitable[Mapping[str, object]]]:
+def _handler(name: str, ask: Ask) -> Callable[[ControlCall], Awaitable[Mapping[str, object]]]:
     async def handle(asked: ControlCall) -> Mapping[str, object]:
         arguments = {} if asked.body is None else asked.body
         if not isinstance(arguments, dict):
             raise QueueCallRefused()
-        return await call(name, arguments, user_text(asked.peer_uid))
+        actor = user_text(asked.peer_uid)
+        return await ask("queue", {"call": name, "arguments": arguments, "actor": actor})
 
     return handle
 
