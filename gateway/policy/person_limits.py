@@ -108,12 +108,14 @@ def decide(
     goes_at = schedule.first_with_room(hour, this)
     later = schedule.first_with_room(max(goes_at, hour) + 1, this)
     submission = Submission(account.account_id, goes_at, recipients)
+    room = schedule.room(hour)
     if goes_at > hour:
-        return Room(submission, Hold(_reason(bounds, recipients, hour, hours), goes_at * HOUR_S))
-    filled = replace(submission, room=schedule.room(hour))
-    full = {**hours, hour: bounds.hour}
-    reason = _reason(bounds, recipients, hour, full)
-    return Room(replace(filled, otherwise=Hold(reason, later * HOUR_S)))
+        reason = _reason(bounds, this, hours.get(hour, NOTHING), room)
+        return Room(submission, Hold(reason, goes_at * HOUR_S))
+    # Whoever fills the hour meanwhile fills it to the bound that is nearest.
+    reason = _reason(bounds, this, room, room)
+    otherwise = Hold(reason, later * HOUR_S)
+    return Room(replace(submission, room=room, otherwise=otherwise))
 
 
 def _over_all(
@@ -138,18 +140,16 @@ def _over_all(
     return None
 
 
-def _reason(bounds: PersonBounds, recipients: int, hour: int, hours: Hours) -> str:
-    """Which bound it was, for the queue's list."""
-    in_hour, in_day = hours.get(hour, NOTHING), _sum(hours, hour - DAY_HOURS + 1, hour)
-    if in_hour.messages + 1 > bounds.hour.messages:
-        return f"limit: more than {bounds.hour.messages} messages in an hour"
-    if in_hour.recipients + recipients > bounds.hour.recipients:
-        return f"limit: more than {bounds.hour.recipients} recipients in an hour"
-    if in_day.messages + 1 > bounds.day.messages:
-        return f"limit: more than {bounds.day.messages} messages in a day"
-    if in_day.recipients + recipients > bounds.day.recipients:
-        return f"limit: more than {bounds.day.recipients} recipients in a day"
-    return "limit: messages sent before it wait, and fill the day"
+def _reason(bounds: PersonBounds, this: Sent, there: Sent, room: Sent) -> str:
+    """Which bound it was, for people; ``room`` is of an hour that holds ``there``."""
+    no_messages = there.messages + this.messages > room.messages and room.messages < UNBOUNDED // 2
+    if no_messages and room.messages == bounds.hour.messages:
+        return f"limit: more than {bounds.messages_per_hour} messages in an hour"
+    if room.recipients == bounds.recipients_per_hour and not no_messages:
+        return f"limit: more than {bounds.recipients_per_hour} recipients in an hour"
+    if no_messages:
+        return f"limit: more than {bounds.messages_per_day} messages in a day"
+    return f"limit: more than {bounds.recipients_per_day} recipients in a day"
 
 
 def _sum(hours: Hours, since: int, until: int = UNBOUNDED) -> Sent:

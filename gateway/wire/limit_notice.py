@@ -39,7 +39,8 @@ def render(notice: LimitNotice) -> bytes:
     # RFC 5322 section 3.4: an empty group where no address may be shown.
     plain = _PLAIN_ADDRESS.fullmatch(notice.to)
     to = f"<{notice.to}>" if plain else "undisclosed-recipients:;"
-    ask = notice.ask if _PLAIN_ADDRESS.fullmatch(notice.ask) else "your administrator"
+    knows = _PLAIN_ADDRESS.fullmatch(notice.ask) and notice.ask != notice.to
+    ask = notice.ask if knows else "your administrator"
     lines = [
         f"From: Mail System <MAILER-DAEMON@{notice.hostname}>",
         f"To: {to}",
@@ -53,9 +54,9 @@ def render(notice: LimitNotice) -> bytes:
         "",
         "Some of the mail you sent has to wait.",
         "",
-        f"You have sent {_printable(notice.bound)},",
-        "which is as much as one person may here. What you send beyond that is not",
-        "lost: it waits, and goes out by itself.",
+        f"You have sent {_printable(notice.bound)}.",
+        "What is more than one person may send here is not lost: it waits, and goes",
+        "out by itself.",
         "",
         f"The first of it goes out at {_clock(notice.until)}, {_wait(notice.until - notice.at)}.",
         "Mail that you send meanwhile may have to wait longer.",

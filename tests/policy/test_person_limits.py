@@ -75,7 +75,7 @@ def test_what_waits_already_keeps_its_place() -> None:
     """Mail of now must not fill the day of what is to go out in an hour."""
     bounds = PersonBounds(messages_per_hour=10, messages_per_day=12)
     hours = {NOW: Sent(2, 2), NOW + 1: Sent(10, 10)}
-    assert waits(bounds, hours) == (24, "limit: messages sent before it wait, and fill the day")
+    assert waits(bounds, hours) == (24, "limit: more than 12 messages in a day")
 
 
 def test_what_can_never_go_out_is_refused_for_good() -> None:
@@ -135,3 +135,19 @@ def test_no_hour_and_no_day_ever_holds_more(
         day = [hours.get(each, Sent()) for each in range(hour - DAY_HOURS + 1, hour + 1)]
         assert sum(each.messages for each in day) <= bounds.day.messages
         assert sum(each.recipients for each in day) <= bounds.day.recipients
+
+
+@given(BOUNDS, st.dictionaries(st.integers(NOW - 23, NOW + 3), st.builds(Sent, st.integers(0, 9))))
+def test_a_reason_names_a_bound_that_is_set(bounds: PersonBounds, hours: dict[int, Sent]) -> None:
+    room = decide(bounds, ALICE, 1, NOW, hours)
+    if isinstance(room, NoRoom):
+        return
+    hold = room.hold or room.submission.otherwise
+    assert hold is not None
+    named = {
+        f"limit: more than {bounds.messages_per_hour} messages in an hour",
+        f"limit: more than {bounds.messages_per_day} messages in a day",
+        f"limit: more than {bounds.recipients_per_hour} recipients in an hour",
+        f"limit: more than {bounds.recipients_per_day} recipients in a day",
+    }
+    assert hold.reason in named and "than 0 " not in hold.reason

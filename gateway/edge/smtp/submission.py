@@ -274,7 +274,7 @@ def tell(session: SmtpSession, message_id: str, hold: Hold) -> None:
         "{id} of {login} is held until {until}: {reason}",
         id=message_id,
         login=account.login,
-        until=hold.until,
+        until=None if hold.until is None else date_time(hold.until),
         reason=hold.reason,
     )
     session.journal.held(message_id, session.client, hold)

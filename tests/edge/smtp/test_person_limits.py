@@ -78,7 +78,7 @@ def test_what_is_over_them_waits_for_everybody_and_the_person_hears_of_it() -> N
         assert [str(each.address) for each in message.remote] == ["bob@example.test", "x@far.test"]
         assert message.submission is not None and message.submission.hour == HOUR + 1
     assert notice.local == ("a1",) and notice.sender is None
-    record = [each for each in bench.trace.records if each.kind == "held"][0]
+    record = next(each for each in bench.trace.records if each.kind == "held")
     assert record.trace_id == first.ingest_id
     assert record.fields["reason"] == "limit: more than 5 messages in an hour"
 
