@@ -45,7 +45,13 @@ class CannotExplain(GatewayError):
 )
 @click.option("--ip", default=SOMEWHERE, show_default=True, help="Where the client connects from.")
 @click.option("--helo", "hello", default="", metavar="NAME", help="Its name in EHLO.")
-@click.option("--auth", "login", default="", metavar="LOGIN", help="As this person, no password.")
+@click.option(
+    "--auth",
+    "login",
+    default="",
+    metavar="LOGIN",
+    help="As this person; over TLS, and no password is asked.",
+)
 @click.option("--size", "size_octets", type=click.IntRange(0), default=0, help="Announced octets.")
 @click.option("--tls", is_flag=True, help="After STARTTLS.")
 @click.option("--listener", default="", metavar="NAME", help="Its name in the settings.")
@@ -78,7 +84,7 @@ def explain(
     """
     content = None if message_file is None else _content(message_file)
     request = Request(
-        sender, recipients, ip, hello, login, size_octets, tls, listener, content
+        sender, recipients, ip, hello, login, size_octets, tls or bool(login), listener, content
     ).to_json()
     try:
         Request.from_json(request)

@@ -26,7 +26,7 @@ _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)\Z")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[int]):
     """So long ago, or a date and time here."""
 
     name = "moment"

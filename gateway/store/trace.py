@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from gateway.core.trace import TraceRecord
 from gateway.store.blobs import StoredOctets
 from gateway.store.readers import Pool
-from gateway.store.trace_form import Term, encode
+from gateway.store.trace_form import Ids, Term, encode
 from gateway.store.trace_notes import Note, Notes
 from gateway.store.transaction import Transaction
 
@@ -41,6 +41,10 @@ _PACKED = (
 )
 _RECORDS = "SELECT records FROM traces WHERE trace_row = ?"
 _LAST = 2**62
+
+MOST_IDS = 200
+"""Messages whose whole way is told; of older ones, what the term itself has found."""
+Finder = Term | Ids
 
 _log = Logger()
 
@@ -93,7 +97,7 @@ class Traces:
             return ()
         span = (since if since is not None else 0, until if until is not None else _LAST)
         return await self._readers.run(
-            lambda stored: find_in(stored.connection, looked_for, span, limit)
+            lambda stored: find_whole(stored.connection, looked_for, span, limit)
         )
 
 
@@ -104,8 +108,23 @@ def insert_row(tx: Transaction, notes: Sequence[Note]) -> None:
     tx.insert(TRACE_COLUMNS, [(int(min(times)), int(max(times)), b"", records)])
 
 
-def find_in(
+def find_whole(
     connection: sqlite3.Connection, term: Term, span: tuple[int, int], limit: int
+) -> Sequence[TraceRecord]:
+    """What the term finds, and the whole way of the messages that it finds by a key."""
+    found = find_in(connection, term, span, limit)
+    by_key = [one.trace_id for one in found if "-" in one.trace_id]
+    ids = {one for one in by_key[-MOST_IDS:] if not term.is_id_of(one)}
+    if not ids:
+        return found
+    others = [one for one in found if one.trace_id not in ids]
+    whole = [*others, *find_in(connection, Ids(ids), span, limit)]
+    whole.sort(key=lambda one: one.at)
+    return whole[-limit:]
+
+
+def find_in(
+    connection: sqlite3.Connection, term: Finder, span: tuple[int, int], limit: int
 ) -> Sequence[TraceRecord]:
     """The latest ``limit`` records in the span of time, ascending."""
     since, until = span
@@ -149,7 +168,7 @@ def _rows(connection: sqlite3.Connection, span: tuple[int, int]) -> Iterator[_Ro
 
 
 def _found(
-    row: int, records: bytes | None, connection: sqlite3.Connection, term: Term
+    row: int, records: bytes | None, connection: sqlite3.Connection, term: Finder
 ) -> list[TraceRecord]:
     """What the term finds in a row; nothing when that has gone meanwhile."""
     if records is None:

@@ -21,7 +21,7 @@ import sys
 import zlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.hosts import parse_ip
@@ -198,8 +198,25 @@ class Term:
             if self._finds(record):
                 yield record
 
+    def is_id_of(self, trace_id: str) -> bool:
+        return trace_id == self.key or trace_id.startswith(f"{self.key}-")
+
     def _finds(self, record: TraceRecord) -> bool:
-        trace_id = record.trace_id
-        return (
-            self.key in record.keys or trace_id == self.key or trace_id.startswith(f"{self.key}-")
-        )
+        return self.key in record.keys or self.is_id_of(record.trace_id)
+
+
+class Ids:
+    """Whole ids of messages, to find all that is told of them."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        self._ids = frozenset(one.encode("utf-8", "replace") for one in ids)
+        self._hashes = {zlib.crc32(_family(one)) for one in self._ids}
+
+    def may_be_in(self, keys: bytes) -> bool:
+        return not keys or not self._hashes.isdisjoint(hashes_in(keys))
+
+    def records_in(self, records: bytes) -> Iterator[TraceRecord]:
+        """In their order. Raises: ValueError."""
+        for line in lines_in(records):
+            if line.partition(b"\x1f")[0] in self._ids:
+                yield decode(line)

@@ -22,5 +22,6 @@ class TraceStore(Protocol):
         self, term: str, *, since: int | None = None, until: int | None = None, limit: int = 1000
     ) -> Sequence[TraceRecord]:
         """Records with this id (of a message, or of a connection with all its messages) or key,
-        ascending by time; the latest ``limit`` of them."""
+        and all others about the messages that a key finds; ascending by time, the latest
+        ``limit`` of them."""
         ...
