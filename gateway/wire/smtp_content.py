@@ -37,7 +37,7 @@ class MessageContent:
 
     Args:
         write: takes the message's octets in pieces; called no more once the message is known to be
-            refused.
+            refused. What follows is only counted, so that the refusal can say the whole size.
         limits: of the session.
         newlines: the policy.
     """
@@ -66,11 +66,6 @@ class MessageContent:
         if self._header.received_fields > self._limits.received_fields:
             return TOO_MANY_HOPS
         return None
-
-    @property
-    def is_too_big(self) -> bool:
-        """Whether what follows is only counted."""
-        return self.size_octets > self._limits.size_octets
 
     def take(self, piece: bytes, *, bare: bool) -> None:
         """The next octets of the message.

@@ -80,8 +80,6 @@ class DataReader:
     def _take(self, piece: bytes, *, stuffed: bool) -> None:
         """One piece in which every CRLF is whole, as no piece but the last ends in CR."""
         self.octets += len(piece)
-        if self._content.is_too_big:
-            return
         bare = has_bare_newlines(piece)
         # Section 4.5.2: the first period of a line is deleted if other characters follow; that
         # none follow happens only in the ending, which is not in the piece.

@@ -18,7 +18,7 @@ from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Eve
 from gateway.wire.smtp_extensions import EXTENSIONS, DoorOffer, Offer, offered
 from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
 from gateway.wire.smtp_order import TRANSITIONS, Phase
-from gateway.wire.smtp_replies import TOO_BIG, Reply
+from gateway.wire.smtp_replies import Reply
 from gateway.wire.smtp_server import SmtpServer
 
 LIMITS = SmtpLimits(
@@ -257,7 +257,7 @@ class Session:
             return
         if event.refusal is None:
             self._accept(bytes(self._sent))
-        elif event.refusal is TOO_BIG and self._newlines == "reject":
+        elif event.refusal.code == 552 and self._newlines == "reject":
             assert len(self._sent) > LIMITS.size_octets
         self._over()
 

@@ -237,3 +237,11 @@ def test_S27_S28_odd_messages_pass_unchanged(message: bytes) -> None:
     read = Read()
     assert read.all_of(stuffed(message)) == b""
     assert read.refusal is None and read.written == message
+
+
+def test_S3_the_refusal_says_the_whole_size_however_it_came() -> None:
+    for step in (1, 7, 1000):
+        read = Read("normalise", SmtpLimits(size_octets=100))
+        octets = stuffed(b".\r\n" * 100) + b"\n" * 50
+        read.all_of(*(octets[at : at + step] for at in range(0, len(octets), step)))
+        assert read.refusal is not None and "300 octets" in read.refusal.text
