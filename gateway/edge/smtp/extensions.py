@@ -16,11 +16,20 @@ EVERYWHERE = frozenset(
         "8BITMIME",
         "ENHANCEDSTATUSCODES",
         "STARTTLS",
+        "SMTPUTF8",
         "CHUNKING",
+        "DSN",
+        "DELIVERBY",
+        "MT-PRIORITY",
+        "REQUIRETLS",
         "LIMITS",
     }
 )
-"""What needs no setting. STARTTLS and REQUIRETLS show themselves where TLS is, or is not yet."""
+"""What needs no setting. STARTTLS and REQUIRETLS show themselves where TLS is, or is not yet.
+
+BINARYMIME is not among them: mailboxes are read by POP3 and IMAP as well, whose clients cannot be
+given lone line feeds and NULs (RFC 3501 section 9), and nothing here encodes such content anew.
+"""
 
 
 def honoured(
