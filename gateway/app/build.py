@@ -18,7 +18,6 @@ from gateway.app.free_space import FreeSpace
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, make_policies
-from gateway.app.routes import router_from
 from gateway.app.submissions import send_as_from, submission_from
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
@@ -36,6 +35,7 @@ from gateway.policy.quota_warnings import QuotaWarner
 from gateway.queue.desk import QueueDesk
 from gateway.queue.runner import QueueRunner
 from gateway.routing.domains import DomainRouter
+from gateway.routing.from_settings import router_from
 from gateway.store.store import Store
 
 

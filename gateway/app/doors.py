@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IProtoc
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from gateway.app.build import Parts
-from gateway.app.routes import relay_networks
 from gateway.core.networks import named
 from gateway.core.settings.listen import ListenSettings
 from gateway.edge.connection import Door
@@ -27,6 +26,7 @@ from gateway.edge.smtp.extensions import honoured
 from gateway.edge.smtp.services import SmtpServices
 from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from gateway.policy.engine import NO_POLICY
+from gateway.routing.from_settings import relay_networks
 from gateway.wire.smtp_extensions import DoorOffer
 from gateway.wire.smtp_limits import SmtpLimits
 

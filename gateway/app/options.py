@@ -17,6 +17,7 @@ from gateway.app import demo
 from gateway.core.errors import SettingsError
 from gateway.core.settings.load import DEFAULT_PATH, Loaded, load_from
 from gateway.directory.from_settings import schema_from
+from gateway.routing.from_settings import check_addresses
 
 
 class Options(usage.Options):
@@ -57,6 +58,7 @@ class Options(usage.Options):
                 path = self["config"]
             loaded = load_from(path, os.environ, lambda name: Path(name).read_text("utf-8"))
             schema_from(loaded.settings.directory, loaded.origins)
+            check_addresses(loaded.settings, loaded.origins)
         except SettingsError as error:
             refuse("\n".join(str(problem) for problem in error.problems))
         except OSError as error:

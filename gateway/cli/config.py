@@ -10,6 +10,7 @@ import click
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.show import Shown, effective
 from gateway.directory.from_settings import schema_from
+from gateway.routing.from_settings import check_addresses
 
 
 @click.group("config")
@@ -26,6 +27,7 @@ def check(config_path: str | None) -> None:
     """
     loaded = load_settings(config_path)
     schema_from(loaded.settings.directory, loaded.origins)
+    check_addresses(loaded.settings, loaded.origins)
     click.echo("configuration ok")
 
 

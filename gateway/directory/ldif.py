@@ -124,7 +124,9 @@ class LdifDirectory:
         return account
 
     async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
-        await self._current()
+        # Every message asks this; the coroutine would be most of its cost.
+        if self._closed or self._monotonic() >= self._next_check:
+            await self._current()
         key = tuple(addresses)
         recipients, groups = self._recipients, self._groups
         if key in recipients:

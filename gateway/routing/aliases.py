@@ -12,7 +12,7 @@ Limits: MAX_TARGETS of one name; the first MAX_PROBLEMS mistakes are reported.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from gateway.core.address import Address
 from gateway.core.errors import SettingsError, SettingsProblem
@@ -61,18 +61,23 @@ class Aliases:
 NO_ALIASES = Aliases()
 
 
-def from_settings(aliases: Mapping[str, Sequence[str]], domains: Sequence[str]) -> Table:
+def from_settings(
+    aliases: Mapping[str, Sequence[str]],
+    domains: Sequence[str],
+    place: Callable[[str], tuple[str, str]] = lambda name: ("configuration", f"aliases.{name}"),
+) -> Table:
     """The table of the settings.
 
     Args:
         domains: all names of ours, the first domain first.
+        place: for messages, where an alias's setting comes from and its full path.
 
     Raises:
         SettingsError: with all mistakes found.
     """
     reader = _Reader(domains)
     for name, targets in aliases.items():
-        reader.take(name, targets, "configuration", f"aliases.{name!r}")
+        reader.take(name, targets, *place(name))
     return reader.finish()
 
 

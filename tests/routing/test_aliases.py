@@ -91,8 +91,8 @@ def test_the_settings_table_is_checked_the_same() -> None:
     with pytest.raises(SettingsError) as refusal:
         from_settings({"x@else.example": ["bob"], "a": ["|date"]}, DOMAINS)
     assert [each.key for each in refusal.value.problems] == [
-        "aliases.'x@else.example'",
-        "aliases.'a'",
+        "aliases.x@else.example",
+        "aliases.a",
     ]
 
 

@@ -1,10 +1,12 @@
 """The router from settings: domains, aliases, and networks that may relay.
 
-Owns which setting reaches which part of routing; never decides anything at run time.
+Owns which setting reaches which part of routing. ``check_addresses`` never reads files, so that a
+configuration can be checked with it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.core.address import Address
@@ -12,10 +14,11 @@ from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.networks import Networks, named
 from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
+from gateway.core.settings.explain import join
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.routing.alias_file import AliasFile, AliasSource, FixedAliases
-from gateway.routing.aliases import Aliases, from_settings
+from gateway.routing.aliases import Aliases, Table, from_settings
 from gateway.routing.domains import Domain, DomainRouter
 from gateway.wire.address import AddressSyntax, parse_mailbox
 
@@ -28,7 +31,7 @@ def router_from(
     Raises:
         SettingsError: addresses that cannot be used.
     """
-    domains = _domains(settings)
+    domains = _domains(settings, {})
     recipients = settings.recipients
     return DomainRouter(
         domains,
@@ -45,33 +48,55 @@ def relay_networks(settings: Settings) -> Networks:
     return named(settings.relay_networks, settings.networks)
 
 
-def _domains(settings: Settings) -> dict[str, Domain]:
+def check_addresses(settings: Settings, origins: Mapping[str, str]) -> None:
+    """The addresses in the settings, which their classes know by shape only.
+
+    Args:
+        origins: where each setting came from, for error lines.
+
+    Raises:
+        SettingsError: with every one that cannot be used.
+    """
+    _fixed(settings, tuple(_domains(settings, origins)), origins)
+
+
+def _domains(settings: Settings, origins: Mapping[str, str]) -> dict[str, Domain]:
     domains: dict[str, Domain] = {}
     for name, section in settings.domains.items():
+        key = join(join("domains", name), "catch_all")
         domain = Domain(
             name,
             section.relay or "",
             any_recipient=section.relay_recipients == "any",
             delimiter=section.delimiter,
-            catch_all=_address(section.catch_all, f'domains."{name}".catch_all'),
+            catch_all=_address(section.catch_all, key, origins),
         )
         domains[name] = domain
         domains.update(dict.fromkeys(section.aliases, domain))
     return domains
 
 
-def _address(text: str, key: str) -> Address | None:
+def _address(text: str, key: str, origins: Mapping[str, str]) -> Address | None:
     try:
         return parse_mailbox(text) if text else None
     except AddressSyntax as error:
-        problem = SettingsProblem("configuration", key, f'"{text}" ({error})', "a mail address")
+        source = origins.get(key, "configuration")
+        problem = SettingsProblem(source, key, f'"{text}" ({error})', "a mail address")
         raise SettingsError([problem]) from None
+
+
+def _fixed(settings: Settings, domains: tuple[str, ...], origins: Mapping[str, str]) -> Table:
+    def place(name: str) -> tuple[str, str]:
+        key = join("aliases", name)
+        return origins.get(key, "configuration"), key
+
+    return from_settings(settings.aliases, domains, place)
 
 
 def _aliases(
     settings: Settings, domains: tuple[str, ...], call_from_thread: CallFromThread
 ) -> AliasSource:
-    fixed = from_settings(settings.aliases, domains)
+    fixed = _fixed(settings, domains, {})
     path = settings.recipients.aliases_file
     if not path:
         return FixedAliases(Aliases(fixed))
