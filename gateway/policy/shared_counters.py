@@ -15,11 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Protocol
 
 SLOTS = 65_536
 HALF = SLOTS // 2
+REMEMBERED = 4096
+"""Keys whose slots need not be found again: the same peers come again and again."""
 
 
 class Times(Protocol):
@@ -70,6 +73,7 @@ class SharedCounters:
         self._table = table
         self._key = key
         self._monotonic = monotonic
+        self._slots = lru_cache(REMEMBERED)(self._find_slots)
 
     def take(self, key: str, rate: Rate, *, only_look: bool = False) -> Taken:
         """One more of it; what is refused is not counted.
@@ -77,9 +81,7 @@ class SharedCounters:
         Args:
             key: what is counted and of whom.
         """
-        digest = blake2b(key.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
-        number = int.from_bytes(digest)
-        one, two = number % HALF, HALF + (number >> 32) % HALF
+        one, two = self._slots(key)
         table, now, each_s = self._table, self._monotonic(), rate.each_s
         full_at_one, full_at_two = max(table[one], now), max(table[two], now)
         full_at = min(full_at_one, full_at_two)
@@ -91,3 +93,8 @@ class SharedCounters:
             table[one] = full_at_one + each_s
             table[two] = full_at_two + each_s
         return Taken(True, used + 1)
+
+    def _find_slots(self, key: str) -> tuple[int, int]:
+        digest = blake2b(key.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
+        number = int.from_bytes(digest)
+        return number % HALF, HALF + (number >> 32) % HALF

@@ -37,7 +37,7 @@ def problems(text: str) -> list[str]:
 def test_without_any_the_standard_ones_are_in_force() -> None:
     policies = loaded("").policies
     assert set(policies) == {"smtp", "submission", "lmtp"}
-    assert [check.check for check in policies["smtp"]] == ["rate"] * 3
+    assert [check.check for check in policies["smtp"]] == ["rate"] * 2
     assert all("127.0.0.0/8" in check.exempt for check in policies["smtp"])
 
 

@@ -60,7 +60,8 @@ def test_processes_agree(tmp_path: Path) -> None:
         assert known(two) == {PAIR: Greylisted(NOW, NOW, 0)}
         for house in (one, two, one):
             house.store.greylist.keep(PAIR, NOW + 300, passed=1, expires_at=NOW + 900)
-        settle(one), settle(two)
+        settle(one)
+        settle(two)
         settle(one)
         assert known(one) == known(two) == {PAIR: Greylisted(NOW, NOW + 300, 3)}
     holding.close()

@@ -315,7 +315,6 @@ _STANDARD: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "smtp": (
         {"check": "rate", "of": "connections", "limit": 1200, "exempt": _LOOPBACK},
         {"check": "rate", "of": "messages", "limit": 3000, "exempt": _LOOPBACK},
-        {"check": "rate", "of": "recipients", "limit": 30_000, "exempt": _LOOPBACK},
     ),
     "submission": ({"check": "rate", "of": "connections", "limit": 1200, "exempt": _LOOPBACK},),
     "lmtp": (),
