@@ -31,6 +31,7 @@ from gateway.store.repair_octets import OctetRepair
 from gateway.store.repair_rows import Lost, RowRepair
 from gateway.store.rules import OF_OCTETS
 from gateway.store.segments import HEADER
+from gateway.store.trace_check import unreadable_rows
 from gateway.store.transaction import Transaction
 from gateway.store.verify import Report, verify_layout
 
@@ -128,6 +129,10 @@ def _repair(
         progress("repairing the index", 0, 0)
         with _transaction(tx, now):
             rows.run()
+        for trace in unreadable_rows(reading, progress):
+            with _transaction(tx, now):
+                tx.execute("DELETE FROM traces WHERE trace_row = ?", (trace.row,))
+            note(f"trace row {trace.row}: {trace.what}; removed")
         quarantine = Quarantine(OsFiles(), layout, now)
         layout.quarantine.mkdir(mode=0o700, exist_ok=True)
         for path in octets.strays(connection, layout, math.inf):

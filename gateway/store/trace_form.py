@@ -133,15 +133,16 @@ class PackedRow:
 def pack(records: Sequence[bytes]) -> PackedRow:
     """Join rows that are fresh ones, in their order."""
     text = b"".join(records)
+    return PackedRow(key_hashes(text), _PACKED + zlib.compress(text, _LEVEL))
+
+
+def key_hashes(text: bytes) -> bytes:
+    """The hashes of all that these records, unpacked, are found by."""
     hashes: set[int] = set()
     for line in text.split(b"\n")[1:]:
         trace_id, *parts = line.split(b"\x1f")
         hashes.add(zlib.crc32(_family(trace_id)))
         hashes.update(map(zlib.crc32, parts[3:-1]))
-    return PackedRow(_octets(hashes), _PACKED + zlib.compress(text, _LEVEL))
-
-
-def _octets(hashes: set[int]) -> bytes:
     found = array("I", sorted(hashes))
     if sys.byteorder == "big":
         found.byteswap()

@@ -1,4 +1,4 @@
-"""Checks a store against itself: index, counters, UIDs, references, files, every checksum.
+"""Checks a store against itself: index, counters, UIDs, references, files, checksums, trace.
 
 Only reads, and may run while a gateway uses the store: the index is looked at in one snapshot, then
 the octets page by page, and a message deleted or moved meanwhile is not a problem. Reads every
@@ -21,6 +21,7 @@ from gateway.store.migrations import version_of
 from gateway.store.octets import SegmentSpace
 from gateway.store.rules import RULES
 from gateway.store.schema import STEPS
+from gateway.store.trace_check import unreadable_rows
 
 MAX_PROBLEMS = 1_000
 
@@ -110,6 +111,9 @@ def _check(connection: sqlite3.Connection, layout: Layout, progress: Progress) -
     if len(problems) < MAX_PROBLEMS:
         damaged = octets.damages(connection, layout, progress, size)
         _collect(problems, (f"octets {one.blob_id}: {one.error}" for one in damaged))
+    if len(problems) < MAX_PROBLEMS:
+        unreadable_traces = unreadable_rows(connection, progress)
+        _collect(problems, (f"trace row {one.row}: {one.what}" for one in unreadable_traces))
     if len(problems) >= MAX_PROBLEMS:
         problems.append(f"stopped after {MAX_PROBLEMS} problems")
     return Report(
