@@ -12,7 +12,7 @@ from typing import NamedTuple
 LAST_UID = 2**32 - 2
 LAST_NUMBER = 2**62
 LAST_ID = 2**60
-_FIRST_DATE, _LAST_DATE = -62_135_596_800, 253_402_300_799  # years 1 and 9999
+_FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799  # years 1 and 9999
 _NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 
@@ -54,7 +54,7 @@ class Bounds(NamedTuple):
 
 def _date(column: str) -> Bound:
     # Not long ago: clients that tidy up by age would remove the message.
-    return Bound(column, _FIRST_DATE, _LAST_DATE, _NOW)
+    return Bound(column, _FIRST_DATE, LAST_DATE, _NOW)
 
 
 def _count(column: str) -> Bound:

@@ -19,6 +19,7 @@ from gateway.core.trace import FieldValue, TraceRecord, search_key
 from gateway.store import submissions
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
+from gateway.store.bounds import LAST_DATE
 from gateway.store.queue_options import body_number, message_text, recipient_text
 from gateway.store.quota import Bounds
 from gateway.store.trace_form import encode
@@ -32,7 +33,7 @@ MESSAGE_COLUMNS = (
 BLOB_COLUMNS = (
     "blobs (blob_id, refs, size_octets, segment_id, segment_offset, file_name, head, checksums)"
 )
-NEVER = 2**53
+NEVER = LAST_DATE
 """When a message is due that waits for somebody to release it."""
 RELEASE_LATER = "release: the sender wants it to be delivered later"
 Copy = tuple[AccountId, MailboxId, int, int, int]

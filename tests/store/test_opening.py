@@ -20,7 +20,7 @@ from gateway.store.holding import Holding
 from gateway.store.layout import Layout
 from gateway.store.migrations import migrate, version_of
 from gateway.store.quarantine import KEEP_DAYS
-from gateway.store.queue_tables import LONGEST_WAIT_S
+from gateway.store.queue_lease import LONGEST_WAIT_S
 from gateway.store.reserve import Reserve
 from gateway.store.schema import STEPS
 from tests.store.house import ALICE, CAROL, LARGE, NOW, House, delivered

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.core.ids import ModSeq
 from gateway.core.messages import SYSTEM_FLAGS, Flags
-from gateway.core.queue import Recorded
+from gateway.core.queue import QueueFilter, Recorded
 from gateway.core.quota import Quota
 from gateway.core.search import And, HasFlag, Not, Or, SizeIs, TextHas, UidIn
 from gateway.core.transfer import ImportedMessage, ImportSource
@@ -30,7 +30,7 @@ GROWING = {
     "vault",
 }  # fmt: skip
 HOLDS_LITTLE = {"blobs_dead", "segments_dead"}  # partial indexes: what is about to be removed
-BOUNDED = "AS first_queued"  # by its LIMIT
+BOUNDED = ("AS first_queued", "ORDER BY due_at LIMIT 1")  # by their LIMIT
 UNSEEN, MARKED = Not(HasFlag("\\Seen")), HasFlag("\\Deleted")
 
 
@@ -82,7 +82,16 @@ def use_everything(house: House) -> None:
     wait(store.rename_mailbox(ALICE, "INBOX", "old"))
     wait(store.delete_mailbox(ALICE, "old"))
     wait(store.next_due_at())
+    wait(store.next_release_at())
     wait(store.depth())
+    queue = store.queue
+    everything = QueueFilter(False, "@example.test", "carol@example.org", "example.org", NOW + 9)
+    (first, *_) = wait(queue.listed(everything, after=None, limit=9))
+    wait(queue.entry(first.queue_id))
+    for change in (queue.hasten, queue.release, queue.remove):
+        wait(queue.hold([first.queue_id], "why"))
+        wait(change([first.queue_id]))
+    wait(queue.start("@example.org"))
     for item in wait(store.lease_due(NOW + 9, "me", 60, 2)):
         done = [Recorded(number.number, 1, None, "250 ok") for number in item.recipients]
         wait(store.record(item.queue_id, done[:1], None))
@@ -120,7 +129,7 @@ def test_I7_no_statement_goes_through_all_there_is(
             scan = SCAN.match(step)
             if scan is None or scan[1] not in GROWING or scan[2] in HOLDS_LITTLE:
                 continue
-            if BOUNDED not in statement:
+            if not any(bounded in statement for bounded in BOUNDED):
                 questionable.append(f"{step}: {statement}")
     connection.close()
     assert not questionable, "\n".join(questionable)

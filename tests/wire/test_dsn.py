@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from email import message_from_bytes
 from email.message import Message
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,29 +13,36 @@ from hypothesis import strategies as st
 from gateway.core.address import Address
 from gateway.wire.dsn import (
     MAX_HEADER_OCTETS,
-    FailedRecipient,
-    FailureReport,
+    Report,
+    Reported,
     header_of,
     render,
 )
+from gateway.wire.dsn_words import Action
 
+FAILED = Action.FAILED
 HEADER = b"From: a@x.example\r\nSubject: hello\r\n"
-REFUSED = FailedRecipient(
-    Address("bob", "y.example"), "5.1.1", "550 5.1.1 no such user", "mx.y.example"
+REFUSED = Reported(
+    Address("bob", "y.example"),
+    Action.FAILED,
+    "5.1.1",
+    "550 5.1.1 no such user",
+    "mx.y.example",
 )
 
 
 def report(
-    *failed: FailedRecipient, header: bytes = HEADER, to: Address | None = None
-) -> FailureReport:
-    return FailureReport(
+    *recipients: Reported, header: bytes = HEADER, to: Address | None = None, **fields: Any
+) -> Report:
+    return Report(
         report_id="report-Q1-0",
         hostname="mail.x.example",
         to=to or Address("alice", "x.example"),
-        failed=failed or (REFUSED,),
+        recipients=recipients or (REFUSED,),
         arrived_at=1_700_000_000,
         reported_at=1_700_003_600,
-        original_header=header,
+        original=header,
+        **fields,
     )
 
 
@@ -78,8 +86,8 @@ def test_a_report_has_words_a_machine_part_and_the_header_only() -> None:
 
 
 def test_an_expired_recipient_says_so_and_our_own_words_are_no_smtp() -> None:
-    failed = FailedRecipient(
-        Address("bob", "y.example"), "4.4.1", "no connection to mx", "", expired=True
+    failed = Reported(
+        Address("bob", "y.example"), FAILED, "4.4.1", "no connection to mx", expired=True
     )
     _, words, blocks, _ = parts_of(render(report(failed)))
     assert "tried again and again" in words
@@ -90,7 +98,7 @@ def test_an_expired_recipient_says_so_and_our_own_words_are_no_smtp() -> None:
 
 def test_every_recipient_has_a_block() -> None:
     many = tuple(
-        FailedRecipient(Address(f"p{n}", "y.example"), "5.1.1", "no", "mx") for n in range(100)
+        Reported(Address(f"p{n}", "y.example"), FAILED, "5.1.1", "no", "mx") for n in range(100)
     )
     _, words, blocks, _ = parts_of(render(report(*many)))
     assert len(blocks) == 101
@@ -98,13 +106,16 @@ def test_every_recipient_has_a_block() -> None:
 
 
 def test_S9_what_a_server_said_cannot_make_header_fields_or_parts() -> None:
-    evil = FailedRecipient(
+    evil = Reported(
         Address("b\r\nBcc: x@y\r\n\r\n", "y.example"),
+        FAILED,
         "5.0.0\r\nX: y",
         "550 no\r\nAction: delivered\r\n\r\n--report-report-Q1-0\r\n\0ä",
         "mx\r\nAction: delivered",
+        "rfc822\r\nX: y;b\r\nAction: delivered",
     )
-    octets = render(report(evil, to=Address("a\r\nBcc: z@y", "x.example")))
+    to = Address("a\r\nBcc: z@y", "x.example")
+    octets = render(report(evil, to=to, envelope_id="1\r\nBcc: q@y"))
     message, _, blocks, _ = parts_of(octets)
     assert "Bcc" not in message and len(blocks) == 2
     assert blocks[1].get_all("Action") == ["failed"]
@@ -115,7 +126,7 @@ def test_S9_what_a_server_said_cannot_make_header_fields_or_parts() -> None:
 def test_S9_any_text_gives_a_wellformed_seven_bit_report(
     reply: str, remote: str, local: str, start: bytes
 ) -> None:
-    failed = FailedRecipient(Address(local, "y.example"), "5.0.0", reply, remote)
+    failed = Reported(Address(local, "y.example"), FAILED, "5.0.0", reply, remote)
     octets = render(report(failed, header=header_of(start)))
     message, _, blocks, header = parts_of(octets)
     assert octets.isascii() and b"\0" not in octets
