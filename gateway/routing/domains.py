@@ -136,15 +136,17 @@ class DomainRouter:
         domain = self._domain_of(address)
         if domain is not None:
             return await self._find(address, domain, known, ignored, steps)
-        if known is not None and self._has_mailbox(known):
-            # The directory's first address of this person is elsewhere, but another one is not.
-            return LocalMailbox(known)
         _note(steps, f"{address} is outside")
         return _OUTBOUND
 
-    def _has_mailbox(self, account: Account) -> bool:
-        domains = (self._domains.get(each.rpartition("@")[2]) for each in account.addresses)
-        return any(domain is not None and not domain.relay for domain in domains)
+    def _member_address(self, text: str, account: Account | None) -> str:
+        """The directory's first address of a person may be elsewhere, and another one here."""
+        if account is None or self._is_ours(text):
+            return text
+        return next(filter(self._is_ours, account.addresses), text)
+
+    def _is_ours(self, text: str) -> bool:
+        return text.rpartition("@")[2] in self._domains
 
     async def _find(
         self,
@@ -182,7 +184,7 @@ class DomainRouter:
             return Outbound(domain.relay)
         if isinstance(found, Group):
             _note(steps, f"{address} is the group {found.name}")
-            return of_group(found)
+            return of_group(found, self._member_address)
         _note(steps, f"{address} is {found.login}, with a mailbox here")
         return LocalMailbox(found)
 

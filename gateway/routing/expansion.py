@@ -9,7 +9,7 @@ Limits: MAX_DEPTH levels, ``most`` destinations, MAX_DEAD texts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -70,17 +70,20 @@ def of_alias(key: str, name: str, targets: Sequence[Address]) -> Several:
     return Several(key, name, targets, is_name=True)
 
 
-def of_group(group: Group) -> Several:
-    """Addresses of a group have passed the directory's checks."""
+def of_group(group: Group, address_of: Callable[[str, Account | None], str]) -> Several:
+    """Addresses of a group have passed the directory's checks.
+
+    Args:
+        address_of: by which of their addresses a member gets the mail.
+    """
     members = []
+    people = {}
     for text in group.members:
-        local, _, domain = text.rpartition("@")
+        account = group.people.get(text)
+        local, _, domain = address_of(text, account).rpartition("@")
         members.append(Address(_unquoted(local), domain))
-    people = {
-        address.key: group.people[text]
-        for text, address in zip(group.members, members, strict=True)
-        if text in group.people
-    }
+        if account is not None:
+            people[members[-1].key] = account
     return Several(f"group {group.group_id}", f"group {group.name}", members, people, group.dead)
 
 

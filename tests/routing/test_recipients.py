@@ -227,7 +227,12 @@ def test_a_member_whose_first_address_is_elsewhere_still_has_a_mailbox() -> None
     people.add(person("ann@else.example", "ann@example.com"))
     people.add(person("joe@else.example"))
     people.add_group("all@example.com", "ann@else.example", "joe@else.example")
-    assert World(people).everybody("all@example.com") == ["ann@else.example", "-> joe@else.example"]
+    world = World(people)
+    assert world.everybody("all@example.com") == ["ann@else.example", "-> joe@else.example"]
+    found = world.route("all@example.com")
+    assert isinstance(found, Expansion)
+    # By an address that leads to her mailbox again, should her copy wait in the queue.
+    assert str(found.members[0].address) == "ann@example.com"
 
 
 def test_disabled_members_still_get_mail() -> None:
