@@ -13,6 +13,7 @@ where no bound is set.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from gateway.core.account import Account
 from gateway.core.envelope import Hold
@@ -163,18 +164,18 @@ class _Schedule:
     def __init__(self, bounds: PersonBounds, hours: Hours, hour: int) -> None:
         self._bounds = bounds
         self._hours = hours
-        self._start = hour - DAY_HOURS + 1
+        self._now = hour
         # Behind the last hour in which something counts, a whole day is empty.
-        self._end = max([hour, *hours]) + 2 * DAY_HOURS
-        self._messages, self._recipients = [0], [0]
-        for each in range(self._start, self._end):
-            sent = hours.get(each, NOTHING)
-            self._messages.append(self._messages[-1] + sent.messages)
-            self._recipients.append(self._recipients[-1] + sent.recipients)
+        self._end = max([hour, *hours]) + DAY_HOURS
+        counted = [
+            hours.get(each, NOTHING) for each in range(hour - DAY_HOURS + 1, self._end + DAY_HOURS)
+        ]
+        self._messages = _days([sent.messages for sent in counted])
+        self._recipients = _days([sent.recipients for sent in counted])
 
     def first_with_room(self, hour: int, this: Sent) -> int:
         """The first hour from ``hour`` on in which the message can go."""
-        while hour < self._end - DAY_HOURS:
+        while hour < self._end:
             room = self.room(hour)
             there = self._hours.get(hour, NOTHING)
             if (
@@ -186,21 +187,16 @@ class _Schedule:
         return hour
 
     def room(self, hour: int) -> Sent:
-        """What the hour may hold in all."""
+        """What the hour may hold in all: no day that it belongs to may become too full."""
         there, most, day = self._hours.get(hour, NOTHING), self._bounds.hour, self._bounds.day
-        messages, recipients = (
-            self._fullest(self._messages, hour),
-            self._fullest(self._recipients, hour),
-        )
+        ends = slice(hour - self._now, hour - self._now + DAY_HOURS)
         return Sent(
-            min(most.messages, there.messages + day.messages - messages),
-            min(most.recipients, there.recipients + day.recipients - recipients),
+            min(most.messages, there.messages + day.messages - max(self._messages[ends])),
+            min(most.recipients, there.recipients + day.recipients - max(self._recipients[ends])),
         )
 
-    def _fullest(self, sums: list[int], hour: int) -> int:
-        """The most that counts in any day that holds the hour."""
-        index = hour - self._start + 1
-        return max(
-            sums[min(end, len(sums) - 1)] - sums[max(0, end - DAY_HOURS)]
-            for end in range(index, index + DAY_HOURS)
-        )
+
+def _days(hours: list[int]) -> list[int]:
+    """Sums of a day's hours: of the first day, of the one an hour later, and so on."""
+    sums = list(accumulate(hours, initial=0))
+    return [until - since for since, until in zip(sums, sums[DAY_HOURS:], strict=False)]

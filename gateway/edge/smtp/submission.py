@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.envelope import Hold
+from gateway.core.envelope import BodyKind, Hold
 from gateway.core.errors import GatewayError
 from gateway.core.ports.body import IncomingBody
 from gateway.edge.smtp.errors import reply_for
@@ -88,7 +88,15 @@ def entrance(session: SmtpSession, body: IncomingBody) -> Callable[[bytes], None
 
         keeps_sender = keeps_known
 
-    header_filter = HeaderFilter(body.write, session.limits.header_octets, keeps_sender)
+    transaction = session.transaction
+    assert transaction is not None
+    header_filter = HeaderFilter(
+        body.write,
+        session.limits.header_octets,
+        keeps_sender,
+        # Of all other content the core has seen to it.
+        lines_are_whole=transaction.envelope.options.body is not BodyKind.BINARY,
+    )
     session.outgoing = Outgoing(header_filter)
     return header_filter.write
 

@@ -147,6 +147,9 @@ def test_a_sender_that_does_not_stay_is_handed_back() -> None:
 def test_S14_a_lone_cr_or_lf_in_the_header_is_reported(octets: bytes) -> None:
     header, _ = run(b"Subject: x" + octets + b"Bcc: hidden@far.test\r\n\r\nx\r\n")
     assert header.bare_newlines
+    known = HeaderFilter(lambda _: None, LIMIT, lines_are_whole=True)
+    known.write(b"Subject: x\n\r\n\r\n")
+    assert not known.end().bare_newlines
     header, out = run(b"Subject: x\r\n\r\nbinary" + octets)
     assert not header.bare_newlines and out.endswith(octets)
 
