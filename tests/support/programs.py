@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+UNPACKED = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gateway-tests"
+"""Where tests/install-servers unpacks what cannot be installed beside the rest."""
 
 
 def need(program: str) -> str:
     """The path of an installed program; skips the test by the program's name otherwise."""
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    folders = [
+        os.environ.get("PATH", ""),
+        "/usr/sbin",
+        "/sbin",
+        *map(str, UNPACKED.glob("*/usr/sbin")),
+    ]
+    path = shutil.which(program, path=":".join(folders))
     if path is None:
         message = f"{program} is not installed (see tests/apt-packages.txt)"
         if os.environ.get("CI") == "true":
