@@ -30,6 +30,7 @@ from gateway.policy.waiting import bounded
 MAX_RECORDS = 100
 MAX_ASKING = 300
 MAX_CACHED = 20_000
+FORGOTTEN_S = 60
 MAX_VALUE = 500
 MIN_TTL_S = 60
 MAX_TTL_S = 3600
@@ -82,6 +83,7 @@ class Dns:
 
     def __init__(self, resolver: Resolver, timers: Timers) -> None:
         self._timers = timers
+        self._clock: Any = timers
         self._lookups: dict[Kind, Callable[..., Deferred[Any]]] = {
             "A": resolver.lookupAddress,
             "AAAA": resolver.lookupIPV6Address,
@@ -129,6 +131,8 @@ class Dns:
         except Exception:  # no socket left, for one
             asked = Deferred()
             asked.errback(Failure())
+        # Whatever the resolver forgets must not count as open for ever.
+        asked.addTimeout(FORGOTTEN_S, self._clock)
         asked.addCallbacks(lambda found: _read(kind, found), _failed)
         # What the resolver or our reading chokes on.
         asked.addErrback(lambda failure: (TROUBLE_TTL_S, DnsAnswer(trouble=_kind_of(failure))))

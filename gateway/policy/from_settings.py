@@ -39,7 +39,7 @@ from gateway.policy.verdicts import Action
 DAY_S = 86_400
 UNBOUNDED = 2**31
 
-PoliciesInSettings = Mapping[str, Sequence[settings.CheckSettings]]
+PoliciesInSettings = Mapping[str, Sequence[settings.Checks]]
 
 
 def names_in_use(listeners: Iterable[ListenSettings]) -> tuple[str, ...]:
@@ -114,10 +114,9 @@ class PolicyMaker:
             raise SettingsError(problems)
         return made
 
-    def _check(self, check: settings.CheckSettings, place: str) -> Check:
-        kind: str = check.check  # type: ignore[attr-defined]
+    def _check(self, check: settings.Checks, place: str) -> Check:
         ground = Ground(
-            check.name or kind,
+            check.name or check.check,
             named(check.exempt, self.networks),
             check.on_trouble == "defer",
         )
@@ -155,7 +154,11 @@ class PolicyMaker:
                 return HeaderCheck(ground, check.field, check.pattern, action, check.text)
         return self._dns_check(check, ground)
 
-    def _dns_check(self, check: settings.CheckSettings, ground: Ground) -> Check:
+    def _dns_check(
+        self,
+        check: settings.ReverseDnsCheck | settings.SenderDomainCheck | settings.DnsListCheck,
+        ground: Ground,
+    ) -> Check:
         match check:
             case settings.ReverseDnsCheck():
                 return ReverseDnsCheck(
@@ -176,7 +179,7 @@ class PolicyMaker:
                     null_mx=Action(check.null_mx),
                     timeout_s=check.timeout_s,
                 )
-            case settings.DnsListCheck():
+            case _:
                 dns = self.dns()
                 return DnsListCheck(
                     ground,
@@ -190,7 +193,6 @@ class PolicyMaker:
                     list_timeout_s=check.list_timeout_s,
                     timeout_s=check.timeout_s,
                 )
-        raise AssertionError(type(check).__name__)
 
     def _entries(self, check: settings.ListCheck, place: str) -> tuple[EntriesSource, str]:
         """Raises: BrokenList, OSError."""

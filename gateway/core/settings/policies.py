@@ -277,7 +277,7 @@ class HeaderCheck(CheckSettings):
     text: str = Field("", description="what the refused are told; empty: a general text")
 
 
-AnyCheck = Annotated[
+Checks = (
     ListCheck
     | RateCheck
     | ConnectionsCheck
@@ -286,12 +286,11 @@ AnyCheck = Annotated[
     | DnsListCheck
     | GreylistCheck
     | SenderDomainCheck
-    | HeaderCheck,
-    Field(discriminator="check"),
-]
+    | HeaderCheck
+)
+AnyCheck = Annotated[Checks, Field(discriminator="check")]
 KINDS: Mapping[str, type[CheckSettings]] = {
-    get_args(each.model_fields["check"].annotation)[0]: each
-    for each in get_args(get_args(AnyCheck)[0])
+    get_args(each.model_fields["check"].annotation)[0]: each for each in get_args(Checks)
 }
 
 
