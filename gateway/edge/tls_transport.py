@@ -32,7 +32,8 @@ class _Socket:
         return getattr(self._connection, name)
 
     def write(self, data: bytes) -> None:
-        if self._eager:
+        # TLS says goodbye also when the socket is gone, to whom nothing can be said.
+        if self._eager and self._connection.connected:
             sent = self._connection.writeSomeData(data)
             if sent == len(data):
                 return
