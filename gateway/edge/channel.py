@@ -7,7 +7,7 @@ nothing: it is asked when somebody logs in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,15 +17,10 @@ from OpenSSL import SSL
 
 from gateway.auth.mechanisms import Channel
 from gateway.auth.sasl_scram import Binding
+from gateway.edge.tls import AskingConnection
 
 _EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
 _EXPORTER_OCTETS = 32
-
-
-class Shown(Protocol):
-    """What ``tls`` notes of the client's certificate in the connection's application data."""
-
-    verified: bool
 
 
 def channel_of(transport: object) -> Channel | None:
@@ -59,8 +54,7 @@ class TlsChannel:
         return found
 
     def client_certificate(self) -> x509.Certificate | None:
-        shown: Shown | None = self._tls.get_app_data()
-        if shown is None or not shown.verified:
+        if not isinstance(self._tls, AskingConnection) or not self._tls.client_verified:
             return None
         certificate: x509.Certificate | None = self._tls.get_peer_certificate(as_cryptography=True)
         return certificate

@@ -51,11 +51,10 @@ class Listening:
 MAIL = Listening()
 
 
-@dataclass(slots=True)
-class ClientCertificate:
-    """The application data of a connection whose client was asked for a certificate."""
+class AskingConnection(SSL.Connection):
+    """A connection whose client is asked for a certificate, and what came of it."""
 
-    verified: bool = True
+    client_verified = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +173,11 @@ def _note_verdict(
     connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
 ) -> bool:
     """Never ends a handshake: a mail server that shows some certificate of its own is welcome."""
-    shown: ClientCertificate | None = connection.get_app_data()
-    if shown is not None and not ok:
-        shown.verified = False
-    return shown is not None
+    if not isinstance(connection, AskingConnection):
+        return False  # nobody would look at the verdict
+    if not ok:
+        connection.client_verified = False
+    return True
 
 
 def _refuse_browsers(connection: SSL.Connection, offered: list[bytes]) -> Any:
@@ -224,10 +224,8 @@ class ListenerContexts:
         self._listening = listening
 
     def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = SSL.Connection(self._contexts[self._listening].default, None)
-        if self._listening.client_ca_file:
-            connection.set_app_data(ClientCertificate())
-        return connection
+        kind = AskingConnection if self._listening.client_ca_file else SSL.Connection
+        return kind(self._contexts[self._listening].default, None)
 
 
 def tls_in_words(transport: Any) -> str:
