@@ -244,9 +244,9 @@ class SmtpServer:
                 return self._refuse_bdat(line, error.reply)
             # No known verb behind a refused DATA: this is the text of the message (S22).
             return Refused(error.reply, close=error.foreign or self._data_refused)
-        self._data_refused = False
         if (self.phase, command.verb) not in TRANSITIONS:
             return self._out_of_order(command)
+        self._data_refused = False
         if isinstance(command, Mail):
             self._mail = command
             self._swallowed = 0

@@ -237,4 +237,4 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 TestSession = SessionMachine.TestCase
-TestSession.settings = settings(max_examples=100, stateful_step_count=40)
+TestSession.settings = settings(max_examples=150, stateful_step_count=40)
