@@ -165,7 +165,7 @@ class MemoryQueue:
                 recipient = WaitingRecipient(
                     number, each.address, each.next_hop, 0, options=each.options
                 )
-                self.rows[queue_id, number] = _Row(row.item, recipient, row.due_at)
+                self.rows[queue_id, number] = _Row(row.item, recipient, row.item.created_at)
             if result.next_attempt_at is None:
                 del self.rows[queue_id, result.number]
             else:
@@ -218,6 +218,8 @@ class FakeDelivery:
     most_running: int = 0
     pending: list[Deferred[None]] = field(default_factory=list)
     smart_host: str = ""
+    reports_on: bool = False
+    timed: bool = False
 
     def destination(self, recipient: WaitingRecipient) -> str:
         return recipient.next_hop or self.smart_host or recipient.address.domain
@@ -251,7 +253,16 @@ class FakeDelivery:
             Verdict.DEFERRED: ("4.2.0", "450 4.2.0 later"),
             Verdict.FAILED: ("5.1.1", "550 5.1.1 no such user"),
         }[answer]
-        return Outcome(number, answer, status, reply, "mx.y.example")
+        taken = answer is Verdict.DELIVERED
+        return Outcome(
+            number,
+            answer,
+            status,
+            reply,
+            "mx.y.example",
+            reports_on=taken and self.reports_on,
+            timed=taken and self.timed,
+        )
 
 
 @dataclass

@@ -23,7 +23,7 @@ class World:
         if start:
             self.runner.start()
 
-    def new_runner(self) -> QueueRunner:
+    def new_runner(self, **options: Any) -> QueueRunner:
         return QueueRunner(
             self.queue,
             self.delivery,
@@ -34,6 +34,7 @@ class World:
             random=Random(1),
             schedule=Schedule(jitter=0.0),
             limits=self.limits,
+            **options,
         )
 
     def add(self, *addresses: str, **fields: Any) -> None:

@@ -1,0 +1,222 @@
+"""What administrators ask and do, on a real store beside a runner whose next hop never answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.core.address import Address
+from gateway.core.envelope import DeliverBy, Hold, MessageOptions, Notify, RecipientOptions
+from gateway.core.errors import GatewayError
+from gateway.core.messages import LOCAL, QueuedRecipient
+from gateway.core.trace import TraceRecord
+from gateway.queue.desk import CallRefused, QueueDesk
+from gateway.queue.journal import Journal
+from gateway.queue.reports import ReportWriter
+from gateway.queue.runner import QueueRunner, RunnerLimits
+from gateway.queue.schedule import Schedule
+from tests.store.house import CAROL, NOW, House
+from tests.support.queue_fakes import FakeDelivery, FakeRouter
+
+ROOT = "uid 0 (root)"
+ALICE = Address("alice", "x.example")
+
+
+class Notes:
+    """A trace that can be looked at."""
+
+    def __init__(self) -> None:
+        self.records: list[TraceRecord] = []
+
+    def note(self, record: TraceRecord) -> None:
+        self.records.append(record)
+
+
+class Office:
+    """A desk; with a runner unless told otherwise."""
+
+    def __init__(self, house: House, *, runs: bool) -> None:
+        self.house = house
+        self.clock = Clock()
+        self.delivery = FakeDelivery(default=None)
+        self.notes: Any = Notes()
+        self.runner: QueueRunner | None = None
+        if runs:
+            self.runner = QueueRunner(
+                house.store,
+                self.delivery,
+                FakeRouter(),
+                hostname="mail.x.example",
+                timers=self.clock,
+                wall_clock=self.wall,
+                random=Random(1),
+                schedule=Schedule(jitter=0.0),
+                limits=RunnerLimits(per_destination=1),
+                trace=self.notes,
+            )
+            self.runner.start()
+        reports = ReportWriter(house.store, FakeRouter() if runs else None, "mail.x.example")
+        journal = Journal(self.notes, self.wall)
+        self.desk = QueueDesk(
+            house.store, house.store.queue, reports, journal, self.wall, self.runner
+        )
+
+    def wall(self) -> float:
+        return NOW + float(self.clock.seconds())
+
+    def call(self, name: str, **arguments: Any) -> Mapping[str, Any]:
+        return self.house.wait(self.desk.call(name, arguments, ROOT))
+
+    def accept(self, name: str, *remote: QueuedRecipient, **fields: Any) -> str:
+        message = self.house.message(name, remote=remote or [CAROL], sender=ALICE)
+        return self.house.wait(self.house.store.accept(replace(message, **fields))).queue_id
+
+    def sending(self, count: int = 1) -> None:
+        self.house.pump.until(lambda: len(self.delivery.attempts) >= count)
+
+    @property
+    def deeds(self) -> list[tuple[str, object]]:
+        return [(each.kind, each.fields.get("by")) for each in self.notes.records]
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    with House(tmp_path) as house:
+        office = Office(house, runs=True)
+        yield office
+        assert office.runner is not None
+        stopping = house.pump.start(office.runner.stop())
+        office.clock.pump([30] * 3)
+        house.pump.wait_for(stopping)
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Office]:
+    """Nobody runs the queue."""
+    with House(tmp_path) as house:
+        yield Office(house, runs=False)
+
+
+def test_a_list_has_pages(closed: Office) -> None:
+    ids = [closed.accept(str(number)) for number in range(5)]
+    first = closed.call("list", limit=3)
+    assert [each["id"] for each in first["messages"]] == ids[:3]
+    assert first["more_after"] == ids[2]
+    rest = closed.call("list", limit=3, after=ids[2])
+    assert [each["id"] for each in rest["messages"]] == ids[3:] and rest["more_after"] == ""
+    (row,) = closed.call("list", limit=1)["messages"]
+    assert row["sender"] == "<alice@x.example>"
+    assert row["first_recipients"] == ["carol@example.org"] and row["recipient_count"] == 1
+    assert closed.call("list", sender="@nowhere.example")["messages"] == []
+
+
+def test_show_tells_options_and_each_recipient(closed: Office) -> None:
+    asked = RecipientOptions(Notify.SUCCESS | Notify.DELAY, "rfc822;c@old.example")
+    options = MessageOptions(envid="E1", priority=2, deliver_by=DeliverBy(NOW + 9, True))
+    queue_id = closed.accept("1", replace(CAROL, options=asked), options=options)
+    shown = closed.call("show", id=queue_id)
+    assert shown["options"] == {
+        "body": "7BIT",
+        "envid": "E1",
+        "priority": 2,
+        "deliver_by": {"at": NOW + 9, "or_return": True, "trace": False},
+    }
+    (recipient,) = shown["recipients"]
+    assert recipient["address"] == "carol@example.org"
+    assert recipient["notify"] == ["SUCCESS", "DELAY"]
+    assert recipient["original"] == "rfc822;c@old.example"
+    assert recipient["next_attempt_at"] == NOW
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("dance", {}, "does not know"),
+        ("list", {"limit": 0}, "limit: found 0"),
+        ("list", {"limit": True}, "limit: found True; expected int"),
+        ("list", {"held": "yes"}, "held: found yes; expected bool"),
+        ("show", {"id": "FFFF"}, "no message 'FFFF'"),
+        ("show", {"id": 7}, "id: found 7; expected str"),
+        ("hold", {}, "expected a list"),
+        ("hold", {"ids": [7]}, "expected a list"),
+        ("hold", {"ids": ["1"] * 501}, "found 501"),
+    ],
+)
+def test_what_a_call_may_not_be(closed: Office, name: str, arguments: Any, words: str) -> None:
+    with pytest.raises(CallRefused, match=words):
+        closed.call(name, **arguments)
+
+
+def test_every_deed_is_traced_with_who_did_it(closed: Office) -> None:
+    queue_id = closed.accept("1")
+    assert closed.call("hold", ids=[queue_id], reason="look first")["done"] == [queue_id]
+    assert closed.call("retry", ids=[queue_id])["refused"] == [
+        {"id": queue_id, "why": "it is held (look first); release it"}
+    ]
+    assert closed.call("release", ids=[queue_id, queue_id])["done"] == [queue_id]
+    assert closed.call("retry", ids=[queue_id, "FFFF"])["refused"] == [
+        {"id": "FFFF", "why": "no such message waits in the queue"}
+    ]
+    assert closed.call("delete", ids=[queue_id])["done"] == [queue_id]
+    kinds = ["held", "released", "hastened", "deleted"]
+    assert closed.deeds == [(kind, ROOT) for kind in kinds]
+    assert {each.trace_id for each in closed.notes.records} == {"1"}
+
+
+def test_what_waits_in_line_is_held_at_once_and_what_is_being_sent_goes_on(office: Office) -> None:
+    first, second = office.accept("1"), office.accept("2")
+    office.sending()
+    office.call("hold", ids=[first, second])
+    office.delivery.pending[0].callback(None)
+    office.house.pump.until(lambda: office.house.wait(office.house.store.depth()).messages == 1)
+    assert len(office.delivery.attempts) == 1
+    assert office.call("list")["messages"][0]["id"] == second
+    office.call("release", ids=[second])
+    office.sending(2)
+    office.delivery.pending[1].callback(None)
+
+
+def test_what_is_being_sent_is_neither_deleted_nor_given_back(office: Office) -> None:
+    queue_id = office.accept("1")
+    office.sending()
+    for deed in ("delete", "bounce"):
+        (refused,) = office.call(deed, ids=[queue_id])["refused"]
+        assert "being sent" in refused["why"]
+    office.delivery.pending[0].callback(None)
+
+
+def test_what_is_given_back_comes_with_a_report(office: Office) -> None:
+    asked = RecipientOptions(Notify.NEVER)
+    silent = QueuedRecipient(Address("silent", "y.example"), options=asked)
+    queue_id = office.accept("1", CAROL, silent, hold=Hold("why"))
+    assert office.call("bounce", ids=[queue_id], reason="as agreed")["done"] == [queue_id]
+    store = office.house.store
+    inbox = office.house.wait(store.find_mailbox("id-alice@x.example", "INBOX"))  # type: ignore[arg-type]
+    (row,) = office.house.wait(store.rows(inbox.mailbox_id, ((1, 9),)))
+    report = office.house.wait(store.read(row.blob_id, 0, row.size_octets))
+    assert b"given back by the administrator of this server as agreed" in report
+    assert b"carol@example.org" in report and b"silent@" not in report
+    assert office.house.wait(store.depth()).messages == 0
+    assert ("bounced", ROOT) in office.deeds
+
+
+def test_on_a_stopped_store_the_report_waits_for_whoever_serves_it_next(closed: Office) -> None:
+    queue_id = closed.accept("1")
+    assert closed.call("bounce", ids=[queue_id])["done"] == [queue_id]
+    (row,) = closed.call("list")["messages"]
+    shown = closed.call("show", id=row["id"])
+    assert shown["sender"] == "<>" and shown["recipients"][0]["next_hop"] == LOCAL
+    assert shown["recipients"][0]["address"] == "alice@x.example"
+
+
+def test_S35_what_nobody_sent_cannot_be_given_back(closed: Office) -> None:
+    queue_id = closed.accept("1", sender=None)
+    (refused,) = closed.call("bounce", ids=[queue_id])["refused"]
+    assert "null sender" in refused["why"]
+    assert issubclass(CallRefused, GatewayError)

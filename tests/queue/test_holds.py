@@ -1,0 +1,176 @@
+"""The runner and what is held or more urgent; whatever clocks do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from gateway.core.address import Address
+from gateway.core.envelope import Hold, MessageOptions
+from gateway.core.ids import QueueId
+from gateway.core.messages import QueuedRecipient
+from gateway.core.queue import QueueFilter, Verdict
+from gateway.queue.line import Group, Line
+from gateway.queue.runner import QueueRunner
+from gateway.queue.schedule import DAY_S, Schedule
+from tests.store.house import CAROL, NOW, House
+from tests.support.queue_fakes import FakeDelivery, FakeRouter
+from tests.support.queue_world import World
+
+
+class Runs:
+    """A runner over a real store with a wall clock that can be set."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.clock = Clock()
+        self.offset_s = 0.0
+        self.delivery = FakeDelivery()
+        self.runner: QueueRunner | None = None
+
+    def wall(self) -> float:
+        return NOW + self.offset_s + float(self.clock.seconds())
+
+    def start(self) -> None:
+        self.house.now = self.wall()
+        self.runner = QueueRunner(
+            self.house.store,
+            self.delivery,
+            FakeRouter(),
+            hostname="mail.x.example",
+            timers=self.clock,
+            wall_clock=self.wall,
+            random=Random(1),
+            schedule=Schedule(jitter=0.0),
+        )
+        self.runner.start()
+        self.settle()
+
+    def stop(self) -> None:
+        assert self.runner is not None
+        self.house.wait(self.runner.stop())
+
+    def accept(self, name: str, **fields: Any) -> None:
+        message = replace(self.house.message(name, remote=[CAROL]), **fields)
+        self.house.wait(self.house.store.accept(message))
+        self.settle()
+
+    def settle(self) -> None:
+        """Let everything happen that does not wait for time."""
+        for _ in range(6):  # writes, which stand in one line with the runner's
+            self.house.wait(self.house.store.queue.release([QueueId("FFFFFFF")]))
+
+    def pass_time(self, seconds: float) -> None:
+        while seconds > 0:
+            self.clock.advance(min(seconds, 60))
+            seconds -= 60
+            self.house.now = self.wall()
+            self.settle()
+
+    @property
+    def sent(self) -> int:
+        return len(self.delivery.attempts)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Runs]:
+    with House(tmp_path) as house:
+        running = Runs(house)
+        running.start()
+        yield running
+        running.stop()
+
+
+def test_held_mail_goes_when_its_hold_ends(runs: Runs) -> None:
+    runs.accept("until", hold=Hold("limit: too many", NOW + 600))
+    runs.accept("ever", hold=Hold("quarantine: looked at"))
+    runs.pass_time(500)
+    assert runs.sent == 0
+    runs.pass_time(180)
+    assert runs.sent == 1
+    assert runs.house.wait(runs.house.store.depth()).held == 1
+
+
+def test_D7_clocks_neither_expire_nor_release_what_is_held_for_ever(runs: Runs) -> None:
+    runs.delivery.default = Verdict.DEFERRED
+    runs.accept("ever", hold=Hold("quarantine: looked at"))
+    runs.accept("plain")
+    assert runs.sent == 1
+    for shift_s in (10 * DAY_S, -400 * DAY_S):
+        runs.offset_s += shift_s
+        runs.pass_time(300)
+        depth = runs.house.wait(runs.house.store.depth())
+        assert (depth.messages, depth.held) == (2, 1), "nothing expired, nothing was released"
+    assert runs.sent <= 8, "no burst"
+
+
+def test_D7_a_hold_till_later_is_no_sign_that_the_clock_was_set_back(runs: Runs) -> None:
+    """What is due further ahead than any wait proves that of all other mail."""
+    runs.delivery.default = Verdict.DEFERRED
+    runs.accept("later", hold=Hold("release: on a day next year", NOW + 300 * DAY_S))
+    runs.accept("plain")
+    runs.pass_time(900)
+    assert runs.sent == 3, "by the schedule, not at once"
+    assert runs.house.wait(runs.house.store.depth()).held == 1
+
+
+def test_the_life_of_a_message_does_not_go_on_while_it_is_held(runs: Runs) -> None:
+    runs.delivery.default = Verdict.DEFERRED
+    runs.accept("held", hold=Hold("limit: too many", NOW + 20 * DAY_S))
+    runs.offset_s += 20 * DAY_S
+    runs.pass_time(120)
+    assert runs.sent >= 1
+    (row,) = runs.house.wait(runs.house.store.queue.listed(QueueFilter(), after=None, limit=9))
+    assert row.sender is not None, "no report of a failure or a delay"
+
+
+def test_the_more_urgent_message_overtakes_in_line() -> None:
+    world = World(per_destination=1)
+    world.delivery.default = None
+    world.add("first@y.example", queue_id="Q0")
+    for name, priority in (("low", -2), ("plain", 0), ("high", 5), ("higher", 9)):
+        options = MessageOptions(priority=priority)
+        world.add(f"{name}@y.example", queue_id=name, options=options)
+    for _ in range(5):
+        world.delivery.pending.pop(0).callback(None)
+    order = [addresses[0].split("@")[0] for addresses in world.tried]
+    assert order == ["first", "higher", "high", "plain", "low"]
+
+
+def test_a_full_line_puts_back_what_is_least_urgent() -> None:
+    world = World(per_destination=1, waiting_per_destination=2)
+    world.delivery.default = None
+    for name, priority in (("a", 0), ("b", 0), ("c", 0), ("d", 4), ("e", -4)):
+        options = MessageOptions(priority=priority)
+        world.add(f"{name}@y.example", queue_id=name, options=options)
+    put_back = [queue_id for queue_id, _ in world.queue.recorded]
+    assert put_back == ["c", "e"]
+
+
+def test_lines_keep_the_order_of_equals() -> None:
+    world = World(start=False)
+    world.add(*(f"p{number}@y.example" for number in range(3)))
+    item = next(iter(world.queue.rows.values())).item
+    groups = [Group(item, (), str(number)) for number in range(3)]
+    line = Line()
+    for group in groups:
+        line.add(group)
+    assert line.take(lambda group: group is groups[1]) == [groups[1]]
+    assert [line.first(), line.first()] == [groups[0], groups[2]] and len(line) == 0
+
+
+def test_a_recipient_here_may_wait_for_its_time_as_well(runs: Runs) -> None:
+    here = QueuedRecipient(Address("bob", "x.example"), "local")
+    message = runs.house.message("1", remote=[here])
+    later = replace(message, options=MessageOptions(release_at=NOW + 300))
+    runs.house.wait(runs.house.store.accept(later))
+    runs.pass_time(240)
+    assert runs.sent == 0
+    runs.pass_time(120)
+    assert runs.delivery.attempts[0][2] == "local"
