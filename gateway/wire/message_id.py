@@ -9,28 +9,32 @@ from __future__ import annotations
 LOOKED_AT = 16_384
 MAX_OCTETS = 998
 # As programs write it; other spellings are found by folding the whole header.
-_SPELLINGS = (b"\nMessage-ID:", b"\nMessage-Id:")
-_FOLDED = b"\nmessage-id:"
+_SPELLINGS = (b"\r\nMessage-ID:", b"\r\nMessage-Id:")
+_FOLDED = b"\r\nmessage-id:"
 
 
 def message_id_in(start: bytes) -> str:
     """What the header of a message with this start says, without blanks; empty if it says
     nothing."""
+    if start.startswith(b"\r\n"):
+        return ""  # no header at all
     end = start.find(b"\r\n\r\n")
-    header = b"\n" + (start if end < 0 else start[: end + 2])
+    if end < 0:
+        end = len(start)
     for spelling in _SPELLINGS:
-        at = header.find(spelling)
+        at = start.find(spelling, 0, end)
         if at >= 0:
-            break
-    else:
-        at = header.lower().find(_FOLDED)
-        if at < 0:
-            return ""
-    value = header[at + len(_FOLDED) : at + len(_FOLDED) + MAX_OCTETS]
+            return _value(start, at + len(spelling), end)
+    header = b"\r\n" + start[:end].lower()  # the first field has no line before it
+    at = header.find(_FOLDED)
+    return _value(start, at + len(_FOLDED) - 2, end) if at >= 0 else ""
+
+
+def _value(start: bytes, begin: int, end: int) -> str:
+    end = min(end, begin + MAX_OCTETS)
+    line_end = start.find(b"\r\n", begin, end)
     # RFC 5322 section 2.2.3: the field goes on in lines that begin with a blank.
-    first, *others = value.split(b"\r\n")
-    for line in others:
-        if not line.startswith((b" ", b"\t")):
-            break
-        first += line
-    return b"".join(first.split()).decode("utf-8", "replace")
+    while line_end >= 0 and start[line_end + 2 : line_end + 3] in (b" ", b"\t"):
+        line_end = start.find(b"\r\n", line_end + 2, end)
+    value = start[begin : line_end if line_end >= 0 else end]
+    return b"".join(value.split()).decode("utf-8", "replace")

@@ -31,6 +31,8 @@ _QUERIES = {
     "accounts": "SELECT account_id, messages, size_octets, quota_octets FROM accounts"
     " ORDER BY account_id",
     "uidls": "SELECT mailbox_id, uid, uidl FROM uidls ORDER BY mailbox_id, uid",
+    # What goes into the trace with a message is there with it, or not at all.
+    "traces": "SELECT first_at, last_at, CAST(records AS TEXT) FROM traces ORDER BY trace_row",
     "imports": "SELECT account_id, origin, folder, message_key FROM imports"
     " ORDER BY account_id, origin, folder, message_key",
 }

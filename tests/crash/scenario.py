@@ -12,11 +12,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.core.errors import GatewayError
+from gateway.core.messages import NewMessage
 from gateway.core.queue import Recorded
 from gateway.core.quota import Quota
+from gateway.core.trace import TraceRecord
 from gateway.core.transfer import ImportedMessage, ImportSource
 from tests.crash.picture import picture
 from tests.crash.recording import say
@@ -29,11 +32,17 @@ KEEP_DELETED_S = 7 * 86_400
 
 
 def _accept(house: House) -> None:
-    house.deliver("one", ALICE)
+    _accept_traced(house, house.message("one", ALICE))
 
 
 def _accept_for_all(house: House) -> None:
-    house.deliver("all", ALICE, BOB, remote=[CAROL, DAVE])
+    _accept_traced(house, house.message("all", ALICE, BOB, remote=[CAROL, DAVE]))
+
+
+def _accept_traced(house: House, message: NewMessage) -> None:
+    """With a record of it."""
+    trace = TraceRecord(message.ingest_id, NOW, "accepted", ("a@example.test",), {"size": 1})
+    house.wait(house.store.accept(replace(message, trace=trace)))
 
 
 def _accept_large(house: House) -> None:
