@@ -17,9 +17,9 @@ from gateway.core.account import Account
 from gateway.core.envelope import Hold
 from gateway.core.errors import GatewayError
 from gateway.core.ids import AccountId
-from gateway.core.messages import NewMessage
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.store import Intake
+from gateway.policy.notices import put_into_inbox
 from gateway.wire.limit_notice import LimitNotice, render
 
 DAY_S = 86_400
@@ -61,32 +61,16 @@ class LimitNotices:
     async def _tell(self, account: Account, hold: Hold, until: int, now: int) -> None:
         notice_id = f"limit-{now // DAY_S}-{account.account_id}"
         try:
-            body = self._intake.open_body()
-            body.write(
-                render(
-                    LimitNotice(
-                        notice_id,
-                        self._hostname,
-                        account.primary_address,
-                        hold.reason.removeprefix("limit: "),
-                        self._ask,
-                        now,
-                        until,
-                    )
-                )
+            notice = LimitNotice(
+                notice_id,
+                self._hostname,
+                account.primary_address,
+                hold.reason.removeprefix("limit: "),
+                self._ask,
+                now,
+                until,
             )
-            message = NewMessage(
-                ingest_id=notice_id,
-                sender=None,
-                local_header=b"Return-Path: <>\r\n",
-                trace_header=b"",
-                body=body,
-                local=(account.account_id,),
-                remote=(),
-                received_at=now,
-                may_exceed_quota=True,
-            )
-            await self._intake.accept(message)
+            await put_into_inbox(self._intake, notice_id, account.account_id, render(notice), now)
         except (GatewayError, CancelledError) as error:
             self._told.discard(account.account_id)
             self.log.warn(

@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from gateway.core.errors import GatewayError
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.messages import NewMessage
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.store import Intake, QuotaStore
 from gateway.core.quota import Usage
+from gateway.policy.notices import put_into_inbox
 from gateway.wire.quota_warning import QuotaWarning, render, size
 
 
@@ -79,20 +79,8 @@ class QuotaWarner:
         now = int(self._wall_clock())
         warning_id = f"quota-{self._new_id()}"
         try:
-            body = self._intake.open_body()
-            body.write(render(QuotaWarning(warning_id, self._hostname, address, usage, now)))
-            message = NewMessage(
-                ingest_id=warning_id,
-                sender=None,
-                local_header=b"Return-Path: <>\r\n",
-                trace_header=b"",
-                body=body,
-                local=(account_id,),
-                remote=(),
-                received_at=now,
-                may_exceed_quota=True,
-            )
-            await self._intake.accept(message)
+            warning = QuotaWarning(warning_id, self._hostname, address, usage, now)
+            await put_into_inbox(self._intake, warning_id, account_id, render(warning), now)
         except (GatewayError, CancelledError) as error:
             self.log.warn("{id} could not be warned: {error}", id=account_id, error=error)
 

@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass
 from email.utils import formatdate
 
-_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}")
+from gateway.wire.notice import is_plain_address, notice
+
+SUBJECT = "Some of the mail you sent has to wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +36,18 @@ class LimitNotice:
     until: int
 
 
-def render(notice: LimitNotice) -> bytes:
+def render(what: LimitNotice) -> bytes:
     """The whole message, CRLF line ends."""
-    # RFC 5322 section 3.4: an empty group where no address may be shown.
-    plain = _PLAIN_ADDRESS.fullmatch(notice.to)
-    to = f"<{notice.to}>" if plain else "undisclosed-recipients:;"
-    knows = _PLAIN_ADDRESS.fullmatch(notice.ask) and notice.ask != notice.to
-    ask = notice.ask if knows else "your administrator"
-    lines = [
-        f"From: Mail System <MAILER-DAEMON@{notice.hostname}>",
-        f"To: {to}",
-        "Subject: Some of the mail you sent has to wait",
-        f"Date: {formatdate(notice.at)}",
-        f"Message-ID: <{notice.notice_id}@{notice.hostname}>",
-        # RFC 3834 section 5.1: made without somebody's mail before it; keeps machines silent.
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=us-ascii",
-        "",
+    knows = is_plain_address(what.ask) and what.ask != what.to
+    ask = what.ask if knows else "your administrator"
+    words = [
         "Some of the mail you sent has to wait.",
         "",
-        f"You have sent {_printable(notice.bound)}.",
+        f"You have sent {_printable(what.bound)}.",
         "What is more than one person may send here is not lost: it waits, and goes",
         "out by itself.",
         "",
-        f"The first of it goes out at {_clock(notice.until)}, {_wait(notice.until - notice.at)}.",
+        f"The first of it goes out at {_clock(what.until)}, {_wait(what.until - what.at)}.",
         "Mail that you send meanwhile may have to wait longer.",
         "",
         "What you can do:",
@@ -69,9 +58,8 @@ def render(notice: LimitNotice) -> bytes:
         f"  and tell {ask}.",
         "",
         "You will be told of this once a day at most.",
-        "",
     ]
-    return "\r\n".join(lines).encode("ascii")
+    return notice(what.notice_id, what.hostname, what.to, SUBJECT, what.at, words)
 
 
 def _printable(text: str) -> str:

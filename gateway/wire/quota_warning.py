@@ -6,13 +6,10 @@ Never decides when it is due nor where it goes.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from email.utils import formatdate
 
 from gateway.core.quota import CALM_PERCENT, Usage
-
-_PLAIN_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}")
+from gateway.wire.notice import notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +32,14 @@ class QuotaWarning:
 def render(warning: QuotaWarning) -> bytes:
     """The whole message, CRLF line ends."""
     state = "full" if warning.usage.percent >= 100 else "nearly full"
-    # RFC 5322 section 3.4: an empty group where no address may be shown.
-    plain = _PLAIN_ADDRESS.fullmatch(warning.to)
-    to = f"<{warning.to}>" if plain else "undisclosed-recipients:;"
-    lines = [
-        f"From: Mail System <MAILER-DAEMON@{warning.hostname}>",
-        f"To: {to}",
-        f"Subject: Your mailbox is {state} ({warning.usage.percent} percent)",
-        f"Date: {formatdate(warning.at)}",
-        f"Message-ID: <{warning.warning_id}@{warning.hostname}>",
-        # RFC 3834 section 5.1: made without somebody's mail before it; keeps machines silent.
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        "Content-Type: text/plain; charset=us-ascii",
-        "",
-        f"Your mailbox is {state}.",
-        "",
-        *_words(warning.usage),
-        "",
-    ]
-    return "\r\n".join(lines).encode("ascii")
+    return notice(
+        warning.warning_id,
+        warning.hostname,
+        warning.to,
+        f"Your mailbox is {state} ({warning.usage.percent} percent)",
+        warning.at,
+        [f"Your mailbox is {state}.", "", *_words(warning.usage)],
+    )
 
 
 def _words(usage: Usage) -> list[str]:

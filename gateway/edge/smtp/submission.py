@@ -32,8 +32,14 @@ from gateway.policy.senders import Names, Standing
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_replies import Reply
 from gateway.wire.submission.header import Header, HeaderFilter, additions
-from gateway.wire.submission.originators import OriginatorSyntax, parse_originators
+from gateway.wire.submission.originators import (
+    MAX_ORIGINATORS,
+    OriginatorSyntax,
+    parse_originators,
+)
 
+MAX_NAMES_OCTETS = 65_536
+"""Of all fields that name who it is from, so that reading them never takes long."""
 MAX_SETTLED = 32
 MAX_SETTLED_OCTETS = 2048
 """Headers that one connection's later messages are compared with."""
@@ -137,23 +143,33 @@ async def _settle(
     submitter = submitter_of(session, account)
     rules = services_of(session).rules
     names = submitter.names
-    standings: dict[str, list[Standing | None]] = {}
+    rejects = rules.from_check == "reject"
+    fields = _fields(header)
+    size_octets = sum(len(value) for values in fields for value in values)
+    if size_octets > MAX_NAMES_OCTETS:
+        return replies.bad_header("The fields that say who it is from are too long")
+    authors: list[Standing | None] = []
+    asked = 0
     try:
-        for field, values in zip(_FIELD_NAMES, _fields(header), strict=True):
+        for field, values in zip(_FIELD_NAMES, fields, strict=True):
+            if field != "From" and not rejects:
+                continue
             if len(values) > 1 and not field.startswith("Resent-"):
                 return replies.bad_header(f"The message has {len(values)} {field} fields, not one")
-            found = standings[field] = []
             for address in _addresses(field, values):
-                found.append(await names.find(address))
-                if found[-1] is None and rules.from_check == "reject":
+                asked += 1
+                if asked > MAX_ORIGINATORS:
+                    return replies.bad_header(f"It is from more than {MAX_ORIGINATORS} addresses")
+                standing = await names.find(address)
+                if standing is None and rejects:
                     return replies.name_not_allowed(f"{field}: {names.refusal(address)}")
-        sender = await _sender_to_add(session, header, account, standings)
+                if field == "From":
+                    authors.append(standing)
+        sender = await _sender_to_add(session, header, account, authors)
     except OriginatorSyntax as error:
         return replies.bad_header(str(error))
     except GatewayError as error:
         return reply_for(error)
-    fields = _fields(header)
-    size_octets = sum(len(value) for values in fields for value in values)
     if not header.sender_cut and size_octets <= MAX_SETTLED_OCTETS:
         if len(submitter.settled) >= MAX_SETTLED:
             submitter.settled.clear()
@@ -175,11 +191,10 @@ async def _sender_to_add(
     session: SmtpSession,
     header: Header,
     account: Account,
-    standings: dict[str, list[Standing | None]],
+    authors: list[Standing | None],
 ) -> bytes:
     """The Sender that the message lacks; empty: none."""
     rules = services_of(session).rules
-    authors = standings["From"]
     if header.sender_cut:
         # It was not known to be true while it streamed past; if it is, it comes back.
         value = header.sender_cut.partition(b":")[2].strip()

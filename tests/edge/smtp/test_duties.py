@@ -171,6 +171,18 @@ def test_S32_no_second_from_hides_behind_a_broken_line() -> None:
     assert deliver(client, message).startswith(b"550 5.6.0 The message has 2 From fields")
 
 
+def test_S32_many_names_cost_a_bounded_number_of_questions() -> None:
+    bench = submission()
+    bench.router.aliases["example.org"] = "example.test"
+    field = b"Resent-From: alice@example.org\r\n"
+    message = b"From: alice@example.test\r\n" + field * 50 + REST
+    client = bench.submitter()
+    assert deliver(client, message).startswith(b"550 5.6.0 It is from more than 50")
+    field = b"Resent-From: alice@example.test" + (b"\r\n " + b"(x)" * 300) * 15 + b"\r\n"
+    message = b"From: alice@example.test\r\n" + field * 5 + REST
+    assert deliver(client, message).startswith(b"550 5.6.0 The fields that say who it is from")
+
+
 def test_S32_the_null_sender_does_not_open_the_header() -> None:
     client = submission().submitter()
     reply = deliver(client, b"From: bob@example.test\r\n" + REST, sender=b"<>")
