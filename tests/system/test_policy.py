@@ -43,6 +43,7 @@ check = "rate"
 of = "messages"
 limit = 6
 per_s = 3600
+exempt = "127.0.0.9"
 
 [[policies.smtp]]
 check = "sender_domain"
