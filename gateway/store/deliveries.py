@@ -295,17 +295,15 @@ def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
 def _hold(item: Delivery) -> str:
     if item.hold is not None:
         return item.hold.reason
-    return RELEASE_LATER if item.options.release_at is not None else ""
+    return RELEASE_LATER if _first_attempt_at(item) > item.received_at else ""
 
 
 def _first_attempt_at(item: Delivery) -> int:
     """A hold never ends before the time that the sender has named (RFC 4865 section 4)."""
-    release_at = item.options.release_at
+    release_at = item.options.release_at or item.received_at
     if item.hold is None:
-        return item.received_at if release_at is None else release_at
-    if item.hold.until is None:
-        return NEVER
-    return item.hold.until if release_at is None else max(item.hold.until, release_at)
+        return max(item.received_at, release_at)
+    return NEVER if item.hold.until is None else max(item.hold.until, release_at)
 
 
 def _recipient_rows(number: int, item: Delivery) -> list[Row]:

@@ -45,7 +45,8 @@ class Office:
         self.house = house
         self.clock = Clock()
         self.delivery = FakeDelivery(default=None)
-        self.notes: Any = Notes()
+        self.notes = Notes()
+        trace: Any = self.notes
         self.runner: QueueRunner | None = None
         if runs:
             self.runner = QueueRunner(
@@ -58,11 +59,11 @@ class Office:
                 random=Random(1),
                 schedule=Schedule(jitter=0.0),
                 limits=RunnerLimits(per_destination=1),
-                trace=self.notes,
+                trace=trace,
             )
             self.runner.start()
         reports = ReportWriter(house.store, FakeRouter() if runs else None, "mail.x.example")
-        journal = Journal(self.notes, self.wall)
+        journal = Journal(trace, self.wall)
         self.desk = QueueDesk(
             house.store, house.store.queue, reports, journal, self.wall, self.runner
         )

@@ -54,6 +54,12 @@ class Transaction:
         self.envelope.recipients.append(recipient)
         options = recipient.options
         is_group = isinstance(recipient.route, Expansion)
+        if is_group and options.notify and Notify.SUCCESS in options.notify:
+            # The queue expands it and tells the sender that, and not who is in it (RFC 3461
+            # section 5.2.7).
+            queued = QueuedRecipient(recipient.address, LOCAL, options)
+            self._queued.setdefault(recipient.address, queued)
+            return
         for end in ends_of(recipient.address, recipient.route):
             address, route = end.address, end.route
             if isinstance(route, Outbound):
