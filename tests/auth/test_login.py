@@ -26,13 +26,14 @@ from gateway.auth.credentials import (
 )
 from gateway.auth.login import LoggedIn, log_in
 from gateway.auth.realm import MailRealm
-from gateway.auth.sasl import IMPOSSIBLE, PasswordOffer, exchange
+from gateway.auth.sasl import IMPOSSIBLE, PasswordOffer
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, StoreUnavailable, WrongCredentials
 from gateway.core.ids import AccountId
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.store import MailboxStore
 from gateway.directory.ldif import LdifDirectory
+from tests.auth.worlds import exchange
 from tests.support.pump import Pump
 
 DEMO = Path(__file__).parents[2] / "etc" / "demo.ldif"
