@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,8 +9,10 @@ import pytest
 from OpenSSL import SSL
 
 from gateway.core.errors import SettingsError
-from gateway.edge.tls import CertificateFiles, ServerContexts, load_context
+from gateway.edge.tls import ServerContexts
+from gateway.edge.tls_material import CertificateFiles, TlsMaterial
 from tests.support.authority import Authority, new_authority
+from tests.support.handshake import shake_hands
 
 
 @pytest.fixture
@@ -31,67 +32,52 @@ def write(files: CertificateFiles, certificate: bytes, key: bytes) -> None:
     files.key.write_bytes(key)
 
 
-def shake_hands(
-    context: SSL.Context, *, alpn: list[bytes] | None = None, newest: int = SSL.TLS1_3_VERSION
-) -> SSL.Connection:
-    """The client's side after a handshake in memory. Raises: SSL.Error."""
-    theirs = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    theirs.set_max_proto_version(newest)
-    if alpn is not None:
-        theirs.set_alpn_protos(alpn)
-    client, server = SSL.Connection(theirs, None), SSL.Connection(context, None)
-    client.set_connect_state()
-    server.set_accept_state()
-    for _ in range(4):
-        for end, other in ((client, server), (server, client)):
-            with suppress(SSL.WantReadError):
-                end.do_handshake()
-            with suppress(SSL.WantReadError):
-                other.bio_write(end.bio_read(65_536))
-    return client
-
-
 def serial(client: SSL.Connection) -> int:
     certificate = client.get_peer_certificate(as_cryptography=True)
     assert certificate is not None
     return certificate.serial_number
 
 
-def connection_of(contexts: Any) -> SSL.Context:
-    """The context that the next connection gets."""
-    return cast(SSL.Context, contexts.serverConnectionForTLS(None).get_context())
+def contexts_of(files: CertificateFiles) -> ServerContexts:
+    return ServerContexts(TlsMaterial(files.read()))
+
+
+def connection_of(contexts: ServerContexts) -> SSL.Connection:
+    """What the next connection gets."""
+    listener: Any = contexts.for_listener()
+    return cast(SSL.Connection, listener.serverConnectionForTLS(None))
 
 
 def test_the_chain_is_sent_along(files: CertificateFiles, authority: Authority) -> None:
     certificate, key = authority.issue("mail.example.test")
     write(files, certificate + b"\n" + authority.pem, key)
-    chain = shake_hands(load_context(files)).get_peer_cert_chain(as_cryptography=True)
+    chain = shake_hands(connection_of(contexts_of(files))).get_peer_cert_chain(as_cryptography=True)
     assert chain is not None and chain[1:] == [authority.certificate]
 
 
 def test_nothing_older_than_tls_1_2(files: CertificateFiles) -> None:
-    context = load_context(files)
-    newer = shake_hands(context, newest=SSL.TLS1_2_VERSION)
+    contexts = contexts_of(files)
+    newer = shake_hands(connection_of(contexts), newest=SSL.TLS1_2_VERSION)
     assert newer.get_protocol_version_name() == "TLSv1.2"
     with pytest.raises(SSL.Error):
-        shake_hands(context, newest=SSL.TLS1_1_VERSION)
+        shake_hands(connection_of(contexts), newest=SSL.TLS1_1_VERSION)
 
 
 @pytest.mark.parametrize("offered", [[b"h2", b"http/1.1"], [b"http/1.0"], [b"imap", b"h2"]])
 def test_S19_browsers_get_no_handshake(files: CertificateFiles, offered: list[bytes]) -> None:
     with pytest.raises(SSL.Error):
-        shake_hands(load_context(files), alpn=offered)
+        shake_hands(connection_of(contexts_of(files)), alpn=offered)
 
 
 @pytest.mark.parametrize("offered", [None, [b"imap"], [b"pop3", b"x-unknown"]])
 def test_S19_mail_clients_do(files: CertificateFiles, offered: list[bytes] | None) -> None:
-    client = shake_hands(load_context(files), alpn=offered)
+    client = shake_hands(connection_of(contexts_of(files)), alpn=offered)
     assert serial(client) and client.get_alpn_proto_negotiated() == b""
 
 
 def problem(files: CertificateFiles) -> tuple[str, str]:
     with pytest.raises(SettingsError) as caught:
-        load_context(files)
+        contexts_of(files)
     (found,) = caught.value.problems
     assert "PRIVATE KEY" not in str(found)
     return str(found.key), str(found.found)
@@ -119,20 +105,20 @@ def test_files_that_are_missing_or_hold_something_else(files: CertificateFiles) 
 
 
 def test_a_reload_is_for_new_connections(files: CertificateFiles, authority: Authority) -> None:
-    contexts: Any = ServerContexts(files)
-    before = connection_of(contexts)
-    old = serial(shake_hands(before))
+    contexts = contexts_of(files)
+    begun = connection_of(contexts)
+    old = serial(shake_hands(connection_of(contexts)))
     write(files, *authority.issue("mail.example.test"))
     assert serial(shake_hands(connection_of(contexts))) == old, "nothing changes unasked"
-    contexts.use(files)
+    contexts.use(TlsMaterial(files.read()))
     assert serial(shake_hands(connection_of(contexts))) != old
-    assert serial(shake_hands(before)) == old
+    assert serial(shake_hands(begun)) == old
 
 
 def test_D11_a_failed_reload_keeps_the_old_certificate(files: CertificateFiles) -> None:
-    contexts: Any = ServerContexts(files)
+    contexts = contexts_of(files)
     old = serial(shake_hands(connection_of(contexts)))
     files.certificate.write_bytes(b"half a certif")
     with pytest.raises(SettingsError):
-        contexts.use(files)
+        contexts.use(TlsMaterial(files.read()))
     assert serial(shake_hands(connection_of(contexts))) == old
