@@ -23,7 +23,8 @@ from gateway.edge.smtp import (
 )
 from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.services import SmtpServices
-from gateway.edge.smtp.session import Handler, Shared, SmtpSession
+from gateway.edge.smtp.session import SmtpSession
+from gateway.edge.smtp.shared import Handler, Shared
 from gateway.wire.smtp_commands import Auth, Bdat, Data, Ehlo, Etrn, Mail, Rcpt, Simple, Xclient
 from gateway.wire.smtp_events import AuthResponse, ChunkEnded, ContentEnded, Refused
 from gateway.wire.smtp_extensions import Offer, refuse_unanswered

@@ -13,22 +13,23 @@ Limits: ``SmtpLimits``; reading pauses while MAX_BUFFERED octets wait behind a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.body import IncomingBody
-from gateway.edge.connection import Door, MailConnection
+from gateway.edge.connection import MailConnection
 from gateway.edge.login import pause
 from gateway.edge.smtp.errors import UNEXPECTED, verdict_reply_for
 from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.login import SmtpLogin
-from gateway.edge.smtp.services import SmtpServices
+from gateway.edge.smtp.shared import Shared
 from gateway.edge.smtp.submitter import Outgoing, Submitter
 from gateway.edge.smtp.transaction import Transaction
 from gateway.edge.tls import tls_in_words
@@ -48,33 +49,15 @@ MAX_BUFFERED = 65_536
 Question = Answer | Coroutine[Deferred[Any], Any, Answer]
 """What a policy gives back: its answer, or a wait for it."""
 
-Handler = Callable[[Any, Any], None]
-"""Answers one kind of event: gets the session and the event."""
 
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What the sessions of one door have in common.
-
-    Args:
-        offer: what they have to offer before anything is known of a client.
-        answers: the handler for each event of the core.
-    """
-
-    door: Door
-    services: SmtpServices
-    journal: Journal
-    offer: Offer
-    answers: Mapping[type, Handler]
-
-
+@implementer(IHalfCloseableProtocol)
 class SmtpSession(MailConnection):
     """One client of an SMTP or LMTP door."""
 
     __slots__ = (
-        "_asked", "_errors", "_greeted", "_idle_commands", "_shared", "begun", "body", "client",
-        "content_since", "core", "draining", "handshaking", "is_proxy", "limits", "outgoing",
-        "sasl", "services", "submitter", "transaction", "visit",
+        "_asked", "_errors", "_greeted", "_idle_commands", "_said_all", "_shared", "begun", "body",
+        "client", "content_since", "core", "draining", "handshaking", "is_proxy", "limits",
+        "outgoing", "sasl", "services", "submitter", "transaction", "visit",
     )  # fmt: skip
 
     log: ClassVar[Logger] = Logger()
@@ -101,6 +84,7 @@ class SmtpSession(MailConnection):
         self.draining = False
         self._asked: object = None  # the event that is being answered
         self._greeted = False
+        self._said_all = False
         self._errors = 0
         self._idle_commands = 0
 
@@ -181,6 +165,18 @@ class SmtpSession(MailConnection):
         self.visit.ended()
         self._shared.journal.ended(self.client)
 
+    def readConnectionLost(self) -> None:
+        """The client has shut its side down, and may still wait for answers: Exim does so behind
+        the last message, with QUIT in the same segment. Whoever left for good is told in vain."""
+        self._said_all = True
+        if not self._greeted or self.handshaking:
+            self.abort()
+        elif not self.busy:
+            self.close()
+
+    def writeConnectionLost(self) -> None:
+        """We never shut down one side only."""
+
     def drain(self) -> None:
         self.draining = True
         if not self.busy and not self.core.in_content:
@@ -233,6 +229,9 @@ class SmtpSession(MailConnection):
             self._asked = event
             answers[type(event)](self, event)
         if self.closing or self.handshaking or not self._greeted:
+            return
+        if self._said_all and not self.busy:
+            self.close()
             return
         if self.busy:
             if core.buffered > MAX_BUFFERED:

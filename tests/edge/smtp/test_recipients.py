@@ -37,7 +37,7 @@ class Groups:
 
     def __init__(self, size: int = 0) -> None:
         far = Member(Address("carol", "far.test"), Outbound())
-        self.staff = (member(ALICE), member(BOB), far)
+        self.staff: tuple[Member, ...] = (member(ALICE), member(BOB), far)
         if size:
             self.staff = tuple(member(person(number)) for number in range(size))
 
