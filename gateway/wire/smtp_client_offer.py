@@ -11,7 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.core.envelope import BodyKind, MessageOptions, Notify, RecipientOptions
+from gateway.core.envelope import (
+    NOTHING_ASKED,
+    BodyKind,
+    MessageOptions,
+    Notify,
+    RecipientOptions,
+)
 from gateway.core.queue import Verdict
 from gateway.wire.content_scan import Content
 from gateway.wire.smtp_client_envelope import Envelope
@@ -77,12 +83,20 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     Raises: OfferRefused.
     """
     options = envelope.options
-    utf8 = _speaks_utf8(envelope, offer, content)
+    utf8 = _speaks_utf8(envelope, offer)
+    reports_on = "DSN" in offer
+    asked = envelope.asked or (NOTHING_ASKED,) * len(envelope.recipients)
+    recipients = tuple(
+        _recipient(path, wishes, utf8=utf8, reports_on=reports_on)
+        for path, wishes in zip(envelope.recipients, asked, strict=True)
+    )
+    possible = not all(isinstance(each, Result) for each in recipients)
+    if possible and content is not None and not utf8 and options.smtputf8:
+        _check_header(content)
     body, chunked = _body(options.body, offer, content)
     mail = b"MAIL FROM:" + envelope.sender + body + _size(envelope, offer)
     if utf8:
         mail += b" SMTPUTF8"
-    reports_on = "DSN" in offer
     if reports_on:
         mail += _report_wishes(options)
     by, timed = _by(envelope, offer)
@@ -90,15 +104,10 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     if options.priority and "MT-PRIORITY" in offer:
         mail += b" MT-PRIORITY=%d" % options.priority  # RFC 6710 section 4.2
     mail += _require_tls(envelope, offer, secure)
-    asked = envelope.asked or (RecipientOptions(),) * len(envelope.recipients)
-    recipients = tuple(
-        _recipient(path, wishes, utf8=utf8, reports_on=reports_on)
-        for path, wishes in zip(envelope.recipients, asked, strict=True)
-    )
     return Terms(mail, recipients, chunked, reports_on, timed)
 
 
-def _speaks_utf8(envelope: Envelope, offer: Offer, content: Content | None) -> bool:
+def _speaks_utf8(envelope: Envelope, offer: Offer) -> bool:
     """RFC 6531 section 3.2: without the extension only what is ASCII in fact may be sent."""
     needed = envelope.options.smtputf8 or not all(
         path.isascii() for path in (envelope.sender, *envelope.recipients)
@@ -107,9 +116,12 @@ def _speaks_utf8(envelope: Envelope, offer: Offer, content: Content | None) -> b
         return needed
     if not envelope.sender.isascii():
         raise OfferRefused("5.6.7", "the sender's address needs SMTPUTF8" + _NOT_TAKEN)
-    if content is not None and not content.ascii_header:
-        raise OfferRefused("5.6.9", "the message's header needs SMTPUTF8" + _NOT_TAKEN)
     return False
+
+
+def _check_header(content: Content) -> None:
+    if not content.ascii_header:
+        raise OfferRefused("5.6.9", "the message's header needs SMTPUTF8" + _NOT_TAKEN)
 
 
 _NOT_TAKEN = ", which the next server does not accept"
