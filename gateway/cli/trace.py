@@ -22,7 +22,7 @@ from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.model import Settings
 
 MOST = 10_000
-_SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)\Z")
+_SPAN = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)\Z")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -53,7 +53,7 @@ class Moment(click.ParamType[int]):
 @click.option(
     "--limit",
     type=click.IntRange(1, MOST),
-    default=1000,
+    default=200,
     show_default=True,
     help="The latest steps, so many.",
 )

@@ -95,7 +95,7 @@ class Traces:
         looked_for = Term(term)
         if not looked_for.key:
             return ()
-        span = (since if since is not None else 0, until if until is not None else _LAST)
+        span = (max(0, since or 0), _LAST if until is None else max(-1, min(until, _LAST)))
         return await self._readers.run(
             lambda stored: find_whole(stored.connection, looked_for, span, limit)
         )
