@@ -27,7 +27,7 @@ from gateway.app.alone import Alone
 from gateway.app.certificates import Validity, tls_files, validity
 from gateway.app.children import Child
 from gateway.app.indexing import indexer
-from gateway.app.log import LineLog, goes_to_stdout, relay_to_twistd
+from gateway.app.log import LineLog, gather_while_running, goes_to_stdout, relay_to_twistd
 from gateway.app.options import CannotStart, Options, refuse
 from gateway.app.processors import worker_count
 from gateway.app.server import listening_of, stopped
@@ -58,11 +58,15 @@ def makeService(options: Options) -> GatewayService:
 
     folder = options["demo"]
     twistd_options: Any = options.parent
+    log: LineLog | None = None
+    if goes_to_stdout(twistd_options) and sys.__stdout__:
+        log = LineLog(sys.__stdout__)
+        gather_while_running(log, reactor)
     return GatewayService(
         options["loaded"].settings,
         reactor,
         demo_folder=Path(folder) if folder is not None else None,
-        log=LineLog(sys.__stdout__) if goes_to_stdout(twistd_options) and sys.__stdout__ else None,
+        log=log,
         daemon=not twistd_options["nodaemon"],
     )
 

@@ -27,7 +27,7 @@ from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
 from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.line import Line, adopt
-from gateway.app.log import begin_child_log
+from gateway.app.log import begin_child_log, gather_while_running
 from gateway.app.messages import (
     Ask,
     Beat,
@@ -225,10 +225,11 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     boot = WorkerBoot.from_json(read_boot())
     line = parent_line()
-    begin_child_log(f"worker {boot.number}")
+    log = begin_child_log(f"worker {boot.number}")
     importlib.import_module(boot.reactor).install()
     from twisted.internet import reactor
 
+    gather_while_running(log, reactor)
     worker = Worker(boot, reactor)
     try:
         worker.start(line)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any
+from typing import Any, cast
 
-from twisted.logger import LogEvent, Logger, formatEvent, globalLogPublisher
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, Logger, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from gateway.app.log import LineLog, Pipe, goes_to_stdout, relay_to_twistd
+from gateway.app.log import GATHER_S, LineLog, Pipe, goes_to_stdout, relay_to_twistd
 
 
 def logged(namespace: str = "gateway.edge.smtp") -> tuple[Logger, io.StringIO]:
@@ -69,6 +70,36 @@ def test_D6_a_full_disk_under_the_log_does_not_stop_anything() -> None:
             raise OSError(28, "No space left on device")
 
     LineLog(Full())({"log_format": "x", "log_namespace": "gateway", "log_time": 0.0})
+
+
+def test_calm_lines_are_written_together_and_alarms_at_once() -> None:
+    output, clock = io.StringIO(), Clock()
+    log = LineLog(output, lambda: 0.0)
+    running = [False]
+    log.gather(cast(Any, clock), lambda: running[0])
+
+    def say(text: str, level: LogLevel = LogLevel.info) -> list[str]:
+        event = {"log_format": text, "log_namespace": "gateway.x", "log_level": level}
+        log({**event, "log_time": 1.0})
+        return [line.split()[-1] for line in output.getvalue().splitlines()]
+
+    assert say("early") == ["early"]
+    running[0] = True
+    assert say("one") == say("two") == ["early"]
+    clock.advance(GATHER_S)
+    assert output.getvalue().splitlines()[1:] == [
+        f"1970-01-01T00:00:01.000Z info x: {word}" for word in ("one", "two")
+    ]
+    assert say("three")[-1] == "two"
+    assert say("alarm", LogLevel.warn)[-2:] == ["three", "alarm"]
+    clock.advance(GATHER_S)
+    assert say("x" * 4000)[-1] == "x" * 4000, "so much is not kept back"
+    assert say("last")[-1] != "last"
+    log.flush()
+    running[0] = False
+    assert say("after")[-2:] == ["last", "after"]
+    clock.advance(GATHER_S)
+    assert output.getvalue().count("last") == 1
 
 
 def test_twistds_own_choices_win() -> None:
