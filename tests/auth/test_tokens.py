@@ -256,9 +256,7 @@ def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path, content: str
                 place,
                 RULES,
                 algorithms=frozenset(ALGORITHMS),
-                threads=WorkerThreads(
-                    "t", threads=1, waiting=1, call_from_thread=Pump().call_from_thread
-                ),
+                threads=threads,
                 wall_clock=lambda: NOW,
                 monotonic=lambda: 0.0,
             )

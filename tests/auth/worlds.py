@@ -17,11 +17,9 @@ from gateway.auth import mechanisms
 from gateway.auth.mechanisms import Means
 from gateway.auth.sasl import Exchange, Found
 from gateway.auth.sasl_scram import Binding
-from gateway.core.account import Account
-from gateway.core.ids import AccountId
 from gateway.core.login_secret import LoginSecret, SecretKind, scram_verifier
+from tests.support.pop3_fakes import ALICE as ALICE
 
-ALICE = Account(AccountId("id-1"), "alice", "alice@example.test", ("alice@example.test",))
 SECRET = LoginSecret(ALICE, password=b"wonderland")
 ITERATIONS = 4096
 SALT = b"0123456789abcdef"
