@@ -64,7 +64,7 @@ class UnknownRecipient(GatewayError):
     """A domain of ours, but nobody there has this address."""
 
     temporary = False
-    default_text = "no such person here"
+    default_text = "nobody here has this address; look at how it is written"
 
 
 class NobodyThere(UnknownRecipient):

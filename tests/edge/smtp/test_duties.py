@@ -299,6 +299,19 @@ def test_refusals_say_both_sizes() -> None:
     assert deliver(client, content) == expected
 
 
+def test_refusals_say_what_to_do() -> None:
+    client = submission().submitter()
+    assert client.say(b"MAIL FROM:<alice@example.test>").startswith(b"250 ")
+    assert client.say(b"RCPT TO:<bbo@example.test>") == (
+        b"550 5.1.1 nobody here has this address; look at how it is written\r\n"
+    )
+    stranger = SmtpBench().ready()
+    assert stranger.say(b"MAIL FROM:<alice@example.test>").startswith(b"250 ")
+    assert stranger.say(b"RCPT TO:<x@far.test>") == (
+        b"554 5.7.1 relaying denied; log in to send mail to other domains\r\n"
+    )
+
+
 @pytest.mark.parametrize("call", [Client.send, Client.drip])
 def test_bdat_comes_in_by_the_same_way(call: Callable[[Client, bytes], bytes]) -> None:
     bench = submission()
