@@ -161,7 +161,9 @@ class MemoryQueue:
         self.recorded.append((queue_id, tuple(results)))
         for result in results:
             row = self.rows[queue_id, result.number]
-            for number, each in enumerate(result.followed_to, start=100 + len(self.rows)):
+            for number, each in enumerate(
+                dict.fromkeys(result.followed_to), start=100 + len(self.rows)
+            ):
                 recipient = WaitingRecipient(
                     number, each.address, each.next_hop, 0, options=each.options
                 )
