@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.core.envelope import NO_OPTIONS, BodyKind, DeliverBy, MessageOptions
+from gateway.core.envelope import BodyKind, DeliverBy, MessageOptions
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Mail
 from gateway.wire.smtp_replies import Reply
@@ -34,8 +34,6 @@ def options_of(
         hold_s: longest time that a message may wait for its release.
         unwanted: classes of mail that nobody here wants (RFC 3865), lower case.
     """
-    if _is_plain(command):
-        return NO_OPTIONS
     if any(keyword in unwanted for keyword in command.solicit):
         return replies.UNWANTED_SOLICITATION
     if command.require_tls and not is_tls:
@@ -73,8 +71,8 @@ def _release_at(command: Mail, now: float) -> int | None:
     return at if at is not None and at > now else None
 
 
-def _is_plain(command: Mail) -> bool:
-    """Most mail asks for nothing."""
+def asks_for_nothing(command: Mail) -> bool:
+    """As most mail does: NO_OPTIONS then."""
     return (
         command.body is BodyKind.SEVEN_BIT
         and not command.smtputf8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gateway.core.address import Address
+from gateway.core.envelope import NO_OPTIONS
 from gateway.edge.smtp.errors import verdict_reply_for
-from gateway.edge.smtp.options import options_of
+from gateway.edge.smtp.options import asks_for_nothing, options_of
 from gateway.edge.smtp.session import Question, SmtpSession, settled
 from gateway.edge.smtp.submission import refusal_of_sender, submitter_of
 from gateway.edge.smtp.transaction import Transaction
@@ -28,17 +29,20 @@ def mail(session: SmtpSession, command: Mail) -> None:
     if not services.has_room():
         session.turn_down(replies.NO_ROOM)
         return
-    options = options_of(
-        command,
-        now=services.wall_clock(),
-        known=account is not None,
-        is_tls=session.is_tls,
-        hold_s=services.offer.hold_s,
-        unwanted=services.offer.no_soliciting,
-    )
-    if isinstance(options, Reply):
-        session.turn_down(options)
-        return
+    options = NO_OPTIONS
+    if not asks_for_nothing(command):
+        wished = options_of(
+            command,
+            now=services.wall_clock(),
+            known=account is not None,
+            is_tls=session.is_tls,
+            hold_s=services.offer.hold_s,
+            unwanted=services.offer.no_soliciting,
+        )
+        if isinstance(wished, Reply):
+            session.turn_down(wished)
+            return
+        options = wished
     envelope = Envelope(command.sender, options, announced_octets=command.size_octets)
     is_lowered = options.priority < (command.priority or 0)
     sender = command.sender

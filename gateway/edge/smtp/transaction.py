@@ -37,7 +37,6 @@ class Transaction:
     # however often they are named (SECURITY S24).
     _local: dict[AccountId, QueuedRecipient] = field(default_factory=dict)
     _queued: dict[Address, QueuedRecipient] = field(default_factory=dict)
-    _named: set[AccountId] = field(default_factory=set)  # not, or not only, as members of a group
     _left_out: frozenset[AccountId] = frozenset()
 
     @property
@@ -66,8 +65,6 @@ class Transaction:
                 self._queued.setdefault(address, QueuedRecipient(address, route.next_hop, options))
                 continue
             account_id = route.account.account_id
-            if not is_group:
-                self._named.add(account_id)
             queued = QueuedRecipient(address, LOCAL, options)
             if options.notify and Notify.SUCCESS in options.notify:
                 # The queue delivers it and tells the sender in one transaction.
@@ -88,11 +85,16 @@ class Transaction:
 
     def set_aside(self, full: Collection[AccountId]) -> tuple[AccountId, ...]:
         """Let those of them who are members of groups wait in the queue; returns the others."""
+        named = {
+            recipient.route.account.account_id
+            for recipient in self.envelope.recipients
+            if isinstance(recipient.route, LocalMailbox)
+        }
         for account_id in full:
-            if account_id not in self._named and account_id in self._local:
+            if account_id not in named and account_id in self._local:
                 queued = self._local.pop(account_id)
                 self._queued.setdefault(queued.address, queued)
-        return tuple(account_id for account_id in full if account_id in self._named)
+        return tuple(account_id for account_id in full if account_id in named)
 
     def leave_out(self, full: Collection[AccountId]) -> None:
         """These people do not get it, and are answered so (LMTP)."""
