@@ -109,11 +109,12 @@ def make_queue(
         rejects_over_quota=settings.quota.answer == "reject",
         trace=store.trace,
     )
+    journal = Journal(store.trace, time.time)
     desk = QueueDesk(
         store,
         store.queue,
-        ReportWriter(store, router, settings.hostname),
-        Journal(store.trace, time.time),
+        ReportWriter(store, router, settings.hostname, journal),
+        journal,
         time.time,
         runner,
     )

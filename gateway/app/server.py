@@ -115,4 +115,9 @@ def queue_status(depth: QueueDepth) -> Mapping[str, object]:
     oldest_s = None
     if depth.oldest_created_at is not None:
         oldest_s = max(0, int(time.time()) - depth.oldest_created_at)
-    return {"messages": depth.messages, "recipients": depth.recipients, "oldest_s": oldest_s}
+    return {
+        "messages": depth.messages,
+        "recipients": depth.recipients,
+        "held": depth.held,
+        "oldest_s": oldest_s,
+    }

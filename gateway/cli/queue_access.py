@@ -49,8 +49,8 @@ def at_queue(settings: Settings, work: Callable[[Call], None]) -> None:
 def _calls_at(desk: Desk) -> Call:
     store = desk.store
     # Whoever serves the store next finds out where the senders of what is given back are.
-    reports = ReportWriter(store, None, desk.settings.hostname)
     journal = Journal(store.trace, time.time)
+    reports = ReportWriter(store, None, desk.settings.hostname, journal)
     queue = QueueDesk(store, store.queue, reports, journal, time.time)
     actor = user_text(os.getuid())
     return lambda name, arguments: desk.call(queue.call(name, arguments, actor))

@@ -55,6 +55,8 @@ def _queue(queue: Mapping[str, Any] | None) -> str:
     if queue is None:
         return "not known, as no worker could tell"
     waiting = f"{queue['messages']} messages to {queue['recipients']} recipients"
+    if queue.get("held"):
+        waiting += f", {queue['held']} of them held"
     if queue["oldest_s"] is not None:
         waiting += f", the oldest for {_duration(queue['oldest_s'])}"
     return waiting

@@ -53,9 +53,12 @@ class CallRefused(GatewayError):
 class Sending(Protocol):
     """The runner, as far as deeds concern it."""
 
-    def recall(self, queue_id: QueueId) -> bool:
-        """Let go of what has not begun; True if some of the message is being sent."""
+    def recall(self, queue_id: QueueId, *, if_whole: bool) -> bool:
+        """Let go of what has not begun (with ``if_whole`` only if nothing has), and take none of
+        the message until ``allow``; True if some of it is being sent."""
         ...
+
+    def allow(self, queue_id: QueueId) -> None: ...
 
 
 class QueueDesk:
@@ -147,7 +150,7 @@ class QueueDesk:
             entry = await self._control.entry(QueueId(queue_id))
             problem = "no such message waits in the queue"
             if entry is not None:
-                problem = await self._deeds[name](entry, reason)
+                problem = await self._deed(name, entry, reason)
             if problem or entry is None:
                 refused.append({"id": queue_id, "why": problem})
                 continue
@@ -163,14 +166,26 @@ class QueueDesk:
             self._journal.handled(entry.item, _KINDS[name], actor, **told)
         return {"done": done, "refused": refused}
 
+    async def _deed(self, name: str, entry: QueueEntry, reason: str) -> str:
+        """Nothing, or why it was not done."""
+        queue_id = entry.item.queue_id
+        if self._runner is None or name not in _KEPT_FROM_RUNNER:
+            return await self._deeds[name](entry, reason)
+        # A message that is held in the middle of an attempt is held when that is over.
+        if_whole = name != "hold"
+        try:
+            if self._runner.recall(queue_id, if_whole=if_whole) and if_whole:
+                return "it is being sent at this moment; hold it, and try again when that is over"
+            return await self._deeds[name](entry, reason)
+        finally:
+            self._runner.allow(queue_id)
+
     async def _retry(self, entry: QueueEntry, reason: str) -> str:
         if await self._control.hasten([entry.item.queue_id]):
             return ""
         return f"it is held ({entry.message.hold}); release it"
 
     async def _hold(self, entry: QueueEntry, reason: str) -> str:
-        if self._runner is not None:
-            self._runner.recall(entry.item.queue_id)  # what is being sent now goes on
         held = await self._control.hold([entry.item.queue_id], reason or "by an administrator")
         return "" if held else "it has just been delivered"
 
@@ -178,8 +193,6 @@ class QueueDesk:
         return "" if await self._control.release([entry.item.queue_id]) else "it is not held"
 
     async def _delete(self, entry: QueueEntry, reason: str) -> str:
-        if self._is_being_sent(entry):
-            return _BEING_SENT
         removed = await self._control.remove([entry.item.queue_id])
         return "" if removed else "it has just been delivered"
 
@@ -187,8 +200,6 @@ class QueueDesk:
         item = entry.item
         if item.sender is None:
             return "it has the null sender, so nobody can be told; delete it"
-        if self._is_being_sent(entry):
-            return _BEING_SENT
         about: list[tuple[int, Reported]] = []
         for each in item.recipients:
             asked = each.options.notify
@@ -213,11 +224,8 @@ class QueueDesk:
             self._journal.reported(item, report.report_id, Action.FAILED.value)
         return ""
 
-    def _is_being_sent(self, entry: QueueEntry) -> bool:
-        return self._runner is not None and self._runner.recall(entry.item.queue_id)
 
-
-_BEING_SENT = "it is being sent at this moment; hold it, and try again when that is over"
+_KEPT_FROM_RUNNER = frozenset({"hold", "delete", "bounce"})
 _KINDS = {
     "retry": "hastened",
     "hold": "held",

@@ -5,7 +5,6 @@ Owns the order: the higher priority first (RFC 6710), else as it came. Bounded b
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.core.queue import QueueItem, WaitingRecipient
@@ -50,10 +49,3 @@ class Line:
     def outranks(self, group: Group) -> bool:
         """Whether a full line does better without this one: it is not more urgent than the last."""
         return self.groups[-1].priority >= group.priority
-
-    def take(self, wanted: Callable[[Group], bool]) -> list[Group]:
-        """Take out those that are meant."""
-        taken = [group for group in self.groups if wanted(group)]
-        if taken:
-            self.groups = [group for group in self.groups if group not in taken]
-        return taken

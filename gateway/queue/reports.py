@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
+from gateway.core.address import path
 from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.errors import GatewayError, RelayDenied, StoreDamaged, UnknownRecipient
 from gateway.core.ids import AccountId
@@ -26,6 +27,7 @@ from gateway.core.ports.queue import QueueStore
 from gateway.core.ports.routing import Router
 from gateway.core.queue import QueueItem
 from gateway.core.route import LocalMailbox, Outbound, Route, ends_of
+from gateway.queue.journal import Journal
 from gateway.wire import dsn
 from gateway.wire.dsn import MAX_HEADER_OCTETS, MAX_RETURNED_OCTETS, Reported, header_of
 from gateway.wire.dsn_words import Action
@@ -78,10 +80,13 @@ class ReportWriter:
 
     log = Logger()
 
-    def __init__(self, store: QueueStore, router: Router | None, hostname: str) -> None:
+    def __init__(
+        self, store: QueueStore, router: Router | None, hostname: str, journal: Journal
+    ) -> None:
         self._store = store
         self._router = router
         self._hostname = hostname
+        self._journal = journal
 
     async def prepare(
         self, item: QueueItem, reported: Sequence[tuple[int, Reported]], now: int
@@ -187,3 +192,4 @@ class ReportWriter:
                 why=why,
                 reply=recipient.reply,
             )
+            self._journal.unreported(item, path(recipient.address), why)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
@@ -33,6 +32,7 @@ from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.queue import deadlines
 from gateway.queue.clock import QueueClock
 from gateway.queue.journal import Journal
+from gateway.queue.limits import RunnerLimits
 from gateway.queue.line import Group, Line
 from gateway.queue.reports import ReportWriter
 from gateway.queue.schedule import Schedule
@@ -52,38 +52,6 @@ class Delivery(Protocol):
     async def attempt(
         self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
     ) -> list[Outcome]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerLimits:
-    """Bounds with their reasons.
-
-    Args:
-        attempts: connections at once; each is a socket and a buffer of 64 KiB.
-        per_destination: connections to one; more looks like an attack to many receivers.
-        waiting_per_destination: attempts in line for one destination before mail is put back.
-        waiting_when_troubled: the same while the destination does not answer.
-        put_back_s: for how long mail is put back at most, and always to a troubled destination.
-        back_per_s: mail put back comes due at this rate: faster than most destinations take mail,
-            slow enough for the store.
-        messages: leased at once.
-        recipients_per_attempt: RFC 5321 section 4.5.3.1.8: every server takes 100.
-        lease_s: after a crash mail waits so long at most; renewed while an attempt goes on.
-        idle_s: the store is asked at least this often.
-        drain_s: stopping waits so long for attempts before it breaks them off.
-    """
-
-    attempts: int = 50
-    per_destination: int = 10
-    waiting_per_destination: int = 200
-    waiting_when_troubled: int = 20
-    put_back_s: int = 120
-    back_per_s: int = 100
-    messages: int = 1000
-    recipients_per_attempt: int = 100
-    lease_s: int = 900
-    idle_s: float = 60.0
-    drain_s: float = 20.0
 
 
 class QueueRunner:
@@ -123,16 +91,18 @@ class QueueRunner:
         self._clock = QueueClock(
             wall_clock, timers, schedule.longest_delay_s + self._limits.lease_s
         )
+        journal = Journal(trace, wall_clock)
         self._settler = Settler(
             store,
-            ReportWriter(store, router, hostname),
+            ReportWriter(store, router, hostname, journal),
             schedule=schedule,
             random=random,
             sleep=self._tasks.sleep,
-            journal=Journal(trace, wall_clock),
+            journal=journal,
             rejects_over_quota=rejects_over_quota,
         )
         self._in_flight: dict[QueueId, set[int]] = {}
+        self._recalled: set[QueueId] = set()
         self._waiting: dict[str, Line] = {}
         self._slots: dict[str, float] = {}  # when the next one put back comes due, by destination
         self._active: Counter[str] = Counter()
@@ -180,15 +150,34 @@ class QueueRunner:
         self._scanning = True
         self._tasks.run(self._scan())
 
-    def recall(self, queue_id: QueueId) -> bool:
-        """Let go of what waits for room of this message; True if some of it is being sent now.
+    def recall(self, queue_id: QueueId, *, if_whole: bool) -> bool:
+        """Let go of what waits for room of this message, and take none of it until ``allow``.
 
-        For whoever holds or removes the message: what is let go is not put back.
+        Args:
+            if_whole: only if none of it is being sent now.
+
+        Returns:
+            Some of it is being sent now.
         """
-        for line in self._waiting.values():
-            for group in line.take(lambda group: group.item.queue_id == queue_id):
-                self._let_go(group)
-        return queue_id in self._in_flight
+        lines = [
+            (line, group)
+            for line in self._waiting.values()
+            for group in line.groups
+            if group.item.queue_id == queue_id
+        ]
+        waiting = {each.number for _, group in lines for each in group.recipients}
+        is_sent = not self._in_flight.get(queue_id, set()) <= waiting
+        if is_sent and if_whole:
+            return True
+        self._recalled.add(queue_id)
+        for line, group in lines:
+            line.groups.remove(group)
+            self._let_go(group)
+        return is_sent
+
+    def allow(self, queue_id: QueueId) -> None:
+        """Whoever recalled the message has held or removed it, or could not."""
+        self._recalled.discard(queue_id)
 
     # -- taking
 
@@ -240,6 +229,8 @@ class QueueRunner:
         return taken and len(items) >= room
 
     def _take(self, item: QueueItem) -> bool:
+        if item.queue_id in self._recalled:
+            return False
         held = self._in_flight.get(item.queue_id, set())
         groups: dict[tuple[str, str], list[WaitingRecipient]] = {}
         for recipient in item.recipients:

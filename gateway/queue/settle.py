@@ -111,19 +111,28 @@ class Settler:
         self._tell(item, fates, report)
 
     async def _settle_late(self, item: QueueItem, fates: list[Fate], now: int) -> None:
-        report = await self._good_news(item, fates, now)
-        # Whoever cannot be told now is told after the next attempt.
-        records = [replace(f.record, told_of_delay=report is not None) for f in fates]
-        await self._record(item, records, report)
+        try:
+            report = await self._prepare(item, fates, now)
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
+            # Told after the next attempt.
+            untold = [replace(each.record, told_of_delay=False) for each in fates]
+            await self._record(item, untold, None)
+            self._tell(item, fates, None)
+            return
+        await self._record(item, [fate.record for fate in fates], report)
         self._tell(item, fates, report)
+
+    async def _prepare(self, item: QueueItem, fates: Sequence[Fate], now: int) -> Report | None:
+        about = [(fate.recipient.number, fate.reported) for fate in fates if fate.reported]
+        return await self._reports.prepare(item, about, now) if about else None
 
     async def _good_news(self, item: QueueItem, fates: Sequence[Fate], now: int) -> Report | None:
         """A report without which nothing is lost."""
-        about = [(fate.recipient.number, fate.reported) for fate in fates if fate.reported]
-        if not about:
-            return None
         try:
-            return await self._reports.prepare(item, about, now)
+            return await self._prepare(item, fates, now)
         except CancelledError:
             raise
         except Exception:
@@ -131,9 +140,8 @@ class Settler:
             return None
 
     async def _settle_failed(self, item: QueueItem, fates: list[Fate], now: int) -> None:
-        about = [(fate.recipient.number, fate.reported) for fate in fates if fate.reported]
         try:
-            report = await self._reports.prepare(item, about, now) if about else None
+            report = await self._prepare(item, fates, now)
         except CancelledError:
             raise
         except Exception as problem:
@@ -142,9 +150,9 @@ class Settler:
             else:
                 self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
             # The refusal comes again with the next attempt, and with it the report.
-            later = [self._again(fate.record, now) for fate in fates]
-            await self._record(item, later, None)
-            self._tell(item, fates, None)
+            later = [replace(fate, record=self._again(fate.record, now)) for fate in fates]
+            await self._record(item, [fate.record for fate in later], None)
+            self._tell(item, later, None)
             return
         await self._record(item, [fate.record for fate in fates], report)
         self._tell(item, fates, report)
@@ -214,8 +222,9 @@ class Settler:
         expired = outcome.verdict is Verdict.DEFERRED and at is None
         self.log.info(
             "{queue_id} to={address} {verdict} status={status} remote={remote} "
-            "attempt={attempt}: {reply}",
+            "attempt={attempt} message={message_id}: {reply}",
             queue_id=item.queue_id,
+            message_id=item.message_id,
             address=escaped(fate.recipient.address),
             verdict="expired" if expired else outcome.verdict.value,
             status=outcome.status,

@@ -18,8 +18,9 @@ from gateway.core.messages import LOCAL, QueuedRecipient
 from gateway.core.trace import TraceRecord
 from gateway.queue.desk import CallRefused, QueueDesk
 from gateway.queue.journal import Journal
+from gateway.queue.limits import RunnerLimits
 from gateway.queue.reports import ReportWriter
-from gateway.queue.runner import QueueRunner, RunnerLimits
+from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
 from tests.store.house import CAROL, NOW, House
 from tests.support.queue_fakes import FakeDelivery, FakeRouter
@@ -62,8 +63,9 @@ class Office:
                 trace=trace,
             )
             self.runner.start()
-        reports = ReportWriter(house.store, FakeRouter() if runs else None, "mail.x.example")
         journal = Journal(trace, self.wall)
+        router = FakeRouter() if runs else None
+        reports = ReportWriter(house.store, router, "mail.x.example", journal)
         self.desk = QueueDesk(
             house.store, house.store.queue, reports, journal, self.wall, self.runner
         )

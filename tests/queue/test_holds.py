@@ -161,8 +161,7 @@ def test_lines_keep_the_order_of_equals() -> None:
     line = Line()
     for group in groups:
         line.add(group)
-    assert line.take(lambda group: group is groups[1]) == [groups[1]]
-    assert [line.first(), line.first()] == [groups[0], groups[2]] and len(line) == 0
+    assert [line.first(), line.first(), line.last()] == groups and len(line) == 0
 
 
 def test_a_recipient_here_may_wait_for_its_time_as_well(runs: Runs) -> None:
@@ -174,3 +173,23 @@ def test_a_recipient_here_may_wait_for_its_time_as_well(runs: Runs) -> None:
     assert runs.sent == 0
     runs.pass_time(120)
     assert runs.delivery.attempts[0][2] == "local"
+
+
+def test_what_is_recalled_waits_no_more_unless_only_the_whole_was_wanted() -> None:
+    world = World(per_destination=1)
+    world.delivery.default = None
+    world.add("busy@z.example", queue_id="Q0")
+    world.add("a@y.example", "b@z.example", queue_id="Q1")
+    assert world.runner.recall(QueueId("Q1"), if_whole=True)
+    world.add("c@z.example", queue_id="Q2")
+    assert not world.runner.recall(QueueId("Q2"), if_whole=True)
+    world.queue.rows[QueueId("Q2"), 0].due_at = world.time.now
+    world.runner.wake()
+    world.delivery.pending.pop(0).callback(None)
+    assert world.tried[-1] == ("b@z.example",)
+    world.delivery.pending.pop().callback(None)
+    assert ("c@z.example",) not in world.tried
+    world.runner.allow(QueueId("Q2"))
+    world.queue.rows[QueueId("Q2"), 0].due_at = world.time.now
+    world.runner.wake()
+    assert world.tried[-1] == ("c@z.example",)

@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from gateway.queue.runner import QueueRunner, RunnerLimits
+from gateway.queue.limits import RunnerLimits
+from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
 from tests.support.queue_fakes import FakeDelivery, FakeRouter, FakeTime, MemoryQueue
 
