@@ -169,9 +169,8 @@ class Settler:
         if not lacking:
             return outcome
         left = tuple(copy for copy in outcome.copies if copy not in lacking)
-        own = fate.recipient.address
-        if (left or outcome.followed_to) and all(copy.address != own for copy in lacking):
-            options = fate.recipient.options
+        if left or outcome.followed_to:
+            options = fate.recipient.options.without_success()
             waiting = tuple(QueuedRecipient(copy.address, LOCAL, options) for copy in lacking)
             return replace(outcome, copies=left, followed_to=outcome.followed_to + waiting)
         verdict, status = Verdict.DEFERRED, "4.2.2"

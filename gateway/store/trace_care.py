@@ -21,6 +21,7 @@ from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.ports.clock import CallFromThread, WallClock
@@ -136,7 +137,12 @@ class TraceCare:
 
     def _begin(self, is_calm: bool) -> None:
         running: Deferred[None] = Deferred.fromCoroutine(self.run(is_calm))
-        running.addErrback(lambda failure: self.log.failure("the trace is not cared for", failure))
+        running.addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        """A fault, or damage, which a repair removes: it would come again at the next look."""
+        self.log.failure("the trace is not cared for until an hour from now", failure)
+        self._next_look_at = self._monotonic() + TIDY_S
 
     async def run(self, is_calm: bool = True) -> None:
         """What is due. Never raises for trouble of the store: it comes again."""

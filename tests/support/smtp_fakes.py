@@ -28,7 +28,6 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.store import MailboxStore
 from gateway.core.queue import Start
 from gateway.core.route import LocalMailbox, Outbound, Route
-from gateway.core.trace import TraceRecord
 from gateway.edge.connection import Door
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.services import Auth, SmtpServices, SubmissionServices, nobody
@@ -41,6 +40,7 @@ from tests.support.dialogue import Dialogue, Everybody
 from tests.support.pop3_fakes import ALICE as ALICE
 from tests.support.pop3_fakes import FakeChecker
 from tests.support.pop3_fakes import Wire as StringWire
+from tests.support.trace_fakes import FakeTrace
 
 BOB = Account(AccountId("b1"), "bob", "bob@example.test", ("bob@example.test", "b@example.test"))
 
@@ -161,19 +161,6 @@ class FakeStarter(Held):
         self.asked.append(name)
         await self.answer()
         return self.says
-
-
-class FakeTrace:
-    """Keeps what was noted."""
-
-    def __init__(self) -> None:
-        self.records: list[TraceRecord] = []
-
-    def note(self, record: TraceRecord) -> None:
-        self.records.append(record)
-
-    async def find(self, *_: object, **__: object) -> list[TraceRecord]:
-        return self.records
 
 
 _IDS = re.compile(rb" \[([0-9a-f]{8}(?:-[0-9]+)?)\]\r\n")

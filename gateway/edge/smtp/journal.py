@@ -99,7 +99,7 @@ class Journal:
             return None
         envelope = transaction.envelope
         sender = path(envelope.sender)
-        recipients, addresses = _recipients(envelope.recipients)
+        recipients, addresses = _recipients(envelope.recipients, transaction)
         fields = _client(client)
         fields["sender"] = sender
         fields["recipients"] = recipients
@@ -149,7 +149,9 @@ def _client(client: Client) -> dict[str, FieldValue]:
     return fields
 
 
-def _recipients(recipients: list[Recipient]) -> tuple[list[dict[str, str]], list[str]]:
+def _recipients(
+    recipients: list[Recipient], transaction: Transaction | None = None
+) -> tuple[list[dict[str, str]], list[str]]:
     """Who was named and where their mail goes, and what they are found by."""
     shown: list[dict[str, str]] = []
     keys: list[str] = []
@@ -162,7 +164,9 @@ def _recipients(recipients: list[Recipient]) -> tuple[list[dict[str, str]], list
             if expansion:
                 entry["member"] = str(end.address)
                 keys.append(search_key(entry["member"]))
-            if isinstance(end.route, LocalMailbox):
+            if transaction is not None and transaction.is_left_out(recipient):
+                entry["to"] = "nobody, as the mailbox is full"
+            elif isinstance(end.route, LocalMailbox):
                 entry["to"] = f"mailbox of {end.route.account.login}"
             else:
                 entry["to"] = end.route.next_hop or "another server"
