@@ -126,7 +126,8 @@ class _Collector(Protocol):
     def _abort(self) -> None:
         transport: Any = self.transport
         if transport is not None:
-            transport.abortConnection()
+            # Not loseConnection: that would wait for the server's goodbye in TLS.
+            transport.stopProducing()
 
     def dataReceived(self, data: bytes) -> None:
         self._body += data
