@@ -6,7 +6,7 @@ Values only. ``wire.smtp_commands`` reads them, the store keeps them with queued
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, Flag, auto
 from typing import Literal
 
@@ -82,6 +82,18 @@ class RecipientOptions:
 
     notify: Notify | None = None
     original: str = ""
+
+    @property
+    def wants_success(self) -> bool:
+        return self.notify is not None and Notify.SUCCESS in self.notify
+
+    def without_success(self) -> RecipientOptions:
+        """For those that an address stands for: its success is that it stands for them (RFC 3461
+        section 5.2.7.2)."""
+        if self.notify is None or Notify.SUCCESS not in self.notify:
+            return self
+        # Nothing else was asked for: who wants successes only does not want to hear of failures.
+        return replace(self, notify=self.notify & ~Notify.SUCCESS)
 
 
 NOTHING_ASKED = RecipientOptions()

@@ -8,16 +8,14 @@ what leads elsewhere is followed, never an address that is asked about again, so
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.envelope import Notify, RecipientOptions
 from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
 from gateway.core.messages import QueuedRecipient
 from gateway.core.ports.routing import Router
 from gateway.core.queue import LocalCopy, Outcome, QueueItem, Verdict, WaitingRecipient
-from gateway.core.route import LocalMailbox, Outbound, ends_of
+from gateway.core.route import LocalMailbox, Member, Outbound, ends_of
 
 Learn = Callable[[Account], Awaitable[None]]
 """Told of each person before a delivery, so that the store knows what they may keep."""
@@ -41,9 +39,10 @@ class LocalDelivery:
         try:
             # It was accepted before, so nobody is asked whether the sender may relay.
             route = await self._router.route(recipient.address, may_relay=True)
+            ends = _still_to_serve(recipient, ends_of(recipient.address, route))
             copies: dict[str, LocalCopy] = {}
             others: list[tuple[Address, str]] = []
-            for end in ends_of(recipient.address, route):
+            for end in ends:
                 if isinstance(end.route, LocalMailbox):
                     account = end.route.account
                     await self._learn(account)
@@ -59,7 +58,7 @@ class LocalDelivery:
                 verdict, status = Verdict.FAILED, "5.3.0"
             return Outcome(number, verdict, status, problem.safe_text)
         alone = isinstance(route, LocalMailbox | Outbound) or len(copies) + len(others) == 1
-        options = recipient.options if alone else _without_success(recipient.options)
+        options = recipient.options if alone else recipient.options.without_success()
         followed_to = tuple(QueuedRecipient(address, hop, options) for address, hop in others)
         reply = "in the mailbox" if alone and copies else "passed on"
         return Outcome(
@@ -72,9 +71,15 @@ class LocalDelivery:
         )
 
 
-def _without_success(options: RecipientOptions) -> RecipientOptions:
-    """RFC 3461 section 5.2.7.2: of an address that stands for several, the success is that."""
-    if options.notify is None or Notify.SUCCESS not in options.notify:
-        return options
-    # Nothing else was asked for: who wants successes only does not want to hear of failures.
-    return replace(options, notify=options.notify & ~Notify.SUCCESS)
+def _still_to_serve(recipient: WaitingRecipient, ends: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Those who have no copy, and none that waits.
+
+    An address that stands for others waits unexpanded only where its success is asked for
+    (RFC 3461 section 5.2.7). Any other recipient here is one person that routing had found before;
+    where their address is an alias as well, whose own target it is, the other targets have had
+    rows and copies of their own since then.
+    """
+    if recipient.options.wants_success:
+        return ends
+    own = tuple(end for end in ends if end.address == recipient.address)
+    return own or ends

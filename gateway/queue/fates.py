@@ -111,7 +111,7 @@ def _deferred(
 def _success(item: QueueItem, recipient: WaitingRecipient, outcome: Outcome) -> Reported | None:
     """RFC 3461 section 5.2: what the next hop reports about is none of our business."""
     here = len(outcome.copies) + len(outcome.followed_to)
-    asked = recipient.options.notify is not None and Notify.SUCCESS in recipient.options.notify
+    asked = recipient.options.wants_success
     if here:
         if not asked or (here == 1 and outcome.followed_to):
             return None  # a new address of the same recipient, with the same wishes

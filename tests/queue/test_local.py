@@ -66,6 +66,10 @@ class Here(World):
         self.learnt.append(account.account_id)
 
     @property
+    def tried(self) -> list[tuple[str, ...]]:
+        return [addresses for _, addresses, _ in self.delivery.remote.attempts]  # type: ignore[attr-defined]
+
+    @property
     def copies(self) -> list[str]:
         return [account_id for _, account_id in self.queue.copies]
 
@@ -88,6 +92,13 @@ GROUP = Expansion(
 )
 
 
+BOTH = Expansion(
+    "bob",
+    (member("bob@x.example", person("bob")), member("copy@far.example", Outbound())),
+)
+"""bob@ = bob@ and copy@, as an alias that names itself."""
+
+
 def test_a_person_gets_it_and_the_sender_hears_of_it_in_one_transaction() -> None:
     world = Here(bob=person("bob"))
     world.add("bob@x.example", next_hop=LOCAL, sender="a@far.example", asked=SUCCESS)
@@ -102,8 +113,7 @@ def test_a_group_is_expanded_once_and_its_members_are_not_reported_about() -> No
     world.add("staff@x.example", next_hop=LOCAL, sender="a@far.example", asked=SUCCESS)
     assert world.copies == ["id-ann", "id-ben"]
     assert actions(world) == ["expanded"]
-    sent = [addresses for _, addresses, _ in world.delivery.remote.attempts]  # type: ignore[attr-defined]
-    assert ("cid@far.example",) in sent and world.queue.rows == {}
+    assert ("cid@far.example",) in world.tried and world.queue.rows == {}
 
 
 def test_an_alias_of_one_keeps_the_senders_wishes() -> None:
@@ -148,6 +158,31 @@ def test_of_a_group_whoever_has_no_room_waits_alone() -> None:
     assert world.copies == ["id-ann", "id-ben"] and world.queue.rows == {}
 
 
+def test_of_a_group_who_waits_for_room_is_not_named_to_the_sender() -> None:
+    """RFC 3461 section 5.2.7.2: the group's success was told, and nobody says who is in it."""
+    world = Here(staff=GROUP, ben=person("ben"))
+    world.queue.full = {AccountId("id-ben")}
+    world.add("staff@x.example", next_hop=LOCAL, sender="a@far.example", asked=SUCCESS)
+    world.queue.full.clear()
+    world.pass_time(200)
+    assert world.copies == ["id-ann", "id-ben"] and world.queue.rows == {}
+    assert actions(world) == ["expanded"]
+
+
+def test_an_aliass_others_do_not_wait_for_the_full_mailbox_of_its_namesake() -> None:
+    world = Here(bob=BOTH)
+    world.queue.full = {AccountId("id-bob")}
+    world.add("bob@x.example", next_hop=LOCAL, sender="a@far.example", asked=SUCCESS)
+    assert world.tried.count(("copy@far.example",)) == 1
+    assert "bob@x.example" in world.queue.waiting()
+    world.pass_time(30)
+    world.queue.full.clear()
+    world.pass_time(200)
+    assert world.copies == ["id-bob"] and world.queue.rows == {}
+    assert world.tried.count(("copy@far.example",)) == 1
+    assert actions(world) == ["expanded"]
+
+
 def test_who_forwards_to_others_as_well_does_not_go_round_when_full() -> None:
     both = Expansion(
         "ann",
@@ -161,6 +196,21 @@ def test_who_forwards_to_others_as_well_does_not_go_round_when_full() -> None:
     world.queue.full.clear()
     world.pass_time(60)
     assert world.copies == ["id-ann"] and world.queue.rows == {}
+
+
+def test_S34_who_waited_as_one_of_an_alias_gets_their_own_copy_and_nobody_another() -> None:
+    """The others have rows of their own since RCPT, and may have theirs already."""
+    world = Here(bob=BOTH)
+    world.add("bob@x.example", next_hop=LOCAL, sender="a@far.example")
+    assert world.copies == ["id-bob"] and world.queue.rows == {}
+    assert world.tried == []
+
+
+def test_S34_an_alias_that_names_itself_is_expanded_where_its_success_is_asked_for() -> None:
+    world = Here(bob=BOTH)
+    world.add("bob@x.example", next_hop=LOCAL, sender="a@far.example", asked=SUCCESS)
+    assert world.copies == ["id-bob"] and actions(world) == ["expanded"]
+    assert world.tried.count(("copy@far.example",)) == 1
 
 
 def test_wishes_and_priorities_of_a_message_stay_when_it_is_followed() -> None:

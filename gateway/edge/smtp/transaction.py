@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gateway.core.address import Address
-from gateway.core.envelope import Hold, Notify
+from gateway.core.envelope import Hold
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
@@ -37,6 +37,8 @@ class Transaction:
     # however often they are named (SECURITY S24).
     _local: dict[AccountId, QueuedRecipient] = field(default_factory=dict)
     _queued: dict[Address, QueuedRecipient] = field(default_factory=dict)
+    _waiting: set[AccountId] = field(default_factory=set)  # of the queued ones, but members
+    _expands_later: bool = False
     _left_out: frozenset[AccountId] = frozenset()
 
     @property
@@ -53,11 +55,12 @@ class Transaction:
         self.envelope.recipients.append(recipient)
         options = recipient.options
         is_group = isinstance(recipient.route, Expansion)
-        if is_group and options.notify and Notify.SUCCESS in options.notify:
+        if is_group and options.wants_success:
             # The queue expands it and tells the sender that, and not who is in it (RFC 3461
             # section 5.2.7).
             queued = QueuedRecipient(recipient.address, LOCAL, options)
             self._queued.setdefault(recipient.address, queued)
+            self._expands_later = True
             return
         for end in ends_of(recipient.address, recipient.route):
             address, route = end.address, end.route
@@ -66,13 +69,14 @@ class Transaction:
                 continue
             account_id = route.account.account_id
             queued = QueuedRecipient(address, LOCAL, options)
-            if options.notify and Notify.SUCCESS in options.notify:
+            if options.wants_success:
                 # The queue delivers it and tells the sender in one transaction.
                 self._local.pop(account_id, None)
+                self._waiting.add(account_id)
                 self._queued.setdefault(address, queued)
             elif account_id in full and account_id not in self._local:
                 self._queued.setdefault(address, queued)
-            elif address not in self._queued:
+            elif address not in self._queued and account_id not in self._waiting:
                 self._local.setdefault(account_id, queued)
 
     @property
@@ -134,16 +138,18 @@ class Transaction:
         submission: Submission | None = None,
         trace: TraceRecord | None = None,
     ) -> NewMessage:
-        """What the store is asked to take; when it is held, everybody's copy waits in the queue."""
-        queued = tuple(self._queued.values())
+        """What the store is asked to take. When it is held, everybody's copy waits in the queue;
+        so it does behind a group that is expanded there, as only the queue knows then who has a
+        copy already."""
+        waits = hold is not None or self._expands_later
         return NewMessage(
             ingest_id=self.message_id,
             sender=self.envelope.sender,
             local_header=return_path(self.envelope.sender),
             trace_header=trace_header,
             body=body,
-            local=self.local if hold is None else (),
-            remote=queued if hold is None else self._everybody,
+            local=() if waits else self.local,
+            remote=self._everybody if waits else tuple(self._queued.values()),
             received_at=received_at,
             options=self.envelope.options,
             may_exceed_quota=may_exceed_quota,

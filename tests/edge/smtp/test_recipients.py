@@ -107,6 +107,39 @@ def test_a_store_that_is_full_for_one_says_so_for_all() -> None:
     assert client.deliver(BODY, b"<staff@example.test>").startswith(b"452 4.2.2 ")
 
 
+# -- one copy for each, also where some of it waits in the queue
+
+
+def recipients_of(bench: SmtpBench, *to: bytes) -> tuple[list[str], list[str]]:
+    """Whose copies are made with the answer, and what the queue gets."""
+    client = bench.ready()
+    client.say(b"MAIL FROM:<a@far.test>")
+    for each in to:
+        assert codes(client.say(b"RCPT TO:" + each)) == [250]
+    client.say(b"DATA")
+    assert codes(client.send(BODY + b".\r\n")) == [250]
+    (message,) = bench.intake.accepted
+    return list(message.local), [each.address.local_part for each in message.remote]
+
+
+def test_S24_who_waits_by_one_address_gets_no_copy_by_another() -> None:
+    class Names(Groups):
+        async def route(self, recipient: Address, *, may_relay: bool) -> Route:
+            return LocalMailbox(ALICE)
+
+    success, plain = b"<alice@example.test> NOTIFY=SUCCESS", b"<al@example.test>"
+    for to in ((success, plain), (plain, success)):
+        assert recipients_of(SmtpBench(router=Names()), *to) == ([], ["alice"])
+
+
+def test_S24_members_of_a_group_that_the_queue_expands_get_one_copy() -> None:
+    """Who is in it is found out later: the queue, which has all of them then, gives each one."""
+    group, alice = b"<staff@example.test> NOTIFY=SUCCESS", b"<alice@example.test>"
+    for to in ((group, alice), (alice, group)):
+        local, queued = recipients_of(SmtpBench(router=Groups()), *to)
+        assert local == [] and sorted(queued) == ["alice", "staff"]
+
+
 # -- what it costs
 
 
