@@ -208,7 +208,8 @@ def _person(
             problems.append(problem(source, record.line, found, "a password or its hash"))
             return
     # RFC 5803: values of other schemes may stand there as well, which are no use here.
-    verifier = verifier_in(entry.attributes.get("authpassword", ()))
+    name = schema.secret_attribute or "authPassword"
+    verifier = verifier_in(entry.attributes.get(name.lower(), ()))
     if verifier is not None:
         passwords.append(Scram(verifier))
     entry = _with_id(entry, schema)

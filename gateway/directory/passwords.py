@@ -2,7 +2,8 @@
 
 Owns the storage schemes of RFC 3112 style values that OpenLDAP writes: ``{SHA}``, ``{SSHA}`` and
 their SHA-2 kin, ``{ARGON2}``, ``{SCRAM-SHA-256}``, ``{CLEARTEXT}`` and no scheme at
-all. A scheme is a row of a table. Never keeps, shows or logs a password. Blocking: Argon2 is meant to take long.
+all. A scheme is a row of a table. Never keeps, shows or logs a password. Blocking: Argon2 is meant
+to take long.
 """
 
 from __future__ import annotations

@@ -56,6 +56,10 @@ PEOPLE = (
         "{ARGON2}$argon2id$v=19$m=19456,t=3,p=1$byuNkMHjR1qk0ht3aPCeNQ"
         "$A9S7EgHnSCmPQsKSGZDFWQADMbGkYmikP9LXmIkkJX4",
         "mail: bob@example.test",
+        # The attributes stand in for what a schema of the site's own would have.
+        "description: MD5$c2FsdA==$aGFzaA==",
+        "description: SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",  # noqa: E501
+        "employeeNumber: cert-of-bob",
     )
     + person("carol", 3, ODD_PASSWORD, "mail: carol@example.test")
     + person(
