@@ -41,11 +41,14 @@ class Expansion:
         members: each destination once, groups inside groups resolved; not empty.
         name: of the group or alias, for the trace.
         dead: members that lead nowhere and are left out, as texts for the trace; bounded.
+        owners: whose address it is; None: its members' in common, as a group's is. Who only gets
+            the mail of others (copies of a person's mail, what a catch-all catches) is none.
     """
 
     name: str
     members: tuple[Member, ...]
     dead: tuple[str, ...] = ()
+    owners: tuple[Member, ...] | None = None
 
 
 Route = LocalMailbox | Outbound | Expansion

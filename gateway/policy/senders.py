@@ -1,8 +1,9 @@
 """As whom a person may send (RFC 6409 section 6.1, SECURITY S32).
 
 Owns the rule, its order and its words. A person may send as: an address of their entry; one that a
-rule of the administrator gives them; one of a group they are in, where the settings let members;
-one whose mail comes to them all the same, by an alias, an alias domain or a tag. Never replies.
+rule of the administrator gives them; one of a group they are in or of an alias of several, where
+the settings let members; one that is another name of theirs, by an alias, an alias domain or a tag.
+What a catch-all brings them, or copies of somebody else's mail, gives nobody a name. Never replies.
 
 What a connection has learnt it keeps, so that the next message costs a look into a set. Only what
 is allowed is remembered: a refusal is looked at again, as somebody may have mended it.
@@ -21,7 +22,7 @@ from gateway.core.address import Address
 from gateway.core.errors import RelayDenied, UnknownRecipient
 from gateway.core.group import Group
 from gateway.core.ports.routing import Router
-from gateway.core.route import LocalMailbox, Route, ends_of
+from gateway.core.route import Expansion, LocalMailbox, Outbound, Route
 from gateway.policy.send_as import SendAs
 
 MAX_REMEMBERED = 1000
@@ -110,15 +111,20 @@ class Names:
         return self._by_route(address, route)
 
     def _by_route(self, address: Address, route: Route) -> Standing | None:
-        """Whose mail it is: theirs alone, theirs among others', or others'."""
-        theirs = [
-            isinstance(end.route, LocalMailbox)
-            and end.route.account.account_id == self.account.account_id
-            for end in ends_of(address, route)
-        ]
-        if all(theirs):
-            return Standing.OWN
-        return Standing.SHARED if any(theirs) and self._rule.groups is not None else None
+        """Whose address it is: theirs, theirs among others', or others'."""
+        if not isinstance(route, Expansion):
+            return Standing.OWN if self._leads_to_them(route) else None
+        # That mail for a made-up name is caught by them, or copied to them, makes it not theirs.
+        if route.owners is not None:
+            theirs = any(self._leads_to_them(each.route) for each in route.owners)
+            return Standing.OWN if theirs else None
+        in_common = any(self._leads_to_them(each.route) for each in route.members)
+        return Standing.SHARED if in_common and self._rule.groups is not None else None
+
+    def _leads_to_them(self, route: LocalMailbox | Outbound) -> bool:
+        return (
+            isinstance(route, LocalMailbox) and route.account.account_id == self.account.account_id
+        )
 
     def refusal(self, address: Address) -> str:
         """In words for the person: the rule, and what would do."""

@@ -23,7 +23,15 @@ from gateway.core.ports.directory import RecipientFinder
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.routing.alias_file import AliasSource, FixedAliases
-from gateway.routing.expansion import Found, Several, expand, of_alias, of_group
+from gateway.routing.expansion import (
+    Found,
+    Several,
+    alias_key,
+    expand,
+    of_alias,
+    of_catch_all,
+    of_group,
+)
 
 POSTMASTER = "postmaster"
 _ROUTED_BY_SENDER = frozenset("@%!")
@@ -112,7 +120,8 @@ class DomainRouter:
         expansion = await expand(found, self._find_member, self._members, steps)
         only = expansion.members[0].route
         # Another name of one person; who gets what nobody has is not called so.
-        if found.is_name and len(expansion.members) == 1 and isinstance(only, LocalMailbox):
+        is_name = found.alias is not None and len(expansion.members) == 1
+        if is_name and isinstance(only, LocalMailbox):
             return only
         return expansion
 
@@ -172,7 +181,7 @@ class DomainRouter:
         if targets and found is None:
             name = names[position]
             _note(steps, f"{name} is an alias of {', '.join(map(str, targets))}")
-            return of_alias(f"alias {name.key}", f"alias {name}", targets)
+            return of_alias(name, targets)
         if domain.any_recipient:
             _note(steps, f"all of {domain.name} is relayed to {domain.relay}")
             return Outbound(domain.relay)
@@ -196,7 +205,7 @@ class DomainRouter:
         if len(table):
             for position, name in enumerate(names):
                 targets = table.targets(name, here=not domain.relay)
-                if targets and f"alias {name.key}" != ignored:
+                if targets and alias_key(name) != ignored:
                     return position, targets
         return len(names), ()
 
@@ -208,12 +217,12 @@ class DomainRouter:
         if stand_in is not None and address.local_part.casefold() == POSTMASTER:
             if ignored != POSTMASTER:
                 _note(steps, f"{stand_in} stands in for postmaster")
-                return of_alias(POSTMASTER, POSTMASTER, (stand_in,))
+                return Several(POSTMASTER, POSTMASTER, (stand_in,), alias=address)
         elif domain.catch_all is not None:
             key = f"catch-all of {domain.name}"
             if ignored != key:
                 _note(steps, f"{domain.catch_all} is the {key}")
-                return Several(key, key, (domain.catch_all,))
+                return of_catch_all(key, domain.catch_all)
         return None
 
 

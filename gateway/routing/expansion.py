@@ -39,7 +39,8 @@ class Several:
         name: for people.
         people: those of the members who are known to be people.
         dead: members known to lead nowhere, with the reason.
-        is_name: it is another name for whom it stands for, and not merely a way to them.
+        alias: it is another name for whom it stands for, and not merely a way to them.
+        is_catch_all: it stands for whatever nobody has.
     """
 
     key: str
@@ -47,7 +48,8 @@ class Several:
     members: Sequence[Address]
     people: Mapping[str, Account] = field(default_factory=dict)
     dead: Sequence[str] = ()
-    is_name: bool = False
+    alias: Address | None = None
+    is_catch_all: bool = False
 
 
 Found = LocalMailbox | Outbound | Several
@@ -66,8 +68,17 @@ class Finder(Protocol):
         ...
 
 
-def of_alias(key: str, name: str, targets: Sequence[Address]) -> Several:
-    return Several(key, name, targets, is_name=True)
+def of_alias(alias: Address, targets: Sequence[Address]) -> Several:
+    return Several(alias_key(alias), f"alias {alias}", targets, alias=alias)
+
+
+def alias_key(alias: Address) -> str:
+    """``Several.key`` of an alias."""
+    return f"alias {alias.key}"
+
+
+def of_catch_all(key: str, target: Address) -> Several:
+    return Several(key, key, (target,), is_catch_all=True)
 
 
 def of_group(group: Group, address_of: Callable[[str, Account | None], str]) -> Several:
@@ -186,4 +197,18 @@ class _Walk:
             )
         if not members:
             raise NobodyThere(name=name)
-        return Expansion(name, members, tuple(self._dead))
+        return Expansion(name, members, tuple(self._dead), self._owners(members))
+
+    def _owners(self, members: Sequence[Member]) -> tuple[Member, ...] | None:
+        if self._start.is_catch_all:
+            return ()
+        if self._start.alias is None:
+            return None
+        # An alias of somebody's own address means that others get copies of their mail.
+        key = self._start.alias.key
+        owners = tuple(each for each in members if _has(each.route, key))
+        return owners or None
+
+
+def _has(route: LocalMailbox | Outbound, key: str) -> bool:
+    return isinstance(route, LocalMailbox) and key in map(str.casefold, route.account.addresses)

@@ -20,7 +20,11 @@ from gateway.core.group import Group
 from gateway.core.route import Expansion, LocalMailbox, Member, Route
 from gateway.policy.send_as import LOOK_S, BrokenRules, RulesFile, SendAs, read_rules, rules_from
 from gateway.policy.senders import MAX_REMEMBERED, Names, Senders, Standing
+from gateway.routing.alias_file import FixedAliases
+from gateway.routing.aliases import Aliases, from_settings
+from gateway.routing.domains import Domain, DomainRouter
 from gateway.wire.address import parse_mailbox
+from tests.support.people import People as Directory
 from tests.support.pop3_fakes import ALICE
 from tests.support.smtp_fakes import BOB
 
@@ -79,13 +83,56 @@ def test_S32_own_addresses_cost_no_question() -> None:
     assert routes.asked == 0
 
 
-def test_S32_what_leads_to_a_person_alone_is_theirs() -> None:
-    routes = Routes(alias=LocalMailbox(ALICE), one=Expansion("one", (A,)), other=LocalMailbox(BOB))
+def test_S32_another_name_of_a_person_is_theirs() -> None:
+    routes = Routes(alias=LocalMailbox(ALICE), other=LocalMailbox(BOB))
     names = Senders(routes).of(ALICE)
     assert standing(names, "alias@example.org") is Standing.OWN
-    assert standing(names, "one@example.org") is Standing.OWN
     assert standing(names, "other@example.org") is None
     assert standing(names, "stranger@far.test") is None
+
+
+def test_S32_the_only_member_of_a_group_is_a_member_like_others() -> None:
+    routes = Routes(one=Expansion("one", (A,)))
+    assert standing(Senders(routes, groups=People()).of(ALICE), "one@x.test") is Standing.SHARED
+    assert standing(Senders(routes).of(ALICE), "one@x.test") is None
+
+
+def router(aliases: dict[str, list[str]], catch_all: Address | None = None) -> DomainRouter:
+    domain = Domain("example.test", catch_all=catch_all)
+    known = Directory()
+    known.add(ALICE)
+    known.add(BOB)
+    table = Aliases(from_settings(aliases, ["example.test"]))
+    return DomainRouter({"example.test": domain}, known, aliases=FixedAliases(table))
+
+
+def test_S32_who_gets_what_nobody_has_may_not_make_up_names() -> None:
+    senders = Senders(router({}, catch_all=A.address), groups=People())
+    for invented in ("ceo@example.test", "anybody@example.test", "ceo+alice@example.test"):
+        assert standing(senders.of(ALICE), invented) is None
+    assert standing(senders.of(ALICE), "alice+tag@example.test") is Standing.OWN
+    rules = SendAs(rules_from({"alice": ("*@example.test",)}))
+    allowed = Senders(router({}, catch_all=A.address), send_as=rules).of(ALICE)
+    assert standing(allowed, "anybody@example.test") is Standing.SHARED
+
+
+def test_S32_who_gets_copies_of_somebodys_mail_may_not_send_as_them() -> None:
+    copied = {"bob@example.test": ["bob@example.test", "alice@example.test"]}
+    for people in (People(), None):
+        senders = Senders(router(copied), groups=people)
+        for name in ("bob@example.test", "bob+x@example.test"):
+            assert standing(senders.of(ALICE), name) is None
+            assert standing(senders.of(BOB), name) is Standing.OWN
+
+
+def test_S32_an_alias_of_several_is_as_a_group() -> None:
+    shared = {"sales@example.test": ["bob@example.test", "alice@example.test", "x@far.test"]}
+    senders = Senders(router(shared), groups=People())
+    assert standing(senders.of(ALICE), "sales@example.test") is Standing.SHARED
+    assert standing(Senders(router(shared)).of(ALICE), "sales@example.test") is None
+    # Their own address, all of whose mail the administrator leads to somebody else.
+    given_up = router({"bob@example.test": ["alice@example.test"]})
+    assert standing(Senders(given_up).of(ALICE), "bob@example.test") is Standing.OWN
 
 
 def test_S32_groups_by_the_setting() -> None:
