@@ -108,7 +108,7 @@ class DomainRouter:
                 return _OUTBOUND
             _note(steps, f"{recipient.domain} is not ours, and the sender may not relay")
             raise RelayDenied(recipient=str(recipient))
-        if domain.any_recipient and not may_relay and _routes_itself(recipient):
+        if domain.relay and not may_relay and _routes_itself(recipient, domain):
             # Its server may trust us, and would send on what stands before the last @.
             _note(steps, f"{recipient.local_part} names a way on, and the sender may not relay")
             raise RelayDenied(recipient=str(recipient))
@@ -248,9 +248,13 @@ def _names(address: Address, domain: Domain) -> tuple[Address, ...]:
     return exact
 
 
-def _routes_itself(address: Address) -> bool:
-    """The percent hack, a bang path, or an address inside an address."""
-    return not _ROUTED_BY_SENDER.isdisjoint(address.local_part)
+def _routes_itself(address: Address, domain: Domain) -> bool:
+    """The percent hack, a bang path, or an address inside an address, in what is passed on to a
+    domain's server and nobody here knows: a tag, or all of it."""
+    unknown = address.local_part
+    if not domain.any_recipient:
+        unknown = unknown.partition(domain.delimiter)[2] if domain.delimiter else ""
+    return not _ROUTED_BY_SENDER.isdisjoint(unknown)
 
 
 def _note(steps: Steps | None, text: str) -> None:

@@ -285,6 +285,19 @@ def test_a_backup_domain_is_no_way_round_for_strangers(local_part: str) -> None:
     assert found == Outbound("smtp://primary:25")
 
 
+@pytest.mark.parametrize("tag", ["t%ext.test", "ext.test!t", "t@ext.test"])
+def test_a_tag_is_no_way_round_either_where_it_is_passed_on(tag: str) -> None:
+    people = People("bob@plant.example.com", "to%us@plant.example.com", "bob@example.com")
+    world = World(people)
+    tagged = f'"bob+{tag}"@plant.example.com'
+    with pytest.raises(RelayDenied):
+        world.route(tagged)
+    for recipient in ("bob+tag@plant.example.com", "to%us@plant.example.com"):
+        assert world.route(recipient) == Outbound("smtp://old:25")
+    assert world.route(tagged, may_relay=True) == Outbound("smtp://old:25")
+    assert world.person(f'"bob+{tag}"@example.com') == "bob@example.com"
+
+
 def test_literals_of_ours_mean_the_first_domain_if_they_are_taken() -> None:
     people = People("bob@example.com")
     world = World(people, literals=("192.0.2.1", "2001:db8::1"))
