@@ -23,7 +23,6 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.internet.tcp import Connection as TcpConnection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,7 +31,7 @@ from gateway.auth.mechanisms import PASSWORDS_ONLY, Means
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
-from gateway.edge.tls_transport import EagerTlsFactory, start_tls
+from gateway.edge.tls_transport import EagerTlsFactory, is_tcp, start_tls
 
 CLOSE_GRACE_S = 10.0
 HANDSHAKE_LIMIT_S = 30.0  # SECURITY S19
@@ -63,8 +62,7 @@ class Door:
         sessions: the registry of open connections.
         tls: contexts for STARTTLS, None when not offered; ``implicit_tls`` means that the listener
             itself speaks TLS.
-        tls_layers: for TCP connections whose peer has taken all that was sent before STARTTLS;
-            None: the transport's own way is always good.
+        tls_layers: for STARTTLS on TCP connections; None: the transport's own way.
         clear_text_login: login is allowed without TLS (demo on loopback only).
         listener: its name in the settings, for policies and the trace.
         banner: what follows our name in the greeting.
@@ -99,6 +97,7 @@ class MailConnection(TwistedProtocol):
         self.is_tls = door.implicit_tls
         self.login = ""  # canonical login once authenticated; shown in status
         self.closing = False
+        self.handshaking = door.implicit_tls  # TLS has begun and is not there yet
         self._eager = False
         self._corked = 0
         self._output: list[bytes] = []
@@ -148,7 +147,7 @@ class MailConnection(TwistedProtocol):
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             set_no_delay(True)
-        self._eager = isinstance(self.transport, TcpConnection)
+        self._eager = is_tcp(self.transport)
         self.transport.registerProducer(self, True)
         refusal = self.door.sessions.add(self)
         if refusal:
@@ -166,6 +165,7 @@ class MailConnection(TwistedProtocol):
             self.set_deadline(HANDSHAKE_LIMIT_S)
 
     def handshakeCompleted(self) -> None:
+        self.handshaking = False
         self.is_tls = True
         if not self.closing:
             self.tls_ready()
@@ -358,19 +358,28 @@ class MailConnection(TwistedProtocol):
         assert self.door.tls is not None
         self._flush()
         # What a slow peer has not taken yet must leave before the first octet of TLS.
-        eager, self._eager = self._eager, False  # past the transport would be past TLS
+        all_sent, self._eager = self._eager, False  # past the transport would be past TLS
+        self.handshaking = True
         self.set_deadline(HANDSHAKE_LIMIT_S)
         layers = self.door.tls_layers
-        if layers is None or not eager:
+        if layers is None or not is_tcp(self.transport):
             self.transport.startTLS(self.door.tls)
             return
         self.transport.unregisterProducer()
-        self.transport = start_tls(self.transport, self, layers)
+        self._write_blocked = False  # the layer tells of its own
+        self.transport = start_tls(self.transport, self, layers, all_sent=all_sent)
         self.transport.registerProducer(self, True)
 
     def close(self, farewell: bytes = b"") -> None:
-        """Send the farewell and close once it is taken; nothing that arrives later is looked at."""
+        """Send the farewell and close once it is taken; nothing that arrives later is looked at.
+
+        In the middle of a handshake nothing can be said, and a client that never ends it would only
+        keep the gateway from stopping.
+        """
         if self.closing:
+            return
+        if self.handshaking:
+            self.abort()
             return
         if farewell:
             self.send(farewell)

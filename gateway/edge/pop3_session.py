@@ -72,7 +72,6 @@ class Pop3Connection(MailConnection):
         self._bad_commands = 0
         self._unsent_octets = 0
         self._nothing_came = True
-        self._in_handshake = False
         self._draining = False
 
     # -- MailConnection
@@ -87,7 +86,6 @@ class Pop3Connection(MailConnection):
         self.close(err(reason, "SYS/TEMP"))
 
     def tls_ready(self) -> None:
-        self._in_handshake = False
         self._await_command()
 
     def octets_received(self, data: bytes) -> None:
@@ -195,7 +193,7 @@ class Pop3Connection(MailConnection):
     def _await_command(self) -> None:
         """Set the deadline of the next command. Only a whole command moves it, and before the
         login not even that (SECURITY N1)."""
-        if self.closing or self._in_handshake:
+        if self.closing or self.handshaking:
             return
         if self._state is State.TRANSACTION:
             self.set_deadline(self._limits.idle_s)
@@ -260,7 +258,6 @@ class Pop3Connection(MailConnection):
             return
         self.send(ok("begin TLS"))
         self._authorization = Authorization()
-        self._in_handshake = True
         self.start_tls()
 
     # -- login

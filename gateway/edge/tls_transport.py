@@ -5,6 +5,10 @@ sends does not wait in the transport's buffer for the next turn of the reactor (
 poll set and a turn for each reply are more than the encryption costs). Once the socket is full,
 everything goes through the buffer in order, as always.
 
+Two ends differ from Twisted's as well. A door that can answer a client which has said all it will
+say (SMTP) may do so over TLS too, as long as the client said so by TLS's own goodbye. And ours is
+enough to close: a peer's goodbye is not waited for, as it may be asleep.
+
 Never decides on certificates or versions (``edge.tls``), and never used for the web side, which
 wants Twisted's own layer.
 """
@@ -13,10 +17,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol, IOpenSSLServerConnectionCreator
 from twisted.internet.tcp import Connection
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+READ_OCTETS = 32_768
 
 
 class _Socket:
@@ -24,9 +34,9 @@ class _Socket:
 
     __slots__ = ("_connection", "_eager")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, eager: bool = True) -> None:
         self._connection: Any = connection
-        self._eager = True
+        self._eager = eager
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
@@ -44,11 +54,56 @@ class _Socket:
         FileDescriptor.write(self._connection, data)
 
 
+@implementer(IHalfCloseableProtocol)
 class EagerTls(TLSMemoryBIOProtocol):
     """The TLS layer of one connection; for a TCP connection it writes to the socket."""
 
+    transport: Any
+    _peer_said_goodbye = False
+
     def makeConnection(self, transport: Any) -> None:
         super().makeConnection(_Socket(transport) if is_tcp(transport) else transport)
+
+    def readConnectionLost(self) -> None:
+        """The TCP connection has no more to read. Without TLS's goodbye before, anybody on the way
+        may have cut it off."""
+        if not self._peer_said_goodbye:
+            self.transport.connectionLost(Failure(ConnectionDone()))
+
+    def writeConnectionLost(self) -> None:
+        """We never shut down one side only."""
+
+    def _flushReceiveBIO(self) -> None:
+        # As in the base class, but for the goodbye.
+        door: Any = self.wrappedProtocol
+        while not self._lostTLSConnection and not self._peer_said_goodbye:
+            try:
+                octets = self._tlsConnection.recv(READ_OCTETS)
+            except SSL.WantReadError:
+                break
+            except SSL.ZeroReturnError:
+                self._goodbye()
+            except SSL.Error:
+                self._tlsShutdownFinished(Failure())
+            else:
+                if not self._aborted:
+                    door.dataReceived(octets)
+        self._flushSendBIO()
+
+    def _goodbye(self) -> None:
+        """RFC 8446 section 6.1: the peer's close_notify ends its side alone. Exim sends it behind
+        the last message, and would send that again if it heard no answer."""
+        self._peer_said_goodbye = True
+        door = self.wrappedProtocol
+        if IHalfCloseableProtocol.providedBy(door) and not self.disconnecting:
+            door.readConnectionLost()
+        else:
+            self._shutdownTLS()
+            self._tlsShutdownFinished(None)
+
+    def _shutdownTLS(self) -> None:
+        super()._shutdownTLS()
+        self.transport.loseConnection()  # once all is sent
 
 
 class EagerTlsFactory(TLSMemoryBIOFactory):
@@ -62,17 +117,18 @@ def is_tcp(transport: object) -> bool:
     return isinstance(transport, Connection)
 
 
-def start_tls(transport: Any, door: Any, layers: EagerTlsFactory) -> Any:
+def start_tls(transport: Any, door: Any, layers: EagerTlsFactory, *, all_sent: bool) -> Any:
     """Put TLS between a TCP connection and its door; returns the door's transport from now on.
 
     Args:
-        transport: the connection; nothing waits in it to be sent, and it has no producer.
+        transport: the connection, without a producer.
         door: its protocol.
         layers: makes the TLS layer, for all connections of a door.
+        all_sent: nothing waits in the connection that the peer has not taken yet.
     """
-    layer = layers.protocol(layers, door, False)  # type: ignore[arg-type]  # no interfaces asked
+    layer = layers.protocol(layers, door, False)
     transport.protocol = layer
-    layer.makeConnection(transport)
+    layer.makeConnection(_Socket(transport, eager=all_sent))
     return layer
 
 

@@ -122,6 +122,8 @@ class Client:
         assert isinstance(protocol, ImapConnection)
         self.protocol = protocol
         self.protocol.makeConnection(self.transport)
+        if bench.door.implicit_tls and not self.transport.aborted:
+            self.protocol.handshakeCompleted()
         self._tags = 0
         self._ended = False
 

@@ -80,7 +80,6 @@ def _start_tls(session: SmtpSession) -> None:
         session.login = session.client.hello = ""
         session.client.account = None
         session.core.start_tls()
-        session.handshaking = True
         session.start_tls()
 
 

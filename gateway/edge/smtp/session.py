@@ -38,6 +38,7 @@ from gateway.policy.door_verdicts import early_talker, too_many_errors
 from gateway.policy.facts import Client
 from gateway.policy.verdicts import Stage, Verdict
 from gateway.wire import smtp_replies as replies
+from gateway.wire.mime.binary_parts import BinaryParts
 from gateway.wire.smtp_events import Refused
 from gateway.wire.smtp_extensions import DAY_S, Offer
 from gateway.wire.smtp_limits import BareNewlines, SmtpLimits
@@ -55,9 +56,9 @@ class SmtpSession(MailConnection):
     """One client of an SMTP or LMTP door."""
 
     __slots__ = (
-        "_asked", "_errors", "_greeted", "_idle_commands", "_said_all", "_shared", "begun", "body",
-        "client", "content_since", "core", "draining", "handshaking", "is_proxy", "limits",
-        "outgoing", "sasl", "services", "submitter", "transaction", "visit",
+        "_asked", "_errors", "_greeted", "_idle_commands", "_said_all", "_shared", "begun",
+        "binary", "body", "client", "content_since", "core", "draining", "handshaking", "is_proxy",
+        "limits", "outgoing", "sasl", "services", "submitter", "transaction", "visit",
     )  # fmt: skip
 
     log: ClassVar[Logger] = Logger()
@@ -75,12 +76,12 @@ class SmtpSession(MailConnection):
         self.visit = services.policy.visit(self.client)
         self.transaction: Transaction | None = None
         self.body: IncomingBody | None = None
+        self.binary: BinaryParts | None = None
         self.outgoing: Outgoing | None = None
         self.submitter: Submitter | None = None
         self.begun = 0  # transactions
         self.content_since = 0.0
         self.is_proxy = False
-        self.handshaking = door.implicit_tls
         self.draining = False
         self._asked: object = None  # the event that is being answered
         self._greeted = False
@@ -140,7 +141,6 @@ class SmtpSession(MailConnection):
         self.end(replies.too_many_connections(reason))
 
     def tls_ready(self) -> None:
-        self.handshaking = False
         self.client.is_tls = True
         self.client.tls = tls_in_words(self.transport)
         self.update_offer()
@@ -328,7 +328,7 @@ class SmtpSession(MailConnection):
         """Forget the transaction (RFC 5321 section 4.1.1.5)."""
         self.transaction = None
         self.visit.reset()
-        self.outgoing = None
+        self.binary = self.outgoing = None
         body, self.body = self.body, None
         if body is not None:
             body.discard()
