@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from gateway.app.free_space import FreeSpace
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
-from gateway.app.policies import Counting, make_policies
+from gateway.app.policies import Counting, make_policies, policy_lists
 from gateway.app.submissions import send_as_from, submission_from
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
@@ -117,8 +115,9 @@ def build(
     threads = login_threads(reactor)
     issuer = issuer_from(settings.oauth, threads, reactor)
     send_as = send_as_from(settings, reactor)
+    lists = policy_lists(settings, reactor)
     store = open_store(settings, reactor)
-    policies = _policies(settings, reactor, store, counting)
+    policies = make_policies(settings, reactor, store, counting, lists)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
     realm = MailRealm(store, quota.learn)
@@ -146,16 +145,6 @@ def build(
         ),
         queue_starter=store.queue,
     )
-
-
-def _policies(
-    settings: Settings, reactor: Any, store: Store, counting: Counting | None
-) -> Mapping[str, Policy]:
-    try:
-        return make_policies(settings, reactor, store, counting)
-    except BaseException:
-        Deferred.fromCoroutine(store.close())
-        raise
 
 
 def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:

@@ -23,7 +23,13 @@ from gateway.core.settings.model import Settings
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.dns import Dns
 from gateway.policy.engine import Policy
-from gateway.policy.from_settings import PolicyMaker, connection_bounds, names_in_use
+from gateway.policy.from_settings import (
+    Lists,
+    PolicyMaker,
+    connection_bounds,
+    names_in_use,
+    read_lists,
+)
 from gateway.policy.open_connections import OpenLimits
 from gateway.policy.shared_counters import SLOTS, SharedCounters
 from gateway.store.payloads import Nothing
@@ -55,10 +61,20 @@ def counting_alone() -> Counting:
     return Counting(counters, lambda _, total, per_address: ConnectionLimits(total, per_address))
 
 
+def policy_lists(settings: Settings, reactor: Any) -> Lists:
+    """The lists of the policies that listeners have. Raises: SettingsError (a list's file)."""
+    return read_lists(
+        settings.policies,
+        names_in_use(settings.listen),
+        timers=reactor,
+        in_thread=_FileThread(reactor.callFromThread),
+    )
+
+
 def make_policies(
-    settings: Settings, reactor: Any, store: Store, counting: Counting | None
+    settings: Settings, reactor: Any, store: Store, counting: Counting | None, lists: Lists
 ) -> Mapping[str, Policy]:
-    """The policies that listeners have. Raises: SettingsError (a list's file)."""
+    """The policies that listeners have."""
     counting = counting or counting_alone()
     names = names_in_use(settings.listen)
     bounds = connection_bounds(settings.policies, names)
@@ -75,7 +91,7 @@ def make_policies(
         greylist=store.greylist,
         timers=reactor,
         wall_clock=time.time,
-        in_thread=_FileThread(reactor.callFromThread),
+        lists=lists,
     )
     return maker.policies(settings.policies, names)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.errors import SettingsError, SettingsProblem
@@ -40,6 +40,8 @@ DAY_S = 86_400
 UNBOUNDED = 2**31
 
 PoliciesInSettings = Mapping[str, Sequence[settings.Checks]]
+Lists = Mapping[str, tuple[EntriesSource, str]]
+"""By the place of the check in the settings: its entries, and where they stand, for people."""
 
 
 def names_in_use(listeners: Iterable[ListenSettings]) -> tuple[str, ...]:
@@ -66,6 +68,54 @@ def connection_bounds(policies: PoliciesInSettings, names: Iterable[str]) -> lis
     ]
 
 
+def read_lists(
+    found: PoliciesInSettings,
+    names: Iterable[str],
+    *,
+    timers: Timers,
+    in_thread: InThread,
+    source: str = "settings",
+) -> Lists:
+    """The lists of these policies, each file read once.
+
+    Args:
+        source: the configuration's name, for mistakes.
+
+    Raises:
+        SettingsError: files that cannot be read, lines that are no entries.
+    """
+    lists: dict[str, tuple[EntriesSource, str]] = {}
+    files: dict[tuple[str, str], ListFile] = {}
+    problems: list[SettingsProblem] = []
+    for name in names:
+        for index, check in enumerate(found.get(name, ())):
+            if not isinstance(check, settings.ListCheck):
+                continue
+            place = f"policies.{name}[{index}]"
+            try:
+                if not check.file:
+                    inline = read_entries(check.of, check.entries, len(check.entries))
+                    lists[place] = Inline(inline), f"{place}.entries"
+                    continue
+                key = (check.file, check.of)
+                if key not in files:
+                    path = Path(check.file)
+                    files[key] = ListFile(path, check.of, timers=timers, in_thread=in_thread)
+                lists[place] = files[key], check.file
+            except BrokenList as broken:
+                problems += [
+                    SettingsProblem(check.file or source, f"{place}.file", *mistake)
+                    for mistake in broken.mistakes
+                ]
+            except OSError as error:
+                text = f'"{error.filename}" ({error.strerror})'
+                expected = "a file that the gateway's user can read"
+                problems.append(SettingsProblem(source, f"{place}.file", text, expected))
+    if problems:
+        raise SettingsError(problems)
+    return lists
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyMaker:
     """What checks stand on.
@@ -75,7 +125,7 @@ class PolicyMaker:
         networks: the table [networks].
         counters: of rates.
         open_limits: of each check of open connections, as ``connection_bounds`` lists them.
-        source: the configuration's name, for mistakes.
+        lists: as ``read_lists`` has read them.
     """
 
     hostname: str
@@ -86,33 +136,20 @@ class PolicyMaker:
     greylist: GreylistStore
     timers: Timers
     wall_clock: WallClock
-    in_thread: InThread
-    source: str = "settings"
-    _files: dict[tuple[str, str], ListFile] = field(default_factory=dict)
+    lists: Lists
 
     def policies(self, found: PoliciesInSettings, names: Iterable[str]) -> dict[str, Policy]:
-        """The policies of these names. Raises: SettingsError."""
-        made: dict[str, Policy] = {}
-        problems: list[SettingsProblem] = []
-        for name in names:
-            checks: list[Check] = []
-            for index, check in enumerate(found.get(name, ())):
-                place = f"policies.{name}[{index}]"
-                try:
-                    checks.append(self._check(check, place))
-                except BrokenList as broken:
-                    problems += [
-                        SettingsProblem(getattr(check, "file", ""), f"{place}.file", *mistake)
-                        for mistake in broken.mistakes
-                    ]
-                except OSError as error:
-                    text = f'"{error.filename}" ({error.strerror})'
-                    expected = "a file that the gateway's user can read"
-                    problems.append(SettingsProblem(self.source, f"{place}.file", text, expected))
-            made[name] = Policy(name, checks)
-        if problems:
-            raise SettingsError(problems)
-        return made
+        """The policies of these names."""
+        return {
+            name: Policy(
+                name,
+                [
+                    self._check(check, f"policies.{name}[{index}]")
+                    for index, check in enumerate(found.get(name, ()))
+                ],
+            )
+            for name in names
+        }
 
     def _check(self, check: settings.Checks, place: str) -> Check:
         ground = Ground(
@@ -123,7 +160,7 @@ class PolicyMaker:
         match check:
             case settings.ListCheck():
                 stage = check.stage or settings.KNOWN_FROM[check.of]
-                source, where = self._entries(check, place)
+                source, where = self.lists[place]
                 return ListCheck(ground, source, where, Action(check.action), at(stage), check.text)
             case settings.RateCheck():
                 rate = Rate(check.limit, check.per_s, check.burst or check.limit)
@@ -193,18 +230,6 @@ class PolicyMaker:
                     list_timeout_s=check.list_timeout_s,
                     timeout_s=check.timeout_s,
                 )
-
-    def _entries(self, check: settings.ListCheck, place: str) -> tuple[EntriesSource, str]:
-        """Raises: BrokenList, OSError."""
-        if not check.file:
-            inline = read_entries(check.of, check.entries, len(check.entries))
-            return Inline(inline), f"{place}.entries"
-        key = (check.file, check.of)
-        if key not in self._files:
-            self._files[key] = ListFile(
-                Path(check.file), check.of, timers=self.timers, in_thread=self.in_thread
-            )
-        return self._files[key], check.file
 
 
 def _zone(zone: settings.DnsZone) -> ZoneSettings:

@@ -38,6 +38,12 @@ uri = "ldaps://ldap.example.com"
 base_dn = "dc=example,dc=com"
 """
 
+LIST = """
+[[policies.smtp]]
+check = "list"
+of = "ip"
+"""
+
 
 @pytest.mark.parametrize(
     ("extra", "expected"),
@@ -47,6 +53,7 @@ base_dn = "dc=example,dc=com"
         (LDAP + 'ca_file = "/nonexistent/ca.pem"', "ca_file"),
         (LDAP + '[outbound]\nca_file = "/nonexistent/ca.pem"', "outbound.ca_file"),
         ('[directory]\nkind = "ldif"\npath = "/nonexistent/people.ldif"', "people.ldif"),
+        (LDAP + LIST + 'file = "/nonexistent/bad"', r"policies\.smtp\[0\]\.file"),
     ],
 )
 def test_what_cannot_be_built_is_a_wrong_configuration(

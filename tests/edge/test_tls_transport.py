@@ -1,6 +1,7 @@
-"""TLS written to the socket at once: order, back-pressure, both goodbyes, and the end in a handshake.
+"""TLS written to the socket at once: order, back-pressure, both goodbyes, the end in a handshake.
 
-The peer is the far end of a socket pair, as in ``test_connection``, with the standard library's TLS.
+The peer is the far end of a socket pair, as in ``test_connection``, with the standard library's
+TLS.
 """
 
 from __future__ import annotations

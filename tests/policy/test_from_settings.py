@@ -15,11 +15,13 @@ from gateway.core.settings.model import Settings
 from gateway.core.settings.policies import KINDS
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.dns import Dns
+from gateway.policy.engine import Policy
 from gateway.policy.from_settings import (
     UNBOUNDED,
     PolicyMaker,
     connection_bounds,
     names_in_use,
+    read_lists,
 )
 from gateway.policy.shared_counters import SLOTS, SharedCounters
 from gateway.policy.verdicts import Stage
@@ -39,10 +41,11 @@ def with_policies(policies: str) -> Settings:
     )
 
 
-def maker(found: Settings) -> PolicyMaker:
+def policies_of(found: Settings, *names: str) -> dict[str, Policy]:
     clock: Any = Clock()
+    lists = read_lists(found.policies, names, timers=clock, in_thread=clock.callLater)
     bounds = connection_bounds(found.policies, sorted(found.policies))
-    return PolicyMaker(
+    maker = PolicyMaker(
         hostname="mail.example.test",
         networks=found.networks,
         counters=SharedCounters(array("d", bytes(8 * SLOTS)), b"k", lambda: 1000.0),
@@ -51,13 +54,14 @@ def maker(found: Settings) -> PolicyMaker:
         greylist=Any,  # type: ignore[arg-type]  # nobody asks it here
         timers=clock,
         wall_clock=lambda: 0.0,
-        in_thread=Any,  # type: ignore[arg-type]
+        lists=lists,
     )
+    return maker.policies(found.policies, names)
 
 
 def test_every_kind_of_the_reference_becomes_a_check() -> None:
     found = settings()
-    policy = maker(found).policies(found.policies, ["example"])["example"]
+    policy = policies_of(found, "example")["example"]
     checks = {check.name for stage in Stage for check in policy.by_stage[stage]}
     assert checks == set(KINDS)
     assert [check.name for check in policy.by_stage[Stage.CONTENT]] == ["header"]
@@ -74,7 +78,7 @@ def test_a_named_network_is_exempt() -> None:
         '[[policies.smtp]]\ncheck = "connections"\nname = "few"\ntotal = 1\n'
     )
     assert connection_bounds(found.policies, ["smtp"]) == [(1, UNBOUNDED)]
-    policy = maker(found).policies(found.policies, ["smtp"])["smtp"]
+    policy = policies_of(found, "smtp")["smtp"]
     rate, few = policy.by_stage[Stage.CONNECT]
     assert [now(rate, facts(), Stage.CONNECT) for _ in range(3)] == [None] * 3
     assert now(few, facts(), Stage.CONNECT) is None
@@ -92,7 +96,7 @@ def test_mistakes_in_lists_files_are_told_all_at_once(tmp_path: Path) -> None:
     )
     found = with_policies(text)
     with pytest.raises(SettingsError) as caught:
-        maker(found).policies(found.policies, ["smtp"])
+        policies_of(found, "smtp")
     one, two = map(str, caught.value.problems)
     assert "policies.smtp[0].file: found 'nonsense' in line 2; expected an address" in one
     assert "policies.smtp[1].file: found" in two and "No such file" in two
@@ -102,7 +106,7 @@ def test_a_file_that_two_checks_name_is_read_once(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("192.0.2.0/24\n")
     one = f'check = "list"\nof = "ip"\nfile = "{tmp_path}/list"\naction = "tag"\n'
     found = with_policies(f"[[policies.smtp]]\n{one}[[policies.submission]]\n{one}")
-    policies = maker(found).policies(found.policies, ["smtp", "submission"])
+    policies = policies_of(found, "smtp", "submission")
     checks: list[Any] = [each.by_stage[Stage.CONNECT][0] for each in policies.values()]
     assert checks[0]._source is checks[1]._source
     verdict = now(checks[0], facts(), Stage.CONNECT)
