@@ -9,16 +9,14 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.names.client import createResolver
 from twisted.names.dns import DNSDatagramProtocol
 
+from gateway.app.trust import trust_root
 from gateway.core.account import Account
-from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.routing import Router
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
@@ -50,18 +48,7 @@ def outbound_trust(settings: Settings) -> Trust:
     smart_host = parse_next_hop(outbound.smart_host) if outbound.smart_host else None
     if not outbound.ca_file:
         return Trust(smart_host, ClientTls())
-    try:
-        blocks = Path(outbound.ca_file).read_text("ascii").split("-----END CERTIFICATE-----")[:-1]
-        end = "-----END CERTIFICATE-----\n"
-        authorities = [Certificate.loadPEM(f"{block}{end}".encode()) for block in blocks]
-        if not authorities:
-            raise ValueError("no certificate in it")
-    except (OSError, ValueError) as error:
-        problem = SettingsProblem(
-            outbound.ca_file, "outbound.ca_file", str(error), "a file of PEM certificates"
-        )
-        raise SettingsError([problem]) from None
-    return Trust(smart_host, ClientTls(trustRootFromCertificates(authorities)))
+    return Trust(smart_host, ClientTls(trust_root(outbound.ca_file, "outbound.ca_file")))
 
 
 def make_queue(

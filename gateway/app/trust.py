@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from OpenSSL import crypto
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 
 from gateway.core.errors import SettingsError, SettingsProblem
@@ -24,9 +25,9 @@ def trust_root(file: str, setting: str) -> Any:
             Certificate.loadPEM(f"{block}{_END}\n".encode("latin-1")) for block in blocks
         ]
         if not authorities:
-            raise ValueError("no certificate in it")
-    except (OSError, ValueError) as error:
-        found = getattr(error, "strerror", None) or str(error)
+            raise ValueError
+    except (OSError, ValueError, crypto.Error) as error:
+        found = getattr(error, "strerror", None) or "no usable certificate"
         problem = SettingsProblem(file, setting, found, "a file of PEM certificates")
         raise SettingsError([problem]) from None
     return trustRootFromCertificates(authorities)

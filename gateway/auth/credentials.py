@@ -40,74 +40,74 @@ class ICertificateLogin(ICredentials):
     """A client certificate that TLS has verified (EXTERNAL)."""
 
 
-@implementer(IPasswordLogin)
-@dataclass(frozen=True, slots=True)
-class PasswordLogin:
-    """A login name and password as typed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Who comes, and from where.
 
     Args:
-        login: as typed, decoded from UTF-8, not normalised.
-        password: octets as typed (SECURITY L14: passed on as they are).
+        login: as typed, decoded from UTF-8, not normalised; may be empty where the proof names its
+            owner itself.
         protocol: ``submission``, ``pop3`` or ``imap``.
         peer_ip: textual address of the client.
         over_tls: whether the connection was encrypted.
     """
 
     login: str
-    password: bytes = field(repr=False)
     protocol: str
     peer_ip: str
     over_tls: bool
+
+
+@implementer(IPasswordLogin)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordLogin(Attempt):
+    """A password as typed, any octets (SECURITY L14: passed on as they are)."""
+
+    password: bytes = field(repr=False)
 
 
 @implementer(IProofLogin)
-@dataclass(frozen=True, slots=True)
-class ProofLogin:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofLogin(Attempt):
     """The person whose secret was looked up, None for somebody without one, and the proof."""
 
-    login: str
     account: Account | None
     proof: Proof = field(repr=False)
-    protocol: str
-    peer_ip: str
-    over_tls: bool
 
 
 @implementer(ITokenLogin)
-@dataclass(frozen=True, slots=True)
-class TokenLogin:
-    """A token, and who the client says it is for (may be empty)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogin(Attempt):
+    """A token; ``login`` is who the client says it is for."""
 
-    login: str
     token: str = field(repr=False)
-    protocol: str
-    peer_ip: str
-    over_tls: bool
 
 
 @implementer(ICertificateLogin)
-@dataclass(frozen=True, slots=True)
-class CertificateLogin:
-    """A verified certificate, and who the client says it is (may be empty)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateLogin(Attempt):
+    """A verified certificate; ``login`` is who the client says it is."""
 
-    login: str
     certificate: x509.Certificate = field(repr=False)
-    protocol: str
-    peer_ip: str
-    over_tls: bool
 
 
 def credentials_for(offer: Offer, *, protocol: str, peer_ip: str, over_tls: bool) -> Any:
     """The credentials that this offer makes; Any, as mypy does not see zope's interfaces."""
+    came: Any = {
+        "login": offer.login,
+        "protocol": protocol,
+        "peer_ip": peer_ip,
+        "over_tls": over_tls,
+    }
     match offer:
-        case PasswordOffer(login, password):
-            return PasswordLogin(login, password, protocol, peer_ip, over_tls)
-        case ProofOffer(login, account, proof):
-            return ProofLogin(login, account, proof, protocol, peer_ip, over_tls)
-        case TokenOffer(login, token):
-            return TokenLogin(login, token, protocol, peer_ip, over_tls)
-        case CertificateOffer(login, certificate):
-            return CertificateLogin(login, certificate, protocol, peer_ip, over_tls)
+        case PasswordOffer():
+            return PasswordLogin(password=offer.password, **came)
+        case ProofOffer():
+            return ProofLogin(account=offer.account, proof=offer.proof, **came)
+        case TokenOffer():
+            return TokenLogin(token=offer.token, **came)
+        case CertificateOffer():
+            return CertificateLogin(certificate=offer.certificate, **came)
 
 
 class ISubmission(Interface):

@@ -69,16 +69,17 @@ class Introspection:
 
     async def whose(self, token: str) -> str:
         name = hashlib.sha256(token.encode()).digest()
-        until, claims = self._remembered.get(name, (0.0, {}))
-        if self._monotonic() >= until:
-            self._remembered.pop(name, None)
-            claims = await self._ask(token)
-        # Also what is remembered is looked at again: it may have ended meanwhile.
-        now = self._wall_clock()
-        person = self._rules.person_in(claims, now=now, issued_by_itself=True)
-        if self._monotonic() >= until:
-            self._remember(name, claims)
+        until, remembered = self._remembered.get(name, (0.0, {}))
+        if self._monotonic() < until:
+            return self._person_in(remembered)  # looked at again: it may have ended meanwhile
+        self._remembered.pop(name, None)
+        claims = await self._ask(token)
+        person = self._person_in(claims)
+        self._remember(name, claims)
         return person
+
+    def _person_in(self, claims: Claims) -> str:
+        return self._rules.person_in(claims, now=self._wall_clock(), issued_by_itself=True)
 
     def _remember(self, name: bytes, claims: Claims) -> None:
         if len(self._remembered) >= MAX_REMEMBERED:

@@ -88,7 +88,7 @@ class TokenRules:
         for claim in self.login_claims:
             if claim not in claims:
                 continue
-            if claim == "email" and claims.get("email_verified") is False:
+            if claim == "email" and claims.get("email_verified") in (False, "false"):
                 continue  # whoever typed it there need not have it (OpenID Connect Core 5.7)
             name = claims[claim]
             if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:

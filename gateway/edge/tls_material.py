@@ -8,6 +8,7 @@ Limits: MAX_OCTETS for all of it, so that it fits into one message to a worker.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,7 @@ class TlsMaterial:
         return {
             "default": _pem_to_json(self.default),
             "named": [[list(each.names), _pem_to_json(each.pem)] for each in self.named],
-            "authorities": {name: _text(pem) for name, pem in self.authorities.items()},
+            "authorities": {name: _coded(pem) for name, pem in self.authorities.items()},
             "minimum_version": self.minimum_version,
         }
 
@@ -91,7 +92,7 @@ class TlsMaterial:
         return cls(
             _pem_from_json(material["default"]),
             tuple(NamedPem(tuple(names), _pem_from_json(pem)) for names, pem in material["named"]),
-            {name: text.encode("latin-1") for name, text in material["authorities"].items()},
+            {name: b64decode(coded) for name, coded in material["authorities"].items()},
             material["minimum_version"],
         )
 
@@ -142,8 +143,8 @@ def _read(path: Path, setting: str) -> bytes:
         raise problem(setting, path, reason, "a readable PEM file") from None
 
 
-def _text(pem: bytes) -> str:
-    return pem.decode("latin-1")  # PEM files may hold comments in whatever charset
+def _coded(pem: bytes) -> str:
+    return b64encode(pem).decode("ascii")  # PEM files may hold comments in whatever charset
 
 
 def _pem_to_json(pem: Pem) -> dict[str, str]:
@@ -151,14 +152,14 @@ def _pem_to_json(pem: Pem) -> dict[str, str]:
         "setting": pem.files.setting,
         "certificate_file": str(pem.files.certificate),
         "key_file": str(pem.files.key),
-        "certificate": _text(pem.certificate),
-        "key": _text(pem.key),
+        "certificate": _coded(pem.certificate),
+        "key": _coded(pem.key),
     }
 
 
 def _pem_from_json(pem: Mapping[str, str]) -> Pem:
     return Pem(
         CertificateFiles(Path(pem["certificate_file"]), Path(pem["key_file"]), pem["setting"]),
-        pem["certificate"].encode("latin-1"),
-        pem["key"].encode("latin-1"),
+        b64decode(pem["certificate"]),
+        b64decode(pem["key"]),
     )

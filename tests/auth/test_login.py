@@ -110,7 +110,9 @@ def test_cred_finds_what_it_needs() -> None:
     bench = Bench()
     assert verifyObject(ICredentialsChecker, bench.checker)
     assert verifyObject(IRealm, bench.realm)
-    assert IPasswordLogin.providedBy(PasswordLogin("a", b"b", "imap", "::1", True))
+    assert IPasswordLogin.providedBy(
+        PasswordLogin(login="a", password=b"b", protocol="imap", peer_ip="::1", over_tls=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,9 @@ def test_an_interface_nobody_serves_is_a_mistake_of_ours() -> None:
 
 def test_A9_the_password_is_in_no_repr_or_traceback() -> None:
     secret = PasswordOffer("alice", b"s3cret-0815")
-    assert "s3cret" not in repr(PasswordLogin("a", b"s3cret", "imap", "::1", True))
+    assert "s3cret" not in repr(
+        PasswordLogin(login="a", password=b"s3cret", protocol="imap", peer_ip="::1", over_tls=True)
+    )
     for answer in (WrongCredentials(), DirectoryUnavailable(), RuntimeError("bug")):
         with pytest.raises(type(answer)) as error:
             Bench(answer).log_in(offer=secret)
