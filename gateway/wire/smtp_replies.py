@@ -63,6 +63,12 @@ def accepted(ingest_id: str) -> Reply:
     return Reply(250, "2.0.0", f"Accepted as {ingest_id}")
 
 
+def accepted_and_held(ingest_id: str, reason: str, until: str | None) -> Reply:
+    """Accepted, and for the person whose limits make it wait."""
+    time = f" until {until}" if until else ""
+    return Reply(250, "2.0.0", f"Accepted as {ingest_id}, held{time}: {reason}")
+
+
 def chunk_taken(octets: int) -> Reply:
     """The answer to a chunk that is not the last (RFC 3030 section 2)."""
     return Reply(250, "2.0.0", f"{octets} octets received")
@@ -147,6 +153,9 @@ TOO_MANY_EMPTY_CHUNKS = Reply(421, "4.7.0", "Too many empty chunks, closing")
 IDLE_TOO_LONG = Reply(421, "4.4.2", "Timeout, closing")
 TOO_SLOW = Reply(421, "4.4.2", "The message arrives too slowly, closing")
 SHUTTING_DOWN = Reply(421, "4.3.2", "The service is shutting down, try again later")
+FORWARDED_IN_A_LOOP = Reply(
+    554, "5.4.6", "An address here leads on to other servers, and they send the mail back: a loop"
+)
 TOO_MANY_HOPS = Reply(554, "5.4.6", "Too many Received fields, this is a mail loop")
 HEADER_TOO_BIG = Reply(554, "5.6.0", "The message header is larger than allowed here")
 BARE_NEWLINES = Reply(550, "5.5.2", "The message holds a <CR> or <LF> that is not a <CR><LF>")
@@ -182,6 +191,11 @@ def sender_not_allowed(text: str) -> Reply:
 def name_not_allowed(text: str) -> Reply:
     """The same for a field of the message."""
     return Reply(550, "5.7.1", text)
+
+
+def not_convertible(text: str, *, signed: bool) -> Reply:
+    """Binary content that cannot be made text without damage."""
+    return Reply(554, "5.6.1" if signed else "5.6.0", text)
 
 
 def bad_header(text: str) -> Reply:

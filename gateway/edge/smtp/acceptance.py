@@ -12,7 +12,7 @@ from dataclasses import replace
 from twisted.internet.defer import CancelledError
 
 from gateway.core.address import path
-from gateway.core.envelope import Hold
+from gateway.core.envelope import BodyKind, Hold
 from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.log_text import escaped
 from gateway.core.messages import Accepted, NewMessage
@@ -47,7 +47,9 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     why = ""
     if refusal is None:
         assert body is not None
-        refusal = await submission.judged(session, transaction)
+        refusal = _made_text(session, transaction)
+        if refusal is None:
+            refusal = await submission.judged(session, transaction)
         if refusal is None:
             refusal = await _over_quota(session, transaction, body.size_octets)
         if refusal is None:
@@ -89,6 +91,19 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     held = kept.held if room is None or room.hold is None else room.hold
     if held is not None:
         submission.tell(session, transaction.message_id, held)
+
+
+def _made_text(session: SmtpSession, transaction: Transaction) -> Reply | None:
+    """All of a binary message is there: it is text from now on, or why it cannot be."""
+    binary = session.binary
+    if binary is None:
+        return None
+    binary.end()
+    if binary.problem is not None:
+        return replies.not_convertible(binary.problem.text, signed=binary.problem.signed)
+    envelope = transaction.envelope
+    envelope.options = replace(envelope.options, body=BodyKind.EIGHT_BIT)
+    return None
 
 
 def _promise(session: SmtpSession, transaction: Transaction) -> None:

@@ -1,18 +1,23 @@
 """DATA and BDAT: a message comes in, and its end starts the acceptance.
 
 Owns where its octets go. What makes a message of them is in ``acceptance``; framing, sizes and bare
-newlines are the core's.
+newlines are the core's. Binary content is made text before anything else looks at it, so that no
+reader, check or next server ever meets a NUL or a lone newline.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from gateway.core.envelope import BodyKind
 from gateway.core.errors import GatewayError
 from gateway.core.ports.body import IncomingBody
+from gateway.edge.smtp import submission
 from gateway.edge.smtp.acceptance import finish
 from gateway.edge.smtp.errors import reply_for
 from gateway.edge.smtp.session import SmtpSession
-from gateway.edge.smtp.submission import entrance
 from gateway.wire import smtp_replies as replies
+from gateway.wire.mime.binary_parts import BinaryParts
 from gateway.wire.smtp_commands import Bdat, Data
 from gateway.wire.smtp_events import ChunkEnded, ContentEnded
 from gateway.wire.smtp_replies import Reply
@@ -32,7 +37,8 @@ def data(session: SmtpSession, _: Data) -> None:
         else:
             session.turn_down(body)
         return
-    core.start_content(entrance(session, body))
+    # Binary content comes by BDAT (RFC 3030 section 3), as the core sees to.
+    core.start_content(submission.entrance(session, body))
     session.send(replies.START_CONTENT.octets)
 
 
@@ -46,7 +52,7 @@ def bdat(session: SmtpSession, _: Bdat) -> None:
     if isinstance(body, Reply):
         session.core.refuse_chunk(body)
     else:
-        session.core.start_chunk(entrance(session, body))
+        session.core.start_chunk(_entrance(session, body))
 
 
 def chunk_ended(session: SmtpSession, event: ChunkEnded) -> None:
@@ -54,6 +60,19 @@ def chunk_ended(session: SmtpSession, event: ChunkEnded) -> None:
         session.start(finish(session, event.refusal, last=event.last))
     else:
         session.send(replies.chunk_taken(event.octets).octets)
+
+
+def _entrance(session: SmtpSession, body: IncomingBody) -> Callable[[bytes], None]:
+    """What the octets of a chunk are written to."""
+    if session.binary is not None:
+        return session.binary.write  # the next chunk
+    write = submission.entrance(session, body)
+    transaction = session.transaction
+    assert transaction is not None
+    if transaction.envelope.options.body is not BodyKind.BINARY:
+        return write
+    session.binary = BinaryParts(write, session.limits.header_octets)
+    return session.binary.write
 
 
 def _open_body(session: SmtpSession) -> IncomingBody | Reply:

@@ -18,6 +18,7 @@ EVERYWHERE = frozenset(
         "STARTTLS",
         "SMTPUTF8",
         "CHUNKING",
+        "BINARYMIME",
         "DSN",
         "DELIVERBY",
         "MT-PRIORITY",
@@ -27,8 +28,8 @@ EVERYWHERE = frozenset(
 )
 """What needs no setting. STARTTLS and REQUIRETLS show themselves where TLS is, or is not yet.
 
-BINARYMIME is not among them: mailboxes are read by POP3 and IMAP as well, whose clients cannot be
-given lone line feeds and NULs (RFC 3501 section 9), and nothing here encodes such content anew.
+BINARYMIME is honoured by making such content text at the door (``wire.mime.binary_parts``), as POP3
+and IMAP (RFC 3501 section 9) and most servers cannot be given lone line feeds and NULs.
 """
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.envelope import BodyKind, Hold
+from gateway.core.envelope import Hold
 from gateway.core.errors import GatewayError
 from gateway.core.ports.body import IncomingBody
 from gateway.edge.smtp.errors import reply_for
@@ -94,14 +94,10 @@ def entrance(session: SmtpSession, body: IncomingBody) -> Callable[[bytes], None
 
         keeps_sender = keeps_known
 
-    transaction = session.transaction
-    assert transaction is not None
     header_filter = HeaderFilter(
         body.write,
         session.limits.header_octets,
         keeps_sender,
-        # Of all other content the core has seen to it.
-        lines_are_whole=transaction.envelope.options.body is not BodyKind.BINARY,
     )
     session.outgoing = Outgoing(header_filter)
     return header_filter.write
@@ -119,8 +115,6 @@ async def judged(session: SmtpSession, transaction: Transaction) -> Reply | None
     header = outgoing.filter.end()
     if header.too_big:
         return replies.HEADER_TOO_BIG
-    if header.bare_newlines:
-        return replies.BARE_NEWLINES
     account = session.client.account
     if account is None:
         return _complete(session, transaction, header, b"")

@@ -11,8 +11,10 @@ that is no field. Text whose first line is no field has no header; all of it is 
 ``From x`` that mailbox files put before a message is taken off when a field or an empty line
 follows.
 
+What comes has no CR or LF but in a CRLF, which readers of content see to; a line behind a lone one
+would be judged wrongly.
+
 Limits: ``limit_octets`` of header are held until its end is there, never more; all of it is linear.
-A header with a CR or LF that is no CRLF is reported, as lines behind it would be judged wrongly.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Header(NamedTuple):  # made once a message, and three times as fast as a d
     Args:
         is_there: False: the message is all body, and fields put before it need an empty line.
         sender_cut: Sender fields that were taken out, as they were.
-        too_big, bare_newlines: why the message cannot be taken; nothing else counts then.
+        too_big: the message cannot be taken; nothing else counts then.
     """
 
     is_there: bool = True
@@ -54,7 +56,6 @@ class Header(NamedTuple):  # made once a message, and three times as fast as a d
     resent_sender: tuple[bytes, ...] = ()
     sender_cut: bytes = b""
     too_big: bool = False
-    bare_newlines: bool = False
 
 
 _EMPTY = Header()
@@ -73,12 +74,10 @@ class HeaderFilter:
         write: takes the message's octets without what is taken out.
         limit_octets: of the header.
         keeps_sender: asked for the value of each Sender field whether it stays.
-        lines_are_whole: it is known already that each CR and LF is a CRLF.
     """
 
     __slots__ = (
-        "_at", "_held", "_keeps_sender", "_limit", "_lines_are_whole", "_searched", "_write",
-        "header",
+        "_at", "_held", "_keeps_sender", "_limit", "_searched", "_write", "header",
     )  # fmt: skip
 
     def __init__(
@@ -86,13 +85,10 @@ class HeaderFilter:
         write: Callable[[bytes], None],
         limit_octets: int,
         keeps_sender: Callable[[bytes], bool] = _keep,
-        *,
-        lines_are_whole: bool = False,
     ) -> None:
         self._write = write
         self._limit = limit_octets
         self._keeps_sender = keeps_sender
-        self._lines_are_whole = lines_are_whole
         self._held = bytearray()
         self._at = -1  # where the header begins, once that is known
         self._searched = 0  # no end of the header begins before this
@@ -157,9 +153,6 @@ class HeaderFilter:
     def _sift(self, text: bytes | bytearray, at: int, end: int) -> None:
         """Note the fields between ``at`` and ``end``, and pass on all but what is taken out."""
         block = bytes(text[at:end])
-        if not (self._lines_are_whole or _has_whole_lines(block)):
-            self._pass(Header(bare_newlines=True), text)
-            return
         found: dict[bytes, list[bytes]] = {}
         kept: list[bytes] = []
         sender_cut = b""
@@ -192,11 +185,6 @@ class HeaderFilter:
         elif at:
             text = text[at:]
         self._pass(header, text)
-
-
-def _has_whole_lines(block: bytes) -> bool:
-    newlines = block.count(b"\r\n")
-    return block.count(b"\n") == newlines == block.count(b"\r")
 
 
 def _begin(text: bytes | bytearray, *, at_end: bool) -> int | None:

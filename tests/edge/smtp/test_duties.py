@@ -325,19 +325,6 @@ def test_bdat_comes_in_by_the_same_way(call: Callable[[Client, bytes], bytes]) -
     assert bench.intake.content() == COMPLETE
 
 
-def test_S14_a_binary_message_cannot_hide_bcc_behind_a_lone_cr() -> None:
-    bench = submission()
-    client = bench.submitter()
-    assert b"250-BINARYMIME" in client.say(b"EHLO client.test")
-    for content, code in (
-        (b"From: alice@example.test\r\nX: a\rBcc: x@far.test\r\n\r\n", b"550 5.5.2 "),
-        (b"From: alice@example.test\r\n\r\n\r\0\n", b"250 "),
-    ):
-        assert client.say(b"MAIL FROM:<alice@example.test> BODY=BINARYMIME").startswith(b"250 ")
-        assert client.say(b"RCPT TO:<bob@example.test>").startswith(b"250 ")
-        assert client.send(b"BDAT %d LAST\r\n" % len(content) + content).startswith(code)
-
-
 def test_nothing_of_a_message_is_left_for_the_next() -> None:
     bench = submission()
     client = bench.submitter()

@@ -143,17 +143,6 @@ def test_a_sender_that_does_not_stay_is_handed_back() -> None:
     assert (header.sender, header.sender_cut) == ((), b"Sender:\r\n s@b.test\r\n")
 
 
-@pytest.mark.parametrize("octets", [b"\n", b"\r"])
-def test_S14_a_lone_cr_or_lf_in_the_header_is_reported(octets: bytes) -> None:
-    header, _ = run(b"Subject: x" + octets + b"Bcc: hidden@far.test\r\n\r\nx\r\n")
-    assert header.bare_newlines
-    known = HeaderFilter(lambda _: None, LIMIT, lines_are_whole=True)
-    known.write(b"Subject: x\n\r\n\r\n")
-    assert not known.end().bare_newlines
-    header, out = run(b"Subject: x\r\n\r\nbinary" + octets)
-    assert not header.bare_newlines and out.endswith(octets)
-
-
 def test_S27_the_header_is_bounded() -> None:
     fits = b"X: " + b"a" * (LIMIT - 5) + b"\r\n"
     for pieces in ([fits + b"\r\nbody"], octet_by_octet(fits + b"\r\nbody")):
@@ -178,7 +167,7 @@ _LINES = st.sampled_from(
         b"Resent-From: a@b.test", b"\xff\xfe: x", b"Bcc", b": x", b"z" * 1000, b"B", b".",
     ]
 )  # fmt: skip
-_ENDS = st.sampled_from([b"\r\n"] * 12 + [b"\n", b"\r", b""])
+_ENDS = st.sampled_from([b"\r\n"] * 12 + [b""])
 MESSAGES = st.lists(st.tuples(_LINES, _ENDS)).map(
     lambda lines: b"".join(line + end for line, end in lines)
 )
@@ -213,7 +202,7 @@ def split(message: bytes) -> tuple[list[bytes], bytes]:
 @given(MESSAGES)
 def test_no_bcc_survives_and_all_else_does(message: bytes) -> None:
     header, out = run(message)
-    if header.bare_newlines or header.too_big or not header.is_there:
+    if header.too_big or not header.is_there:
         return
     fields, body = split(message)
     if fields and re.match(rb">?From ", fields[0]):
