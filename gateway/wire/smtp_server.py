@@ -109,14 +109,16 @@ class SmtpServer:
 
     @property
     def content_octets(self) -> int:
-        """Octets of the message so far; 0 outside content."""
+        """Octets of the message so far, with those of refused chunks since MAIL."""
         reader = self._reader or self._chunks
-        return reader.octets if reader is not None else 0
+        return self._swallowed + (reader.octets if reader is not None else 0)
 
     @property
     def in_content(self) -> bool:
-        """A message has begun to come and is not complete, so a minimum rate can be asked for."""
-        return self.phase is Phase.CONTENT or self.phase is Phase.CHUNKS
+        """A message or a refused chunk has begun to come and is not complete, so a minimum rate can
+        be asked for."""
+        phase = self.phase
+        return phase is Phase.CONTENT or phase is Phase.CHUNKS or self._chunk is not None
 
     def feed(self, data: bytes) -> None:
         """Take what arrived."""

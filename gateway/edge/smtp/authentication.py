@@ -16,6 +16,8 @@ from gateway.wire.smtp_events import AuthResponse
 
 
 def auth(session: SmtpSession, command: Auth) -> None:
+    if not session.count_idle_command():
+        return
     objection = session.sasl.objection(login_allowed=session.login_allowed)
     if objection is not None:
         session.turn_down(objection)

@@ -76,8 +76,7 @@ def _entrance(session: SmtpSession, body: IncomingBody) -> Callable[[bytes], Non
 
 
 def _open_body(session: SmtpSession) -> IncomingBody | Reply:
-    """Where the message goes, and the beginning of its minimum rate."""
-    session.content_since = session.door.timers.seconds()
+    """Where the message goes."""
     if not session.services.has_room():
         return replies.NO_ROOM
     try:

@@ -74,17 +74,25 @@ async def _weigh(quota: QuotaPolicy, route: Route, announced_octets: int) -> Col
 async def _refuse_one_more(session: SmtpSession, transaction: Transaction) -> None:
     """RFC 5321 section 4.5.3.1.10: the client sends the others afterwards. One that goes on and on
     does not read what it is told (SECURITY S24)."""
-    transaction.beyond += 1
-    if transaction.beyond > session.limits.recipients:
-        session.close_on("far too many recipients", replies.TOO_MANY_REFUSED_RECIPIENTS)
-    else:
+    if not _is_far_too_many(session, transaction):
         await session.refuse(replies.TOO_MANY_RECIPIENTS)
+
+
+def _is_far_too_many(session: SmtpSession, transaction: Transaction) -> bool:
+    """One more RCPT gets a 4xx; True: it was the last, and the connection is closed."""
+    transaction.put_off += 1
+    if transaction.put_off <= session.limits.recipients:
+        return False
+    session.close_on("far too many recipients", replies.TOO_MANY_REFUSED_RECIPIENTS)
+    return True
 
 
 async def _refuse(session: SmtpSession, command: Rcpt, reply: Reply, why: object) -> None:
     transaction = session.transaction
     assert transaction is not None
     session.core.recipient_refused()
+    if reply.code < 500 and _is_far_too_many(session, transaction):
+        return
     session.log.info(
         "{id} {peer} refused {recipient} from {sender}: {code} {error}",
         id=transaction.message_id,

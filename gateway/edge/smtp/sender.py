@@ -27,7 +27,8 @@ def mail(session: SmtpSession, command: Mail) -> None:
         session.turn_down(replies.too_big(command.size_octets, session.limits.size_octets))
         return
     if not services.has_room():
-        session.turn_down(replies.NO_ROOM)
+        if session.count_idle_command():
+            session.turn_down(replies.NO_ROOM)
         return
     options = NO_OPTIONS
     if not asks_for_nothing(command):
@@ -71,7 +72,7 @@ async def _judge(
     verdict = await settled(answer)
     if verdict is None:
         _open(session, envelope, is_lowered)
-    else:
+    elif session.count_idle_command():  # a 4xx is no error, and yet to be had 100 times only
         await session.refuse(verdict_reply_for(Stage.SENDER, verdict), verdict.reason)
         session.visit.reset()
 

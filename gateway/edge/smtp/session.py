@@ -80,7 +80,7 @@ class SmtpSession(MailConnection):
         self.outgoing: Outgoing | None = None
         self.submitter: Submitter | None = None
         self.begun = 0  # transactions
-        self.content_since = 0.0
+        self.content_since: float | None = None  # since when what comes now is content
         self.is_proxy = False
         self.draining = False
         self._asked: object = None  # the event that is being answered
@@ -240,12 +240,15 @@ class SmtpSession(MailConnection):
         self._asked = None
         self.resume_reading()
         if core.in_content:
-            # A whole message has to come with a minimum rate, however steadily it drips.
+            # All content has to come with a minimum rate, however steadily it drips.
+            now = self.door.timers.seconds()
+            if self.content_since is None:
+                self.content_since = now
             until = self.content_since + self.limits.content_grace_s
             until += core.content_octets / self.limits.content_min_rate
-            left = max(0.0, until - self.door.timers.seconds())
-            self.set_deadline(min(left, self.limits.idle_s))
+            self.set_deadline(min(max(0.0, until - now), self.limits.idle_s))
         elif moved:
+            self.content_since = None
             self.set_deadline(self.limits.idle_s)
 
     def start(self, command: Coroutine[Deferred[Any], Any, None]) -> None:
@@ -326,7 +329,7 @@ class SmtpSession(MailConnection):
 
     def reset(self) -> None:
         """Forget the transaction (RFC 5321 section 4.1.1.5)."""
-        self.transaction = None
+        self.transaction = self.content_since = None
         self.visit.reset()
         self.binary = self.outgoing = None
         body, self.body = self.body, None

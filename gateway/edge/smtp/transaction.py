@@ -32,7 +32,7 @@ class Transaction:
     message_id: str
     envelope: Envelope
     is_lowered: bool = False
-    beyond: int = 0  # RCPTs refused because there were too many
+    put_off: int = 0  # RCPTs answered with 4xx: too many, or to be tried again
     # Insertion order with each key once: a person gets one copy by however many addresses and
     # however often they are named (SECURITY S24).
     _local: dict[AccountId, QueuedRecipient] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.errors import DirectoryUnavailable
 from gateway.wire.smtp_limits import SmtpLimits
 from tests.support.smtp_fakes import ALICE, AT_ONCE, SmtpBench, codes
 
@@ -43,6 +44,26 @@ def test_S24_guessing_recipients_slows_down_then_ends() -> None:
         assert client.read().startswith(b"550 5.1.1 ")
     assert client.say(b"RCPT TO:<z@example.test>").startswith(b"421 4.7.0 ")
     assert client.closed()
+
+
+def test_S24_recipients_that_are_put_off_are_bounded() -> None:
+    bench = SmtpBench(limits=replace(AT_ONCE, recipients=5))
+    bench.router.fails = DirectoryUnavailable()
+    client = bench.ready()
+    client.say(b"MAIL FROM:<a@far.test>")
+    for _ in range(5):
+        assert client.say(b"RCPT TO:<alice@example.test>").startswith(b"451 4.4.3 ")
+    assert client.say(b"RCPT TO:<alice@example.test>").startswith(b"421 4.5.3 ")
+    assert client.closed()
+
+
+def test_S25_senders_that_are_put_off_are_bounded() -> None:
+    bench = SmtpBench()
+    bench.has_room = False
+    client = bench.ready()
+    for _ in range(99):
+        assert client.say(b"MAIL FROM:<a@far.test>").startswith(b"452 4.3.1 ")
+    assert client.say(b"MAIL FROM:<a@far.test>").startswith(b"421 4.7.0 ") and client.closed()
 
 
 def test_S24_an_accepted_message_forgives_errors() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,32 @@ def test_N1_octets_of_a_refused_chunk_end_as_well() -> None:
         if client.closed():
             break
     assert 295 <= bench.clock.seconds() <= 310 and client.closed()
+
+
+@pytest.mark.parametrize(
+    "begin", [[], [b"MAIL FROM:<a@far.test>", b"RCPT TO:<alice@example.test>"]]
+)
+def test_N1_a_steady_refused_chunk_takes_as_long_as_it_must(begin: list[bytes]) -> None:
+    bench = SmtpBench(limits=replace(AT_ONCE, size_octets=700_000, discard_octets=900_000))
+    client = bench.ready()
+    bench.clock.advance(200)
+    for line in begin:
+        client.say(line)
+    client.send(b"BDAT 800000 LAST\r\n")  # out of order, or too large
+    for number in range(100):
+        bench.clock.advance(10)
+        assert (client.send(b"x" * 8_000)[:3] in (b"503", b"552")) is (number == 99)
+    bench.clock.advance(299)
+    assert codes(client.say(b"NOOP")) == [250]
+
+
+def test_N1_each_refused_chunk_has_its_own_time() -> None:
+    bench = SmtpBench()
+    client = bench.ready()
+    for _ in range(5):
+        client.send(b"BDAT 2\r\n")
+        bench.clock.advance(200)
+        assert codes(client.send(b"xx")) == [503]
 
 
 def test_N1_a_steady_large_message_takes_as_long_as_it_must() -> None:
