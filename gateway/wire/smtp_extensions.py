@@ -45,10 +45,7 @@ class DoorOffer:
         lmtp: the door speaks LMTP (RFC 2033).
         starttls: TLS can be started here.
         recipients: RCPTs accepted for one message.
-        transactions: MAILs accepted on one connection, 0: not bounded.
-        deliver_by_s: smallest BY= taken, 0: any.
         hold_s: longest time a message may wait for its release, 0: none at all.
-        priority_profile: name of the MT-PRIORITY profile (RFC 6710 section 9), may be empty.
         no_soliciting: classes of mail that nobody here wants (RFC 3865).
     """
 
@@ -58,10 +55,7 @@ class DoorOffer:
     lmtp: bool = False
     starttls: bool = False
     recipients: int = 0
-    transactions: int = 0
-    deliver_by_s: int = 0
     hold_s: int = 0
-    priority_profile: str = ""
     no_soliciting: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -136,10 +130,6 @@ def _no_auth(offer: Offer) -> Reply:
     return NOT_IMPLEMENTED if offer.tls else TLS_FIRST
 
 
-def _deliver_by(offer: Offer) -> str:
-    return str(offer.door.deliver_by_s or "")
-
-
 def _future_release(offer: Offer) -> str | None:
     if not offer.door.hold_s:
         return None
@@ -149,8 +139,8 @@ def _future_release(offer: Offer) -> str | None:
 
 
 def _limits(offer: Offer) -> str | None:
-    known = (("MAILMAX", offer.door.transactions), ("RCPTMAX", offer.door.recipients))
-    return " ".join(f"{name}={bound}" for name, bound in known if bound) or None
+    # Transactions and domains have no bound, so MAILMAX and RCPTDOMAINMAX are not shown.
+    return f"RCPTMAX={offer.door.recipients}" if offer.door.recipients else None
 
 
 EXTENSIONS: tuple[Extension, ...] = (
@@ -200,19 +190,15 @@ EXTENSIONS: tuple[Extension, ...] = (
         mail=(parameters.RET, parameters.ENVID),
         rcpt=(parameters.NOTIFY, parameters.ORCPT),
     ),
-    Extension("DELIVERBY", "RFC 2852 section 4", _deliver_by, mail=(parameters.BY,)),
+    # Any time is taken, so none is shown as the shortest.
+    Extension("DELIVERBY", "RFC 2852 section 4", _always, mail=(parameters.BY,)),
     Extension(
         "FUTURERELEASE",
         "RFC 4865 section 3",
         _future_release,
         mail=(parameters.HOLDFOR, parameters.HOLDUNTIL),
     ),
-    Extension(
-        "MT-PRIORITY",
-        "RFC 6710 section 3",
-        lambda offer: offer.door.priority_profile,
-        mail=(parameters.PRIORITY,),
-    ),
+    Extension("MT-PRIORITY", "RFC 6710 section 3", _always, mail=(parameters.PRIORITY,)),
     # Only where the way up to here has been encrypted.
     Extension(
         "REQUIRETLS",

@@ -150,24 +150,19 @@ def test_binarymime_needs_its_rows() -> None:
 def test_what_the_keywords_say() -> None:
     door = door_offer(
         recipients=50,
-        transactions=9,
-        deliver_by_s=60,
         hold_s=86_400 * 2,
-        priority_profile="MIXER",
         no_soliciting=("net.example:adv", "org.example:x"),
     )
     says = shown(Offer(door, mechanisms=("PLAIN", "LOGIN"), proxy=True, today=20_000))
     assert says["SIZE"] == "1000"
     assert says["AUTH"] == "PLAIN LOGIN"
-    assert says["DELIVERBY"] == "60"
     assert says["FUTURERELEASE"] == "172800 2024-10-06T00:00:00Z"
-    assert says["MT-PRIORITY"] == "MIXER"
-    assert says["LIMITS"] == "MAILMAX=9 RCPTMAX=50"
+    assert says["DELIVERBY"] == says["MT-PRIORITY"] == ""
+    assert says["LIMITS"] == "RCPTMAX=50"
     assert says["NO-SOLICITING"] == "net.example:adv,org.example:x"
     assert says["XCLIENT"] == "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
     plain = shown(Offer(door_offer(recipients=0, no_soliciting=())))
-    assert "LIMITS" not in plain and plain["DELIVERBY"] == plain["MT-PRIORITY"] == ""
-    assert plain["NO-SOLICITING"] == plain["PIPELINING"] == ""
+    assert "LIMITS" not in plain and plain["NO-SOLICITING"] == plain["PIPELINING"] == ""
 
 
 def test_what_is_shown_depends_on_tls_login_and_network() -> None:
