@@ -55,6 +55,7 @@ class MessageOptions:
         release_at: Unix time before which nobody gets the message (RFC 4865); None: at once.
         priority: -9 to 9 (RFC 6710).
         require_tls: never sent on without verified TLS (RFC 8689).
+        solicit: the classes of solicitation that it is of (RFC 3865), lower case.
     """
 
     body: BodyKind = BodyKind.SEVEN_BIT
@@ -65,6 +66,7 @@ class MessageOptions:
     release_at: int | None = None
     priority: int = 0
     require_tls: bool = False
+    solicit: tuple[str, ...] = ()
 
 
 NO_OPTIONS = MessageOptions()

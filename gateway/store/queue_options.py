@@ -30,7 +30,7 @@ def body_number(options: MessageOptions) -> int:
 def message_text(options: MessageOptions) -> str:
     """All but the body, which has its own column."""
     fields: dict[str, Any] = {}
-    for name in ("smtputf8", "ret", "envid", "release_at", "priority", "require_tls"):
+    for name in ("smtputf8", "ret", "envid", "release_at", "priority", "require_tls", "solicit"):
         value = getattr(options, name)
         if value != getattr(NO_OPTIONS, name):
             fields[name] = value
@@ -56,6 +56,7 @@ def message_options(text: str, body: int) -> MessageOptions:
         release_at=fields.get("release_at"),
         priority=fields.get("priority", 0),
         require_tls=fields.get("require_tls", False),
+        solicit=tuple(fields.get("solicit", ())),
     )
 
 

@@ -1,5 +1,6 @@
-"""The Message-ID of a message, for finding it again. Owns no grammar: what stands in the field is
-taken as it is, and only looked for, never trusted.
+"""The Message-ID of a message, for finding it again, and the classes of mail that it says it is of.
+
+Owns no grammar: what stands in a field is taken as it is, and only looked for, never trusted.
 
 Limits: the first LOOKED_AT octets of a message.
 """
@@ -25,9 +26,22 @@ def message_id_in(start: bytes) -> str:
         at = start.find(spelling, 0, end)
         if at >= 0:
             return _value(start, at + len(spelling), end)
+    return _folded_value(start, _FOLDED, end)
+
+
+def solicitation_in(start: bytes) -> tuple[str, ...]:
+    """The classes of solicitation that a message says it is of (RFC 3865 section 2.5), lower
+    case."""
+    end = start.find(b"\r\n\r\n")
+    said = _folded_value(start, b"\r\nsolicitation:", end if end >= 0 else len(start))
+    return tuple(filter(None, said.lower().split(",")))
+
+
+def _folded_value(start: bytes, name: bytes, end: int) -> str:
+    """Of the field of this name, however its letters are written."""
     header = b"\r\n" + start[:end].lower()  # the first field has no line before it
-    at = header.find(_FOLDED)
-    return _value(start, at + len(_FOLDED) - 2, end) if at >= 0 else ""
+    at = header.find(name)
+    return _value(start, at + len(name) - 2, end) if at >= 0 else ""
 
 
 def _value(start: bytes, begin: int, end: int) -> str:

@@ -104,6 +104,8 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     if options.priority and "MT-PRIORITY" in offer:
         mail += b" MT-PRIORITY=%d" % options.priority  # RFC 6710 section 4.2
     mail += _require_tls(envelope, offer, secure)
+    if options.solicit and "NO-SOLICITING" in offer:
+        mail += b" SOLICIT=" + ",".join(options.solicit).encode("ascii")  # RFC 3865 section 2.7
     return Terms(mail, recipients, chunked, reports_on, timed)
 
 

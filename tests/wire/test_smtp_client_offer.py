@@ -190,6 +190,13 @@ def test_priorities_are_passed_on() -> None:
     assert b"PRIORITY" not in agreed({}, priority=9).mail
 
 
+def test_classes_of_solicitation_are_passed_on() -> None:
+    asked = ("net.example:adv", "org.example:x")
+    said = agreed({"NO-SOLICITING": ""}, solicit=asked).mail
+    assert said.endswith(b" SOLICIT=net.example:adv,org.example:x")
+    assert b"SOLICIT" not in agreed({}, solicit=asked).mail
+
+
 def test_requiretls_needs_tls_and_a_server_that_keeps_it() -> None:
     offer = {"REQUIRETLS": ""}
     assert agreed(offer, secure=True, require_tls=True).mail.endswith(b" REQUIRETLS")

@@ -27,7 +27,7 @@ from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.person_limits import Room
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
-from gateway.wire.message_id import LOOKED_AT, message_id_in
+from gateway.wire.message_id import LOOKED_AT, message_id_in, solicitation_in
 from gateway.wire.smtp_replies import Reply
 
 FULL = OverQuota()
@@ -52,6 +52,8 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
             refusal = await submission.judged(session, transaction)
         if refusal is None:
             refusal = await _over_quota(session, transaction, body.size_octets)
+        if refusal is None and session.services.offer.no_soliciting:
+            refusal = await _unwanted(session, body)
         if refusal is None:
             verdict = await settled(session.visit.content(body))
             if verdict is not None:
@@ -104,6 +106,16 @@ def _made_text(session: SmtpSession, transaction: Transaction) -> Reply | None:
     envelope = transaction.envelope
     envelope.options = replace(envelope.options, body=BodyKind.EIGHT_BIT)
     return None
+
+
+async def _unwanted(session: SmtpSession, body: IncomingBody) -> Reply | None:
+    """The same for a message as for MAIL (RFC 3865 section 2.5)."""
+    try:
+        said = solicitation_in(await body.read(0, LOOKED_AT))
+    except GatewayError as error:
+        return reply_for(error)
+    unwanted = session.services.offer.no_soliciting
+    return replies.UNWANTED_SOLICITATION if any(each in unwanted for each in said) else None
 
 
 def _promise(session: SmtpSession, transaction: Transaction) -> None:

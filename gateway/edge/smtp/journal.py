@@ -4,18 +4,28 @@ Owns which fields a record has. Never keeps content, passwords or tokens. What s
 goes in as it is: the form in which records are kept escapes it, and whoever shows them does.
 
 Limits: MAX_REFUSALS records about the refusals of one connection; how many followed is told at its
-end.
+end. Of a message, MAX_SHOWN recipients and members of groups are told, and it is found by
+MAX_KEYS of them, whatever the groups are that somebody names.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.core.address import path
-from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, BodyKind, Hold, MessageOptions
+from gateway.core.envelope import (
+    NO_OPTIONS,
+    NOTHING_ASKED,
+    BodyKind,
+    Hold,
+    MessageOptions,
+    RecipientOptions,
+)
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.trace import TraceStore
-from gateway.core.route import Expansion, LocalMailbox, ends_of
-from gateway.core.trace import FieldValue, TraceRecord, search_key
+from gateway.core.route import Expansion, LocalMailbox, Outbound
+from gateway.core.trace import MAX_KEYS, FieldValue, TraceRecord, search_key
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.engine import Visit
 from gateway.policy.facts import Client, Recipient
@@ -23,6 +33,8 @@ from gateway.wire.smtp_commands import Mail, Rcpt
 from gateway.wire.smtp_replies import Reply
 
 MAX_REFUSALS = 20
+MAX_SHOWN = 150
+"""More do not fit into a record."""
 
 
 class Journal:
@@ -67,9 +79,9 @@ class Journal:
                 fields["recipient"] = path(asked.recipient)
                 keys.append(search_key(path(asked.recipient)))
             elif envelope.recipients:
-                recipients, addresses = _recipients(envelope.recipients)
-                fields["recipients"] = recipients
-                keys += addresses
+                recipients = _Recipients(envelope.recipients)
+                recipients.add_to(fields)
+                keys += recipients.keys
         _add_rulings(fields, visit)
         self._note(reference, "refused", keys, fields)
 
@@ -99,12 +111,12 @@ class Journal:
             return None
         envelope = transaction.envelope
         sender = path(envelope.sender)
-        recipients, addresses = _recipients(envelope.recipients, transaction)
+        recipients = _Recipients(envelope.recipients, transaction)
         fields = _client(client)
         fields["sender"] = sender
-        fields["recipients"] = recipients
+        recipients.add_to(fields)
         fields["size_octets"] = size_octets
-        keys = [*_keys(client), search_key(sender), *addresses]
+        keys = [*_keys(client), search_key(sender), *recipients.keys]
         if message_id:
             fields["message_id"] = message_id
             keys.append(search_key(message_id))
@@ -149,34 +161,66 @@ def _client(client: Client) -> dict[str, FieldValue]:
     return fields
 
 
-def _recipients(
-    recipients: list[Recipient], transaction: Transaction | None = None
-) -> tuple[list[dict[str, str]], list[str]]:
+class _Recipients:
     """Who was named and where their mail goes, and what they are found by."""
-    shown: list[dict[str, str]] = []
-    keys: list[str] = []
-    for recipient in recipients:
-        named = str(recipient.address)
-        keys.append(search_key(named))
-        expansion = isinstance(recipient.route, Expansion)
-        for end in ends_of(recipient.address, recipient.route):
-            entry = {"address": named}
-            if expansion:
-                entry["member"] = str(end.address)
-                keys.append(search_key(entry["member"]))
-            if transaction is not None and transaction.is_left_out(recipient):
-                entry["to"] = "nobody, as the mailbox is full"
-            elif isinstance(end.route, LocalMailbox):
-                entry["to"] = f"mailbox of {end.route.account.login}"
+
+    def __init__(
+        self, recipients: Sequence[Recipient], transaction: Transaction | None = None
+    ) -> None:
+        self.shown: list[dict[str, str]] = []
+        self.keys: list[str] = []
+        self.count = 0
+        # A group may have thousands of members, and be named a thousand times.
+        named: set[str] = set()
+        for recipient in recipients:
+            address, route = str(recipient.address), recipient.route
+            if address in named:
+                continue
+            named.add(address)
+            self._add_key(address)
+            if isinstance(route, Expansion):
+                self._add_members(address, route, recipient.options)
+            elif transaction is not None and transaction.is_left_out(recipient):
+                self._show({"address": address, "to": _TO_NOBODY}, recipient.options)
             else:
-                entry["to"] = end.route.next_hop or "another server"
-            if recipient.options is not NOTHING_ASKED:
-                if recipient.options.notify is not None:
-                    entry["notify"] = recipient.options.notify.name or "NEVER"
-                if recipient.options.original:
-                    entry["original"] = recipient.options.original
-            shown.append(entry)
-    return shown, keys
+                self._show({"address": address, "to": _where(route)}, recipient.options)
+
+    def _add_members(self, address: str, group: Expansion, options: RecipientOptions) -> None:
+        most = max(MAX_KEYS - len(self.keys), 0)
+        for member in group.members[:most]:
+            text = str(member.address)
+            self._add_key(text)
+            self._show({"address": address, "member": text, "to": _where(member.route)}, options)
+        self.count += max(len(group.members) - most, 0)
+
+    def _add_key(self, address: str) -> None:
+        if len(self.keys) < MAX_KEYS:
+            self.keys.append(search_key(address))
+
+    def _show(self, entry: dict[str, str], options: RecipientOptions) -> None:
+        self.count += 1
+        if self.count > MAX_SHOWN:
+            return
+        if options is not NOTHING_ASKED:
+            if options.notify is not None:
+                entry["notify"] = options.notify.name or "NEVER"
+            if options.original:
+                entry["original"] = options.original
+        self.shown.append(entry)
+
+    def add_to(self, fields: dict[str, FieldValue]) -> None:
+        fields["recipients"] = self.shown
+        if self.count > MAX_SHOWN:
+            fields["recipients_in_all"] = self.count
+
+
+_TO_NOBODY = "nobody, as the mailbox is full"
+
+
+def _where(route: LocalMailbox | Outbound) -> str:
+    if isinstance(route, LocalMailbox):
+        return f"mailbox of {route.account.login}"
+    return route.next_hop or "another server"
 
 
 def options_in_words(options: MessageOptions) -> list[str]:
@@ -192,6 +236,7 @@ def options_in_words(options: MessageOptions) -> list[str]:
         f"HOLDUNTIL={options.release_at}": options.release_at is not None,
         f"MT-PRIORITY={options.priority}": bool(options.priority),
         "REQUIRETLS": options.require_tls,
+        f"SOLICIT={','.join(options.solicit)}": bool(options.solicit),
     }
     return [word for word, is_said in said.items() if is_said]
 

@@ -60,6 +60,7 @@ def options_of(
         release_at=release_at,
         priority=priority if known else min(priority, STRANGERS_PRIORITY),
         require_tls=command.require_tls,
+        solicit=command.solicit,
     )
 
 

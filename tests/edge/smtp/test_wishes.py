@@ -146,7 +146,21 @@ def test_rfc_3865_unwanted_classes_are_refused() -> None:
     assert b" NO-SOLICITING net.example:adv\r\n" in client.say(b"EHLO client.test")
     unwanted = b"MAIL FROM:<a@far.test> SOLICIT=org.example:X,net.example:ADV"
     assert client.say(unwanted).startswith(b"550 5.7.1 ")
-    assert codes(client.say(b"MAIL FROM:<a@far.test> SOLICIT=org.example:X")) == [250]
+    assert options(client, bench, b"MAIL FROM:<a@far.test> SOLICIT=org.example:X").solicit == (
+        "org.example:x",
+    )
+
+
+def test_rfc_3865_a_message_that_names_an_unwanted_class_is_refused() -> None:
+    bench = SmtpBench(no_soliciting=("net.example:adv",))
+    client = bench.ready()
+    unwanted = b"Subject: x\r\nSOLICITATION: org.example:X,\r\n net.example:ADV\r\n\r\nhello\r\n"
+    assert client.deliver(unwanted).startswith(b"550 5.7.1 ")
+    assert codes(client.deliver(b"Subject: Solicitation: net.example:adv\r\n\r\nhello\r\n")) == [
+        250
+    ]
+    assert codes(client.deliver(b"Subject: x\r\n\r\nSolicitation: net.example:adv\r\n")) == [250]
+    assert codes(SmtpBench().ready().deliver(unwanted)) == [250]
 
 
 def test_S31_addresses_outside_ascii_need_their_word() -> None:
