@@ -22,10 +22,7 @@ MESSAGE = b"From: alice@example.test\r\nTo: bob@example.test\r\nSubject: %b\r\n\
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """smtp-source opens a connection per message before the one before has gone, so 100 sessions
-    of it are some more than limits.connections_per_address."""
     demo = Demo(tmp_path_factory.mktemp("demo") / "d")
-    demo.environ["GATEWAY_LIMITS__CONNECTIONS_PER_ADDRESS"] = "400"
     demo.start()
     yield demo
     demo.stop()

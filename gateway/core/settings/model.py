@@ -127,7 +127,7 @@ class LimitSettings(Section):
     )
     connections: Annotated[int, Field(ge=1)] = Field(10_000, description="open at once")
     connections_per_address: Annotated[int, Field(ge=1)] = Field(
-        100, description="from one IPv4 address or IPv6 /64; an office behind NAT is one address"
+        200, description="from one IPv4 address or IPv6 /64; an office behind NAT is one address"
     )
 
 
