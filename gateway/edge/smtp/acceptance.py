@@ -20,9 +20,10 @@ from gateway.core.ports.body import IncomingBody
 from gateway.core.submissions import Submission
 from gateway.edge.smtp import submission
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
+from gateway.edge.smtp.forwarding import refusal_of_loop
 from gateway.edge.smtp.recipients import refusal_of_recipient
 from gateway.edge.smtp.session import SmtpSession, settled
-from gateway.edge.smtp.trace_header import policy_field, protocol_name, received
+from gateway.edge.smtp.trace_header import date_time, policy_field, protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.person_limits import Room
 from gateway.policy.verdicts import Stage
@@ -52,6 +53,8 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
             refusal = await submission.judged(session, transaction)
         if refusal is None:
             refusal = await _over_quota(session, transaction, body.size_octets)
+        if refusal is None:
+            refusal = await refusal_of_loop(session, transaction, body)
         if refusal is None and session.services.offer.no_soliciting:
             refusal = await _unwanted(session, body)
         if refusal is None:
@@ -88,9 +91,11 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
         return
     session.reset()
     session.forgive()
-    _promise(session, transaction)
+    held = kept.held
+    if room is not None and message.hold is room.hold:  # and no quarantine, which nobody is told
+        held = room.hold or kept.held
+    _promise(session, transaction, held)
     _log_accepted(session, transaction, message, kept, size_octets)
-    held = kept.held if room is None or room.hold is None else room.hold
     if held is not None:
         submission.tell(session, transaction.message_id, held)
 
@@ -118,10 +123,13 @@ async def _unwanted(session: SmtpSession, body: IncomingBody) -> Reply | None:
     return replies.UNWANTED_SOLICITATION if any(each in unwanted for each in said) else None
 
 
-def _promise(session: SmtpSession, transaction: Transaction) -> None:
-    """Answer for a message that is safe."""
+def _promise(session: SmtpSession, transaction: Transaction, held: Hold | None) -> None:
+    """Answer for a message that is safe; ``held``: by its sender's limits, who is told so."""
     reply = replies.accepted(transaction.message_id)
-    if transaction.is_lowered:
+    if held is not None:
+        until = None if held.until is None else date_time(held.until)
+        reply = replies.accepted_and_held(transaction.message_id, held.reason, until)
+    elif transaction.is_lowered:
         reply = replies.accepted_with_priority(
             transaction.message_id, transaction.envelope.options.priority
         )

@@ -67,9 +67,13 @@ def test_what_is_over_them_waits_for_everybody_and_the_person_hears_of_it() -> N
     counts.hours = {HOUR: Sent(5, 5)}
     bench = bench_with(counts)
     client = bench.submitter()
-    for _ in range(2):
+    for number in (1, 2):
         to = (b"<bob@example.test>", b"<x@far.test>")
-        assert client.deliver(BODY, *to, sender=ALICE).startswith(b"250 ")
+        reply = client.deliver(BODY, *to, sender=ALICE)
+        assert reply.endswith(
+            b"-%d, held until Tue, 14 Nov 2023 23:00:00 +0000:" % number
+            + b" limit: more than 5 messages in an hour\r\n"
+        )
     first, notice, second = bench.intake.accepted
     until = (HOUR + 1) * HOUR_S
     for message in (first, second):
@@ -95,7 +99,8 @@ def test_what_filled_up_at_the_last_moment_is_told_as_well() -> None:
     intake = bench.intake
     intake.__class__ = Late
     client = bench.submitter()
-    assert client.deliver(BODY, b"<bob@example.test>", sender=ALICE).startswith(b"250 ")
+    reply = client.deliver(BODY, b"<bob@example.test>", sender=ALICE)
+    assert reply.startswith(b"250 2.0.0 Accepted as ") and b", held until Tue, " in reply
     assert len(intake.accepted) == 2
     assert any(each.kind == "held" for each in bench.trace.records)
 

@@ -1,0 +1,46 @@
+"""Mail that goes on to other servers because an address here stands for others (SECURITY S34).
+
+Owns the end of loops over such addresses: two gateways that forward to each other would send a
+message round until its Received fields are too many, with a copy for everybody on the way each
+time, and twice as many each time where an address leads to two that lead back. So a message that
+has been here MOST_PASSES times is not sent on. Mail that is relayed as it is, and mail for people
+here, is not looked at.
+"""
+
+from __future__ import annotations
+
+from gateway.core.errors import GatewayError
+from gateway.core.ports.body import IncomingBody
+from gateway.core.route import Expansion, Outbound
+from gateway.edge.smtp.session import SmtpSession
+from gateway.edge.smtp.transaction import Transaction
+from gateway.wire import smtp_replies as replies
+from gateway.wire.hops import LOOKED_AT, times_through
+from gateway.wire.smtp_replies import Reply
+
+MOST_PASSES = 5
+"""More than any way through lists and addresses that people have moved to, and back."""
+
+
+async def refusal_of_loop(
+    session: SmtpSession, transaction: Transaction, body: IncomingBody
+) -> Reply | None:
+    """Why the message is not sent on; None: it is, or it stays here."""
+    if not _leads_outside(transaction):
+        return None
+    try:
+        start = await body.read(0, LOOKED_AT)
+    except GatewayError:
+        return None  # a disk in trouble says so when the message is accepted
+    looped = times_through(start, session.door.hostname) >= MOST_PASSES
+    return replies.FORWARDED_IN_A_LOOP if looped else None
+
+
+def _leads_outside(transaction: Transaction) -> bool:
+    for recipient in transaction.envelope.recipients:
+        route = recipient.route
+        if isinstance(route, Expansion) and any(
+            isinstance(member.route, Outbound) for member in route.members
+        ):
+            return True
+    return False
