@@ -15,11 +15,16 @@ from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL
 from gateway.core.quota import Quota
 from gateway.core.route import Expansion, LocalMailbox, Member, Outbound, Route
+from gateway.core.submissions import Hours
+from gateway.edge.smtp.services import SubmissionServices
+from gateway.policy.person_limits import PersonBounds, PersonLimits
 from gateway.policy.quota import QuotaPolicy
+from gateway.policy.senders import Senders
 from tests.support.quota_fakes import FakeQuotaStore
 from tests.support.smtp_fakes import ALICE, BOB, SmtpBench, codes
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
+SUBMITTED = b"From: alice@example.test\r\n" + BODY
 
 
 def person(number: int) -> Account:
@@ -176,13 +181,35 @@ def cost_of_message(recipients: int) -> int:
     return cost
 
 
+class NothingSent:
+    async def sent_since(self, account_id: AccountId, hour: int) -> Hours:
+        return {}
+
+
 def cost_of_group(size: int) -> int:
     bench = SmtpBench(router=Groups(size))
     client = bench.ready()
     return calls(lambda: client.deliver(BODY, b"<staff@example.test>"))
 
 
-@pytest.mark.parametrize("cost", [cost_of_message, cost_of_group])
+def cost_of_submission(recipients: int) -> int:
+    """From one of our people who has limits, to people here and elsewhere."""
+    limits = PersonLimits(NothingSent(), PersonBounds(messages_per_day=9, recipients_per_hour=5000))
+    bench = SmtpBench(
+        "submission",
+        router=Groups(),
+        submission=lambda bench: SubmissionServices(Senders(bench.router), limits=limits),
+    )
+    client = bench.submitter()
+    to = [b"<p%d@example.test>" % number for number in range(recipients)]
+    cost = calls(lambda: client.deliver(SUBMITTED, *to, sender=b"<alice@example.test>"))
+    (message,) = bench.intake.accepted
+    assert message.submission is not None and message.submission.recipients == recipients
+    assert len(message.held) == recipients
+    return cost
+
+
+@pytest.mark.parametrize("cost", [cost_of_message, cost_of_group, cost_of_submission])
 def test_each_recipient_costs_the_same_from_1_to_1000(cost: Callable[[int], int]) -> None:
     cost(1)  # what is made once
     nothing, few, many = cost(1), cost(101), cost(1000)
