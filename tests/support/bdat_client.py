@@ -12,13 +12,13 @@ class BdatClient(smtplib.SMTP):
     """smtplib with chunks in place of DATA."""
 
     def send_chunks(
-        self, sender: str, recipients: Sequence[str], chunks: Sequence[bytes]
+        self, sender: str, recipients: Sequence[str], chunks: Sequence[bytes], options: str = ""
     ) -> list[Reply]:
         """One transaction in one go, as pipelining allows; returns the replies to the chunks."""
         self.ehlo_or_helo_if_needed()
         assert self.has_extn("chunking") and self.has_extn("pipelining")
         for command, accepted in (
-            (f"MAIL FROM:<{sender}>", 250),
+            (f"MAIL FROM:<{sender}> {options}".rstrip(), 250),
             *((f"RCPT TO:<{recipient}>", 250) for recipient in recipients),
         ):
             code, text = self.docmd(command)
