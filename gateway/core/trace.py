@@ -14,7 +14,8 @@ FieldValue = str | int | float | bool | None | list[str] | list[dict[str, str]]
 
 MAX_KEY = 64
 """Characters; longer keys are kept as a digest, which finds them as well."""
-
+MAX_KEYS = 4096
+"""Of one record; it is not found by those behind them."""
 
 _NOTHING: Mapping[str, FieldValue] = {}
 

@@ -75,19 +75,19 @@ class Traces:
         self._wake = wake
 
     def note(self, record: TraceRecord) -> None:
-        if not self._keep:
-            return
-        try:
-            note = note_of(record)
-        except (TypeError, ValueError):
-            _log.failure("a trace record of {id} cannot be kept", id=record.trace_id)
-            return
-        if self._notes.add(note):
+        note = self.with_message(record)
+        if note is not None and self._notes.add(note):
             self._wake()
 
     def with_message(self, record: TraceRecord | None) -> Note | None:
-        """What goes into the transaction of its message."""
-        return note_of(record) if record is not None and self._keep else None
+        """What goes into the transaction of its message, which no record may keep from coming."""
+        if record is None or not self._keep:
+            return None
+        try:
+            return note_of(record)
+        except (TypeError, ValueError):
+            _log.failure("a trace record of {id} cannot be kept", id=record.trace_id)
+            return None
 
     async def find(
         self, term: str, *, since: int | None = None, until: int | None = None, limit: int = 1000

@@ -24,11 +24,12 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic_core import to_json
+
 from gateway.core.hosts import parse_ip
-from gateway.core.trace import FieldValue, TraceRecord, search_key
+from gateway.core.trace import MAX_KEYS, FieldValue, TraceRecord, search_key
 
 MAX_FIELDS = 4096
-MAX_KEYS = 4096
 MAX_UNPACKED = 256 * 1024 * 1024
 _CUTS = ((500, 40), (200, 10), (60, 4))
 """Characters to a text and entries to a list, tried until the fields are short enough."""
@@ -36,11 +37,11 @@ _PACKED = b"z"
 _LEVEL = 6
 _US = "\x1f"
 
-_dump = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_dump_by_escapes = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 def encode(record: TraceRecord) -> bytes:
-    """One line."""
+    """One line. Raises: TypeError, ValueError (a field holds what is no text, number or list)."""
     fields = _dump(record.fields)
     if len(fields) > MAX_FIELDS:
         fields = _cut(record.fields)
@@ -50,8 +51,9 @@ def encode(record: TraceRecord) -> bytes:
     joined = _US.join(keys)
     if len(keys) > MAX_KEYS or "\n" in joined or joined.count(_US) != max(0, len(keys) - 1):
         joined = _US.join(search_key(key) for key in keys[:MAX_KEYS])
-    line = f"\n{record.trace_id}{_US}{record.at:.3f}{_US}{record.kind}{_US}{fields}{_US}{joined}"
-    return f"{line}{_US}".encode("utf-8", "replace") if joined else line.encode("utf-8", "replace")
+    begin = f"\n{record.trace_id}{_US}{record.at:.3f}{_US}{record.kind}{_US}"
+    end = f"{_US}{joined}{_US}" if joined else _US
+    return begin.encode("utf-8", "replace") + fields + end.encode("utf-8", "replace")
 
 
 def decode(line: bytes) -> TraceRecord:
@@ -63,7 +65,16 @@ def decode(line: bytes) -> TraceRecord:
     return TraceRecord(trace_id, float(at), kind, tuple(keys[:-1]), shown)
 
 
-def _cut(fields: Mapping[str, FieldValue]) -> str:
+def _dump(fields: Mapping[str, FieldValue]) -> bytes:
+    """JSON. Pydantic's writer takes a quarter of the time of the standard library's, and there is
+    one record to a message."""
+    try:
+        return to_json(fields)
+    except ValueError:  # half a surrogate pair, which UTF-8 cannot say and an escape can
+        return _dump_by_escapes(fields).encode("ascii")
+
+
+def _cut(fields: Mapping[str, FieldValue]) -> bytes:
     for characters, entries in _CUTS:
         text = _dump({name: _shorter(value, characters, entries) for name, value in fields.items()})
         if len(text) <= MAX_FIELDS:
@@ -71,7 +82,7 @@ def _cut(fields: Mapping[str, FieldValue]) -> str:
     short = {name: value for name, value in fields.items() if not isinstance(value, list)}
     names = list(short)[:20]
     text = _dump({name[:40]: _shorter(short[name], 60, 4) for name in names} | {"cut": True})
-    return text if len(text) <= MAX_FIELDS else '{"cut":true}'
+    return text if len(text) <= MAX_FIELDS else b'{"cut":true}'
 
 
 def _shorter(value: FieldValue, characters: int, entries: int) -> FieldValue:

@@ -232,6 +232,15 @@ def test_a_message_that_is_not_kept_leaves_no_record(tmp_path: Path) -> None:
         assert [one.trace_id for one in found] == ["0abc-2"]
 
 
+def test_a_record_that_cannot_be_written_costs_no_mail(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        message = house.message("0abc-1", ALICE)
+        odd = replace(message, trace=record("0abc-1", "accepted", odd=object()))
+        house.wait(house.store.accept(odd))
+        house.store.trace.note(record("0abd", "refused", odd=object()))
+        assert house.wait(house.store.trace.find("0abc")) == ()
+
+
 def test_notes_come_by_themselves_when_no_mail_takes_them_along(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.store.trace.note(record("0abc", "refused"))

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from twisted.internet.defer import CancelledError
 
-from gateway.core.address import path
 from gateway.core.envelope import BodyKind, Hold
 from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.log_text import escaped
@@ -246,7 +245,7 @@ async def _over_quota(session: SmtpSession, transaction: Transaction, octets: in
             "{id} {peer} message from {sender} refused: {error}",
             id=transaction.message_id,
             peer=session.peer_ip,
-            sender=escaped(path(transaction.envelope.sender)),
+            sender=escaped(transaction.sender_path),
             error=escaped(error),
         )
         return _refusal_of_message(session, OverQuota(full), transaction)
@@ -265,7 +264,7 @@ def _log_accepted(
         " {local} local, {remote} remote{queued}",
         peer=session.peer_ip,
         ingest=transaction.message_id,
-        sender=escaped(path(transaction.envelope.sender)),
+        sender=escaped(transaction.sender_path),
         recipients=escaped(transaction.recipients_in_short),
         local=len(message.local),
         remote=len(message.remote),

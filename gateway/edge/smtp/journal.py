@@ -110,7 +110,7 @@ class Journal:
         if self._trace is None or client.rehearsal:
             return None
         envelope = transaction.envelope
-        sender = path(envelope.sender)
+        sender = transaction.sender_path
         recipients = _Recipients(envelope.recipients, transaction)
         fields = _client(client)
         fields["sender"] = sender
@@ -163,6 +163,8 @@ def _client(client: Client) -> dict[str, FieldValue]:
 
 class _Recipients:
     """Who was named and where their mail goes, and what they are found by."""
+
+    __slots__ = ("count", "keys", "shown")
 
     def __init__(
         self, recipients: Sequence[Recipient], transaction: Transaction | None = None

@@ -24,9 +24,9 @@ MAX_TAGS = 20
 _NOT_IN_TAGS = re.compile(r"[^ -~]+|;")
 
 
-def return_path(sender: Address | None) -> bytes:
-    """For local copies only (section 4.4: added at final delivery)."""
-    return f"Return-Path: {path(sender)}\r\n".encode()
+def return_path(sender: str) -> bytes:
+    """For local copies only (section 4.4: added at final delivery). ``sender``: in brackets."""
+    return f"Return-Path: {sender}\r\n".encode()
 
 
 def policy_field(tags: Sequence[str]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gateway.core.address import Address
+from gateway.core.address import Address, path
 from gateway.core.envelope import Hold
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
@@ -40,6 +40,7 @@ class Transaction:
     _waiting: set[AccountId] = field(default_factory=set)  # of the queued ones, but members
     _expands_later: bool = False
     _left_out: frozenset[AccountId] = frozenset()
+    _sender_path: str = ""
 
     @property
     def accepted(self) -> int:
@@ -107,8 +108,17 @@ class Transaction:
             self._local.pop(account_id, None)
 
     def is_left_out(self, recipient: Recipient) -> bool:
+        if not self._left_out:
+            return False
         route = recipient.route
         return isinstance(route, LocalMailbox) and route.account.account_id in self._left_out
+
+    @property
+    def sender_path(self) -> str:
+        """In angle brackets; each message has it in its header, its trace and the log."""
+        if not self._sender_path:
+            self._sender_path = path(self.envelope.sender)
+        return self._sender_path
 
     @property
     def only_recipient(self) -> Address | None:
@@ -145,7 +155,7 @@ class Transaction:
         return NewMessage(
             ingest_id=self.message_id,
             sender=self.envelope.sender,
-            local_header=return_path(self.envelope.sender),
+            local_header=return_path(self.sender_path),
             trace_header=trace_header,
             body=body,
             local=() if waits else self.local,

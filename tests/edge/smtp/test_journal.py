@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from gateway.core.address import Address
 from gateway.core.errors import StoreUnavailable
-from gateway.core.trace import TraceRecord
-from gateway.edge.smtp.journal import MAX_REFUSALS
+from gateway.core.route import Expansion, LocalMailbox, Member, Route
+from gateway.core.trace import MAX_KEYS, TraceRecord
+from gateway.edge.smtp.journal import MAX_REFUSALS, MAX_SHOWN
 from gateway.wire.smtp_limits import SmtpLimits
-from tests.support.smtp_fakes import AT_ONCE, SmtpBench, plain
+from tests.support.smtp_fakes import ALICE, AT_ONCE, FakeRouter, SmtpBench, plain
 
 MESSAGE = b"Subject: private\r\nMessage-ID: <One@Far.Test>\r\n\r\nprivate\r\n"
 
@@ -81,6 +83,34 @@ def test_a_body_that_cannot_be_read_is_traced_without_its_message_id() -> None:
     assert client.send(MESSAGE + b".\r\n").startswith(b"250 ")
     trace = bench.intake.accepted[0].trace
     assert trace is not None and "message_id" not in trace.fields
+
+
+class Crowd(FakeRouter):
+    """Every address is a group of all these people."""
+
+    members = tuple(
+        Member(Address(f"p{number}", "example.test"), LocalMailbox(ALICE)) for number in range(6000)
+    )
+
+    async def route(self, recipient: Address, *, may_relay: bool) -> Route:
+        return Expansion("crowd", self.members)
+
+
+def test_groups_of_thousands_named_again_and_again_make_a_bounded_record() -> None:
+    bench = SmtpBench(router=Crowd(), limits=AT_ONCE)
+    client = bench.ready()
+    client.say(b"MAIL FROM:<a@far.test>")
+    for name in (b"crowd", b"crowd", b"crowd", b"others"):
+        client.say(b"RCPT TO:<%b@example.test>" % name)
+    client.say(b"DATA")
+    assert client.send(MESSAGE + b".\r\n").startswith(b"250 ")
+    trace = bench.intake.accepted[0].trace
+    assert trace is not None
+    recipients = trace.fields["recipients"]
+    assert isinstance(recipients, list) and len(recipients) == MAX_SHOWN
+    assert trace.fields["recipients_in_all"] == 2 * 6000, "each name once"
+    assert len(trace.keys) <= MAX_KEYS + 4
+    assert {"crowd@example.test", "p0@example.test", "p4000@example.test"} <= set(trace.keys)
 
 
 def test_a_flood_of_refusals_by_one_connection_ends_in_one_count() -> None:
