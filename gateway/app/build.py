@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.app import descriptors
 from gateway.app.free_space import FreeSpace
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
@@ -124,7 +125,9 @@ def build(
     logins = logins_from(settings, directory, realm, issuer=issuer, threads=threads)
     bounds = settings.limits
     sessions = Sessions(
-        limits or ConnectionLimits(bounds.connections, bounds.connections_per_address), new_id
+        limits or ConnectionLimits(bounds.connections, bounds.connections_per_address),
+        new_id,
+        descriptors.room(),
     )
     queue, desk = make_queue(settings, reactor, trust, store, router, quota.learn, queue_owner)
     return Parts(

@@ -22,7 +22,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, Logger
 
-from gateway.app import demo
+from gateway.app import demo, descriptors
 from gateway.app.alone import Alone
 from gateway.app.certificates import Validity, tls_files, validity
 from gateway.app.children import Child
@@ -125,6 +125,8 @@ class GatewayService(Service):
 
     def privilegedStartService(self) -> None:
         """While still root: ports below 1024 and private keys."""
+        if missing := descriptors.raise_limit(self._settings.limits.connections):
+            self.log.warn("{missing}", missing=missing)
         try:
             if not self._settings.tls.self_signed:
                 self._load_certificate()

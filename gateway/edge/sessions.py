@@ -27,12 +27,17 @@ class Limits(Protocol):
 
 
 class Sessions:
-    """The open connections."""
+    """The open connections.
+
+    Args:
+        room: so many fit into this process, whatever the limits say.
+    """
 
     log = Logger()
 
-    def __init__(self, limits: Limits, new_id: Callable[[], str]) -> None:
+    def __init__(self, limits: Limits, new_id: Callable[[], str], room: int = 2**31) -> None:
         self._limits = limits
+        self._room = room
         self.new_id = new_id
         self._open: set[MailConnection] = set()
         self._emptied: Deferred[None] | None = None
@@ -40,6 +45,8 @@ class Sessions:
 
     def add(self, connection: MailConnection) -> str:
         """Count a connection in; returns why it is refused, or empty text."""
+        if len(self._open) >= self._room:
+            return "too many connections"
         reason = self._limits.admit(connection.peer_ip)
         if not reason:
             self._open.add(connection)

@@ -59,6 +59,16 @@ def problems(text: str) -> list[str]:
         ("base_dn", 'timeout_s = "8s"\nbase_dn', 'timeout_s: found "8s"; expected a number'),
         ('[domains."example.com"]', '[domains."Example.com"]\n[domains."example.com"]', "once"),
         ("[tls]", '[[listen]]\nprotocol = "imap"\naddress = "0.0.0.0:25"\n[tls]', "listen[0] has"),
+        (
+            "[tls]",
+            '[[listen]]\nprotocol = "pop3"\naddress = "0.0.0.0:110"\nerrors = 5\n[tls]',
+            "errors: found 5; expected nothing, as pop3 has no such setting",
+        ),
+        (
+            "[tls]",
+            '[[listen]]\nprotocol = "smtp"\naddress = "0.0.0.0:26"\nbanner = "grüezi"\n[tls]',
+            "expected at most 200 printable ASCII characters",
+        ),
     ],
 )
 def test_a_mistake_is_named_and_the_way_out(old: str, new: str, expected: str) -> None:

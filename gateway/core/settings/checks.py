@@ -65,6 +65,13 @@ def network(value: str) -> str:
         raise ValueError(expected) from None
 
 
+def reply_text(value: str) -> str:
+    """What may stand in a reply (RFC 5321 section 4.2) beside a host name."""
+    if len(value) > 200 or not re.fullmatch(r"[ -~]*", value):
+        raise ValueError("at most 200 printable ASCII characters")
+    return value
+
+
 def solicitation_class(value: str) -> str:
     """One keyword of RFC 3865 section 2.2, in lower case."""
     if not _SOLICITATION_CLASS.match(value):

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.core.settings import checks, policies
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
+from gateway.core.settings.listen import OF_MAIL_DOORS
 from gateway.core.settings.login import oauth_contradictions
 from gateway.core.settings.networks import unknown_names
 from gateway.core.settings.tls import sni_contradictions
@@ -87,6 +88,11 @@ def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:
                 yield f"listen[{index}].client_ca_file", show(listener["client_ca_file"]), expected
             if listener.get("protocol") == "http" and mode == "starttls":
                 yield f"listen[{index}].tls", f'"{mode}"', '"none" or "implicit" for http'
+            if (protocol := listener.get("protocol")) in ("pop3", "imap", "http"):
+                for key in OF_MAIL_DOORS:
+                    if key in listener:
+                        expected = f"nothing, as {protocol} has no such setting"
+                        yield f"listen[{index}].{key}", show(listener[key]), expected
             place = _place(listener.get("address"))
             if place is None:
                 continue

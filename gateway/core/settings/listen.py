@@ -16,6 +16,20 @@ Networks = Annotated[
 ]
 """Names of [networks], or addresses and networks as they are."""
 
+OF_MAIL_DOORS = (
+    "banner",
+    "auth",
+    "xclient_from",
+    "etrn_from",
+    "hold_days",
+    "no_soliciting",
+    "bare_newlines",
+    "greet_pause_s",
+    "message_octets",
+    "recipients",
+    "errors",
+)
+"""Settings that pop3, imap and http would not look at."""
 
 SolicitationClass = Annotated[str, AfterValidator(checks.solicitation_class)]
 
@@ -33,7 +47,9 @@ class ListenSettings(Section):
         description="clients are asked for a certificate of these authorities; they need not have",
     )
     name: str = Field("", description="for logs, policies and the trace; empty: protocol and port")
-    banner: str = Field("", description="smtp: what the greeting says behind our name")
+    banner: Annotated[str, AfterValidator(checks.reply_text)] = Field(
+        "", description="smtp: what the greeting says behind our name"
+    )
     auth: Literal["", "no", "offered", "required"] = Field(
         "", description="AUTH; empty: no on smtp and lmtp, required on submission"
     )
