@@ -1,15 +1,17 @@
 """Which addresses people may send as besides their own, by the administrator's word.
 
 Owns the rules: those of the settings and those of a file, which is looked at again at most once in
-LOOK_S, in a thread. A file that is broken or gone is told once, and what was read before stays in
-force. A line of the file is a login and addresses, or ``*@domain``, with blanks or commas between
-them; ``#`` begins a comment; a login may have several lines.
+LOOK_S, in a thread. A file that was written to within SETTLE_S may be the first half of a copy, and
+has to wait. One that is broken or gone is told once, and what was read before stays in force. A
+line of the file is a login and addresses, or ``*@domain``, with blanks or commas between them;
+``#`` begins a comment; a login may have several lines. A person's address may stand for the login.
 
 Limits: MAX_OCTETS of file.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,12 +19,14 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.errors import GatewayError
 from gateway.core.log_text import shown
-from gateway.core.ports.clock import Timers
+from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.settings.checks import sender_pattern
 from gateway.policy.list_files import InThread, Stamp, stamp_of
 
 LOOK_S = 1.0
+SETTLE_S = 1.0
 MAX_OCTETS = 16 * 1024 * 1024
 MAX_TOLD = 5  # mistakes
 
@@ -49,16 +53,25 @@ class RulesFile:
 
     Args:
         timers: its seconds say when a look is due.
+        wall_clock: of the system that writes the file's times.
     """
 
     log = Logger()
 
-    def __init__(self, path: Path, *, timers: Timers, in_thread: InThread) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        timers: Timers,
+        in_thread: InThread,
+        wall_clock: WallClock = time.time,
+    ) -> None:
         """Reads it. Raises: BrokenRules, OSError."""
         self._path = path
         self._timers = timers
         self._in_thread = in_thread
-        self._stamp = stamp_of(path)
+        self._wall_clock = wall_clock
+        self._stamp = self._last_seen = stamp_of(path)
         self._rules = read_rules(path)
         self._look_at = timers.seconds() + LOOK_S
         self._told = ""
@@ -67,26 +80,41 @@ class RulesFile:
         """What is in the file now, or was when it could last be read."""
         if self._timers.seconds() >= self._look_at:
             self._look_at = self._timers.seconds() + LOOK_S  # others do not look meanwhile
-            stamp = self._stamp
+            known, last_seen = self._stamp, self._last_seen
             try:
-                found = await self._in_thread(lambda: self._look(stamp))
-            except (OSError, BrokenRules) as error:
+                self._last_seen, found = await self._in_thread(lambda: self._look(known, last_seen))
+            except OSError as error:
                 self._complain(error)
+            except GatewayError:
+                pass  # the thread is busy; who asks in a while tries again
             else:
-                if found is not None:
-                    self._stamp, self._rules = found
-                    self.log.info(
-                        "{path}: rules for {count} logins read",
-                        path=str(self._path),
-                        count=len(self._rules),
-                    )
-                self._told = ""
+                self._take(found)
         return self._rules
 
-    def _look(self, known: Stamp) -> tuple[Stamp, Rules] | None:
-        """In a thread. None: it is unchanged."""
+    def _take(self, found: Rules | BrokenRules | None) -> None:
+        if found is None:
+            self._told = ""
+            return
+        self._stamp = self._last_seen  # also of a broken one, which is not read again each second
+        if isinstance(found, BrokenRules):
+            self._complain(found)
+            return
+        self._rules, self._told = found, ""
+        self.log.info(
+            "{path}: rules for {count} logins read", path=str(self._path), count=len(found)
+        )
+
+    def _look(self, known: Stamp, last_seen: Stamp) -> tuple[Stamp, Rules | BrokenRules | None]:
+        """In a thread. None: there is nothing new, or it is still being written."""
         stamp = stamp_of(self._path)
-        return None if stamp == known else (stamp, read_rules(self._path))
+        # Unchanged since the look before also counts: the file's clock may be ahead of ours.
+        is_fresh = self._wall_clock() - stamp[0] / 1e9 < SETTLE_S and stamp != last_seen
+        if stamp == known or is_fresh:
+            return stamp, None
+        try:
+            return stamp, read_rules(self._path)
+        except BrokenRules as broken:
+            return stamp, broken
 
     def _complain(self, error: OSError | BrokenRules) -> None:
         text = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -108,13 +136,17 @@ class SendAs:
 
     async def allows(self, account: Account, address: Address) -> bool:
         """Whether a rule lets this person send as the address."""
-        wanted = {address.key, f"*@{address.domain}".casefold()}
-        if not wanted.isdisjoint(self._rules.get(account.login.casefold(), ())):
+        if _allow(self._rules, account, address):
             return True
-        if self._file is None:
-            return False
-        rules = await self._file.current()
-        return not wanted.isdisjoint(rules.get(account.login.casefold(), ()))
+        return self._file is not None and _allow(await self._file.current(), account, address)
+
+
+def _allow(rules: Rules, account: Account, address: Address) -> bool:
+    wanted = {address.key, f"*@{address.domain}".casefold()}
+    return any(
+        not wanted.isdisjoint(rules.get(name.casefold(), ()))
+        for name in (account.login, *account.addresses)
+    )
 
 
 def read_rules(path: Path) -> Rules:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 
@@ -195,6 +195,14 @@ def test_rules_of_the_settings() -> None:
     assert standing(Senders(Routes(), send_as=SendAs(rules)).of(BOB), "info@example.test") is None
 
 
+def test_a_rule_may_name_a_person_by_an_address() -> None:
+    """Most people log in with it, whatever their login is called in the directory."""
+    rules = rules_from({"Alice@example.test": ("info@example.test",)})
+    senders = Senders(Routes(), send_as=SendAs(rules))
+    assert standing(senders.of(ALICE), "info@example.test") is Standing.SHARED
+    assert standing(senders.of(BOB), "info@example.test") is None
+
+
 def write(path: Path, text: str, number: int = 0) -> None:
     path.write_text(text)
     os.utime(path, ns=(number, number))  # two changes within the clock's resolution
@@ -234,6 +242,48 @@ def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
         ' or "*@example.com"',
         "No such file or directory",
     ]
+
+
+def test_a_file_that_is_being_written_has_to_wait(tmp_path: Path) -> None:
+    path = tmp_path / "send-as"
+    write(path, "alice info@example.test\n", 1)
+    clock = Clock()
+    file = RulesFile(path, timers=clock, in_thread=at_once, wall_clock=lambda: 100.0)
+    names = Senders(Routes(), send_as=SendAs(file=file))
+    write(path, "", 99_500_000_000)
+    clock.advance(LOOK_S)
+    assert standing(names.of(ALICE), "info@example.test") is Standing.SHARED
+    write(path, "alice info@example.test, x@y.test\n", 99_900_000_000)
+    clock.advance(LOOK_S)
+    assert standing(names.of(ALICE), "x@y.test") is None
+    clock.advance(LOOK_S)
+    assert standing(names.of(ALICE), "x@y.test") is Standing.SHARED
+
+
+def test_a_broken_file_is_read_once_and_a_busy_thread_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "send-as"
+    write(path, "alice info@example.test\n", 1)
+    clock = Clock()
+    busy = True
+    found: list[object] = []
+
+    def in_thread(work: Callable[[], T]) -> Deferred[T]:
+        if busy:
+            raise DirectoryUnavailable
+        result = work()
+        found.append(result)
+        return succeed(result)
+
+    file = RulesFile(path, timers=clock, in_thread=in_thread)
+    senders = Senders(Routes(), send_as=SendAs(file=file))
+    clock.advance(LOOK_S)
+    assert standing(senders.of(ALICE), "info@example.test") is Standing.SHARED
+    busy = False
+    write(path, "alice", 2)
+    for _ in range(3):
+        clock.advance(LOOK_S)
+        assert standing(senders.of(ALICE), "info@example.test") is Standing.SHARED
+    assert [isinstance(each[1], BrokenRules) for each in found] == [True, False, False]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
