@@ -291,6 +291,7 @@ def test_a_broken_file_is_read_once_and_a_busy_thread_changes_nothing(tmp_path: 
     [
         (b"alice", "line 1: found 'alice' alone"),
         (b"alice a@b.test\nbob *", "line 2: found '\\*'"),
+        (b"alice a*@b.test", "line 1: found 'a\\*@b.test'"),
         (b"alice \xff@b.test", "line 1: found octets that are not UTF-8"),
         (b"x y\n" * 9, "and 4 more"),
     ],
