@@ -33,6 +33,17 @@ def time_text(at: float) -> str:
     return _text(int(at * 1000), TIME_CHARACTERS)
 
 
+def time_of(some_id: str) -> float:
+    """When an id was made, at the earliest; 0 for what is none."""
+    number = 0
+    for digit in some_id[:TIME_CHARACTERS]:
+        value = _DIGITS.find(digit)
+        if value < 0:
+            return 0.0
+        number = number << 5 | value
+    return number / 1000 if len(some_id) > TIME_CHARACTERS else 0.0
+
+
 def _text(number: int, characters: int) -> str:
     text = ""
     while number or characters > len(text):

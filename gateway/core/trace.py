@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gateway.core.hosts import parse_ip
+
 FieldValue = str | int | float | bool | None | list[str] | list[dict[str, str]]
 
 MAX_KEY = 64
@@ -48,3 +50,12 @@ def search_key(text: str) -> str:
         digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12)
         return f"#{digest.hexdigest()}"
     return key
+
+
+def looked_for(text: str) -> str:
+    """What somebody typed, or copied with the brackets in which a reply has an id, as a key."""
+    text = text.strip(" ")
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    ip = parse_ip(text)
+    return search_key(text if ip is None else str(ip))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from twisted.logger import Logger
 
+from gateway.core.new_ids import time_of
 from gateway.core.trace import TraceRecord
 from gateway.store.blobs import StoredOctets
 from gateway.store.readers import Pool
@@ -118,7 +119,8 @@ def find_whole(
     if not ids:
         return found
     others = [one for one in found if one.trace_id not in ids]
-    whole = [*others, *find_in(connection, Ids(ids), span, limit)]
+    since = max(span[0], int(min(map(time_of, ids))) - OUT_OF_ORDER_S)  # nothing is older
+    whole = [*others, *find_in(connection, Ids(ids), (since, span[1]), limit)]
     whole.sort(key=lambda one: one.at)
     return whole[-limit:]
 
@@ -135,9 +137,7 @@ def find_in(
             continue
         if last_at < cutoff - OUT_OF_ORDER_S:
             break
-        if not term.may_be_in(keys):
-            continue
-        for place, record in enumerate(_found(row, records, connection, term)):
+        for place, record in enumerate(_found(row, keys, records, connection, term)):
             if since <= record.at < until + 1:
                 found.append((record.at, row, place, record))
         if len(found) > limit:
@@ -168,12 +168,14 @@ def _rows(connection: sqlite3.Connection, span: tuple[int, int]) -> Iterator[_Ro
 
 
 def _found(
-    row: int, records: bytes | None, connection: sqlite3.Connection, term: Finder
+    row: int, keys: bytes, records: bytes | None, connection: sqlite3.Connection, term: Finder
 ) -> list[TraceRecord]:
     """What the term finds in a row; nothing when that has gone meanwhile."""
-    if records is None:
-        (records,) = connection.execute(_RECORDS, (row,)).fetchone() or (b"",)
     try:
+        if not term.may_be_in(keys):
+            return []
+        if records is None:
+            (records,) = connection.execute(_RECORDS, (row,)).fetchone() or (b"",)
         return list(term.records_in(records))
     except (ValueError, TypeError) as error:
         _log.error("trace row {row} cannot be read: {error}", row=row, error=str(error))

@@ -147,12 +147,12 @@ class TraceCare:
     async def run(self, is_calm: bool = True) -> None:
         """What is due. Never raises for trouble of the store: it comes again."""
         try:
+            if self._monotonic() >= self._next_tidy_at:  # first: it needs less room than it gives
+                self._next_tidy_at = self._monotonic() + TIDY_S
+                await self._tidy()
             for _ in range(JOINS_PER_LOOK):
                 if not await self._join(1 if is_calm else FULL_ROWS):
                     break
-            if self._monotonic() >= self._next_tidy_at:
-                self._next_tidy_at = self._monotonic() + TIDY_S
-                await self._tidy()
         except GatewayError as error:
             self.log.info("the trace has to wait for its care: {error}", error=str(error))
         finally:

@@ -26,8 +26,7 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
-from gateway.core.hosts import parse_ip
-from gateway.core.trace import MAX_KEYS, FieldValue, TraceRecord, search_key
+from gateway.core.trace import MAX_KEYS, FieldValue, TraceRecord, looked_for, search_key
 
 MAX_FIELDS = 4096
 MAX_UNPACKED = 256 * 1024 * 1024
@@ -169,6 +168,16 @@ def hashes_in(keys: bytes) -> array[int]:
     return found
 
 
+def _any_in(looked_for: Collection[int], keys: bytes) -> bool:
+    """Whether one of them is among a row's hashes. Raises: ValueError."""
+    hashes = hashes_in(keys)
+    for one in looked_for:
+        at = bisect_left(hashes, one)
+        if at < len(hashes) and hashes[at] == one:
+            return True
+    return False
+
+
 def _family(trace_id: bytes) -> bytes:
     """What a message's id and its connection's have in common."""
     return trace_id.rpartition(b"-")[0] or trace_id
@@ -178,22 +187,21 @@ class Term:
     """What somebody looks for: an id, or a key of any kind."""
 
     def __init__(self, text: str) -> None:
-        ip = parse_ip(text.strip())
-        self.key = search_key(text if ip is None else str(ip))
+        self.key = looked_for(text)
         octets = self.key.encode("utf-8", "replace")
         self._hashes = {zlib.crc32(octets), zlib.crc32(_family(octets))}
-        self._needles = (b"\n" + octets, b"\x1f" + octets + b"\x1f")
+        self._needles = (
+            b"\n%b\x1f" % octets,
+            b"\n%b-" % octets,
+            b"\x1f%b\x1f" % octets,
+        )
 
     def may_be_in(self, keys: bytes) -> bool:
-        """Whether a row with these hashes has to be looked into."""
+        """Whether a row with these hashes has to be looked into. Raises: ValueError, TypeError
+        (they are none)."""
         if not keys:
             return True
-        hashes = hashes_in(keys)
-        for one in self._hashes:
-            at = bisect_left(hashes, one)
-            if at < len(hashes) and hashes[at] == one:
-                return True
-        return False
+        return _any_in(self._hashes, keys)
 
     def records_in(self, records: bytes) -> Iterator[TraceRecord]:
         """Those that it finds, in their order. Raises: ValueError."""
@@ -225,7 +233,8 @@ class Ids:
         self._hashes = {zlib.crc32(_family(one)) for one in self._ids}
 
     def may_be_in(self, keys: bytes) -> bool:
-        return not keys or not self._hashes.isdisjoint(hashes_in(keys))
+        """As ``Term``'s."""
+        return not keys or _any_in(self._hashes, keys)
 
     def records_in(self, records: bytes) -> Iterator[TraceRecord]:
         """In their order. Raises: ValueError."""

@@ -153,7 +153,7 @@ def _record(number: int) -> TraceRecord:
     )  # fmt: skip
 
 
-def measure_searches(folder: Path, records: int) -> None:
+def measure_searches(folder: Path, records: int, limit: int) -> None:
     with House(folder / "searches", reader_threads=1) as house:
         house.pump.deadline_s = 600.0
         index = house.layout.index
@@ -189,7 +189,7 @@ def measure_searches(folder: Path, records: int) -> None:
             times_s, found = [], 0
             for number in numbers:
                 began = time.perf_counter()
-                found = len(house.wait(house.store.trace.find(term(number))))
+                found = len(house.wait(house.store.trace.find(term(number), limit=limit)))
                 times_s.append(time.perf_counter() - began)
             print(
                 f"  by {what}: {statistics.median(times_s):.2f} s (at most {max(times_s):.2f} s),"
@@ -202,6 +202,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=RECORDS)
     parser.add_argument("--messages", type=int, default=3_000)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--limit", type=int, default=200, help="as `gateway trace` has it")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", choices=("cost", "deliveries", "searches"))
     arguments = parser.parse_args()
@@ -211,7 +212,7 @@ def main() -> None:
         if arguments.only in (None, "deliveries"):
             measure_deliveries(Path(scratch), arguments.messages, arguments.runs)
         if arguments.only in (None, "searches"):
-            measure_searches(Path(scratch), arguments.records)
+            measure_searches(Path(scratch), arguments.records, arguments.limit)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.core.new_ids import id_source, time_text
+from gateway.core.new_ids import id_source, time_of, time_text
 
 
 def test_ids_sort_by_time_and_never_repeat() -> None:
@@ -22,3 +22,10 @@ def test_a_clock_set_back_and_another_process_repeat_nothing() -> None:
     ids = [source() for source in (one, one, other, other)]
     assert len(set(ids)) == 4
     assert again() == ids[0]  # only the same process bits would, and those are random
+
+
+def test_an_id_says_when_it_was_made() -> None:
+    new_id = id_source(lambda: 1_700_000_000.123, 7)
+    assert time_of(new_id()) == time_of(f"{new_id()}-12") == 1_700_000_000.123
+    for none in ("", "0abc-1", "lost-gateway", "0000000000-1"):
+        assert time_of(none) == 0.0

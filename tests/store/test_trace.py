@@ -12,6 +12,7 @@ import pytest
 
 from gateway.core.ids import AccountId
 from gateway.core.messages import NewMessage
+from gateway.core.new_ids import id_source
 from gateway.core.ports.trace import TraceStore
 from gateway.core.trace import MAX_KEY, TraceRecord, search_key
 from gateway.store import trace_notes
@@ -103,6 +104,7 @@ def test_an_id_finds_its_step_and_a_connections_id_all_of_its_messages(bench: Be
     )
     assert [one.trace_id for one in bench.find("0abc")] == ["0abc", "0abc-1", "0abc-11"]
     assert [one.trace_id for one in bench.find("0abc-1")] == ["0abc-1"]
+    assert [one.trace_id for one in bench.find(" [0abc-1]")] == ["0abc-1"], "as replies have it"
     assert bench.find("0ab") == []
     assert bench.find("") == bench.find("<>") == []
 
@@ -116,6 +118,7 @@ def test_an_id_finds_its_step_and_a_connections_id_all_of_its_messages(bench: Be
         "<ID-1@Far.Test>",
         "id-1@far.test",
         "192.0.2.9",
+        "[192.0.2.9]",
         "2001:0db8:0::9",
         "0000001F",
         "0000001f",
@@ -135,6 +138,20 @@ def test_each_key_finds_the_message_with_all_that_became_of_it(bench: Bench, ter
     assert bench.kinds(term) == ["accepted", "delivered"]
     assert bench.kinds("bob@example.test") == ["accepted"]
     assert bench.find("carol@example.test") == []
+
+
+def test_what_became_of_a_message_is_found_however_late_it_happened(bench: Bench) -> None:
+    """Its id says when it began, so only what is older need not be looked at."""
+    early, late = (id_source(lambda at=at: at, 1)() for at in (NOW - 9 * 86_400, NOW))
+    bench.note(
+        record(f"{early}-1", "accepted", "alice@example.test", at=NOW - 9 * 86_400),
+        record(f"{early}-1", "deferred", at=NOW - 5 * 86_400),
+        record(f"{late}-1", "accepted", "alice@example.test", at=NOW),
+        record(f"{early}-1", "expired", "alice@example.test", at=NOW + 1),
+    )
+    everything = ["accepted", "deferred", "accepted", "expired"]
+    assert bench.kinds("alice@example.test") == everything
+    assert bench.kinds("alice@example.test", since=NOW + 1) == ["expired"]
 
 
 def test_time_and_number_narrow_what_is_found(bench: Bench) -> None:

@@ -164,6 +164,8 @@ def test_a_join_that_meets_other_rows_changes_nothing(tmp_path: Path) -> None:
         ("records = x'7a00ff'", "cannot be read"),
         ("records = substr(records, 1, 40)", "cannot be read"),
         ("keys = x'00000000'", "hashes are those of other records"),
+        ("keys = x'000000'", "hashes are those of other records"),
+        ("keys = 'text'", "holds no octets"),
         ("first_at = 9, last_at = 8", "times cannot be"),
         ("records = 'text'", "holds no octets"),
     ],

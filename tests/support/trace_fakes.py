@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.core.hosts import parse_ip
-from gateway.core.trace import TraceRecord, search_key
+from gateway.core.trace import TraceRecord, looked_for
 
 
 class FakeTrace:
@@ -20,8 +19,7 @@ class FakeTrace:
     async def find(
         self, term: str, *, since: int | None = None, until: int | None = None, limit: int = 1000
     ) -> Sequence[TraceRecord]:
-        ip = parse_ip(term.strip())
-        key = search_key(term if ip is None else str(ip))
+        key = looked_for(term)
         if not key:
             return ()
         ids = {
