@@ -12,7 +12,10 @@ from typing import Literal
 
 
 class BodyKind(Enum):
-    """BODY= (RFC 6152, RFC 3030): what octets the content may hold."""
+    """BODY= (RFC 6152, RFC 3030): what octets the content may hold.
+
+    BINARY is what a client may send; it is EIGHT_BIT once the door has taken it.
+    """
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT = "8BITMIME"

@@ -177,8 +177,8 @@ class SmtpClient(TwistedProtocol):
                     self.transport.startTLS(self._tls)
                 case InspectBody():
                     self._start(self._inspect_body())
-                case SendBody(as_is):
-                    self._start(self._send_body(DotStuffer() if not as_is else None))
+                case SendBody():
+                    self._start(self._send_body())
                 case Finished(end):
                     self._finish(end)
                 case Close():
@@ -229,8 +229,8 @@ class SmtpClient(TwistedProtocol):
         self._perform(self._session.body_inspected(scan.end()))
         self._set_deadline()
 
-    async def _send_body(self, stuffer: DotStuffer | None) -> None:
-        """Without a stuffer as it is: BDAT has said how many octets come."""
+    async def _send_body(self) -> None:
+        stuffer = DotStuffer()
         offset = 0
         self.transport.registerProducer(self, True)
         try:
@@ -238,7 +238,7 @@ class SmtpClient(TwistedProtocol):
                 self._set_deadline()
                 chunk = await self._chunk(offset)
                 offset += len(chunk)
-                self.transport.write(chunk if stuffer is None else stuffer.feed(chunk))
+                self.transport.write(stuffer.feed(chunk))
                 if self._blocked:
                     self._gate = Deferred()
                     await self._gate
@@ -246,8 +246,7 @@ class SmtpClient(TwistedProtocol):
             self._blocked = False
             self.transport.unregisterProducer()
         self._body = None
-        if stuffer is not None:
-            self.transport.write(stuffer.finish())
+        self.transport.write(stuffer.finish())
         self._perform(self._session.body_sent())
         self._set_deadline()
 

@@ -19,11 +19,11 @@ from gateway.core.envelope import (
     RecipientOptions,
 )
 
-_BODIES = (BodyKind.SEVEN_BIT, BodyKind.EIGHT_BIT, BodyKind.BINARY)
+_BODIES = (BodyKind.SEVEN_BIT, BodyKind.EIGHT_BIT)
 
 
 def body_number(options: MessageOptions) -> int:
-    """For the column ``eight_bit``: 0, 1, or 2 for BINARYMIME."""
+    """For the column ``eight_bit``. Binary content was made text before it came here."""
     return _BODIES.index(options.body)
 
 

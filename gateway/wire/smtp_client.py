@@ -1,9 +1,9 @@
 """The sending side of SMTP without a socket: octets in, requests out (RFC 5321, one transaction).
 
 Owns the order of the dialogue: greeting, EHLO (HELO for old servers), STARTTLS, AUTH, MAIL, RCPT,
-DATA or BDAT, QUIT, and what each reply means for each recipient. Never waits, reads a body or logs;
-the driver does what the returned requests say and reports back by the methods below. What the
-server's offer means for the envelope is in ``smtp_client_offer``.
+DATA, QUIT, and what each reply means for each recipient. Never waits, reads a body or logs; the
+driver does what the returned requests say and reports back by the methods below. What the server's
+offer means for the envelope is in ``smtp_client_offer``.
 
 Invariants: after the 220 to STARTTLS nothing said before counts (RFC 3207 section 4.2, SECURITY
 S18); a recipient is DELIVERED only by a 2xx to the end of data (SECURITY D5); whatever cannot be
@@ -254,8 +254,7 @@ class ClientSession:
             self._unsent.clear()
             self._end(None)
             return
-        if not agreed.chunked:
-            self._unsent.append((b"DATA", Stage.DATA, -1))
+        self._unsent.append((b"DATA", Stage.DATA, -1))
         self._send_next()
 
     def _send_next(self) -> None:
@@ -279,8 +278,6 @@ class ClientSession:
 
     def _on_recipient(self, reply: Reply, index: int) -> None:
         if self._mail_refusal is not None:
-            if not self._expected:  # there is no DATA to come
-                self._end(None)
             return
         if reply.kind == 2:
             self._accepted.append(index)
@@ -291,14 +288,8 @@ class ClientSession:
             self._results[index] = result_of(reply)
         if None not in self._results and not self._expected:
             self._end(None)
-        elif self._expected or self._unsent:
-            self._send_next()
         else:
-            # RFC 3030 section 2: one chunk of all, the only one and so the last.
-            size = self._plan.envelope.size_octets
-            self._requests.append(Send(b"BDAT %d LAST\r\n" % size))
-            self._pause = Stage.BODY
-            self._requests.append(SendBody(as_is=True))
+            self._send_next()
 
     def _on_data(self, reply: Reply) -> None:
         if not self._accepted:

@@ -54,14 +54,12 @@ class Terms:
     Args:
         mail: the MAIL command.
         recipients: the RCPT command of each, or why there is none.
-        chunked: the message goes as it is by BDAT (RFC 3030) instead of DATA.
         reports_on: the server takes over the sender's wishes for reports.
         timed: it takes over the time by which to deliver.
     """
 
     mail: bytes
     recipients: tuple[bytes | Result, ...]
-    chunked: bool
     reports_on: bool
     timed: bool
 
@@ -71,8 +69,6 @@ def needs_inspection(envelope: Envelope, offer: Offer) -> bool:
     options = envelope.options
     if options.smtputf8 and "SMTPUTF8" not in offer:
         return True
-    if options.body is BodyKind.BINARY:
-        return not _takes_binary(offer)
     return options.body is BodyKind.EIGHT_BIT and "8BITMIME" not in offer
 
 
@@ -93,8 +89,8 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     possible = not all(isinstance(each, Result) for each in recipients)
     if possible and content is not None and not utf8 and options.smtputf8:
         _check_header(content)
-    body, chunked = _body(options.body, offer, content)
-    mail = b"MAIL FROM:" + envelope.sender + body + _size(envelope, offer)
+    mail = b"MAIL FROM:" + envelope.sender
+    mail += _body(options.body, offer, content) + _size(envelope, offer)
     if utf8:
         mail += b" SMTPUTF8"
     if reports_on:
@@ -106,7 +102,7 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     mail += _require_tls(envelope, offer, secure)
     if options.solicit and "NO-SOLICITING" in offer:
         mail += b" SOLICIT=" + ",".join(options.solicit).encode("ascii")  # RFC 3865 section 2.7
-    return Terms(mail, recipients, chunked, reports_on, timed)
+    return Terms(mail, recipients, reports_on, timed)
 
 
 def _speaks_utf8(envelope: Envelope, offer: Offer) -> bool:
@@ -129,32 +125,15 @@ def _check_header(content: Content) -> None:
 _NOT_TAKEN = ", which the next server does not accept"
 
 
-def _takes_binary(offer: Offer) -> bool:
-    return "BINARYMIME" in offer and "CHUNKING" in offer  # RFC 3030 section 3
-
-
-def _body(kind: BodyKind, offer: Offer, content: Content | None) -> tuple[bytes, bool]:
-    """The BODY parameter, and whether BDAT carries the message."""
-    if kind is BodyKind.SEVEN_BIT:
-        return b"", False
-    if kind is BodyKind.BINARY:
-        if _takes_binary(offer):
-            return b" BODY=BINARYMIME", True
-        assert content is not None
-        if not content.is_text:
-            raise OfferRefused("5.6.1", "the message is binary (BINARYMIME)" + _NOT_TAKEN)
-        chunked = "CHUNKING" in offer
-        if not content.eight_bit:
-            return b"", chunked
-    else:
-        chunked = False
-        if content is not None and not content.eight_bit:
-            return b"", False
+def _body(kind: BodyKind, offer: Offer, content: Content | None) -> bytes:
+    """The BODY parameter. Binary content has been made text at the door (RFC 3030 section 3)."""
+    if kind is BodyKind.SEVEN_BIT or (content is not None and not content.eight_bit):
+        return b""
     if "8BITMIME" not in offer:
         # RFC 6152 section 3: not to be sent; SECURITY S28: bits are never stripped.
         text = "the message has 8-bit characters and the next server does not accept 8BITMIME"
         raise OfferRefused("5.6.1", text)
-    return b" BODY=8BITMIME", chunked
+    return b" BODY=8BITMIME"
 
 
 def _size(envelope: Envelope, offer: Offer) -> bytes:

@@ -89,14 +89,7 @@ class InspectBody:
 
 @dataclass(frozen=True, slots=True)
 class SendBody:
-    """Write the body, then call ``body_sent``.
-
-    Args:
-        as_is: exactly as many octets as the envelope says (BDAT); otherwise stuffed, and with the
-            end of data.
-    """
-
-    as_is: bool = False
+    """Write the stuffed body and the end of data, then call ``body_sent``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.address import Address
-from gateway.core.envelope import BodyKind, DeliverBy, MessageOptions
+from gateway.core.envelope import DeliverBy, MessageOptions
 from tests.support.remote_world import (
     DEFERRED,
     DELIVERED,
     FAILED,
-    LOCAL_HEADER,
-    Source,
     World,
 )
 from tests.support.scripted_server import Script
@@ -105,13 +103,6 @@ def test_the_time_that_is_left_counts_from_the_attempt() -> None:
 
 
 # -- content
-
-
-def test_S28_binary_content_without_a_way_comes_back_unsent() -> None:
-    world = World(source=Source(LOCAL_HEADER + b"Subject: x\r\n\r\na\0b\r\n"))
-    outcome = world.one(options=MessageOptions(BodyKind.BINARY))
-    assert (outcome.verdict, outcome.status) == (FAILED, "5.6.1")
-    assert world.mx1.bodies == [] and "BINARYMIME" in outcome.reply
 
 
 def test_S31_each_recipient_needs_utf8_by_itself() -> None:

@@ -130,8 +130,7 @@ def test_content_with_8_bits_comes_back_where_its_way_takes_them(sender: str, wh
     world = World()
     world.delivery.answers["b@y.example"] = FAILED
     world.queue.content = b"Return-Path: <>\r\nSubject: hi\r\n\r\ngr\xfcn\r\n"
-    binary = MessageOptions(BodyKind.BINARY, ret="FULL")
-    world.add("b@y.example", sender=sender, options=binary)
+    world.add("b@y.example", sender=sender, options=MessageOptions(ret="FULL"))
     new, octets = world.queue.reports[0]
     assert (b"gr\xfcn" in octets) is whole
     assert new.options.body is (BodyKind.EIGHT_BIT if whole else BodyKind.SEVEN_BIT)

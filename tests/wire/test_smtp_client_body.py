@@ -28,7 +28,7 @@ def test_S28_an_eight_bit_message_fails_clearly_where_it_is_not_taken() -> None:
     peer = Peer(EIGHT_BIT)
     peer.says(b"220 hi\r\n" + OLD_EHLO)
     assert peer.others == [InspectBody()]
-    assert peer.take(peer.session.body_inspected(Content(True, True, True))) == b"QUIT\r\n"
+    assert peer.take(peer.session.body_inspected(Content(True, True))) == b"QUIT\r\n"
     problem = peer.end.problem
     assert problem is not None
     assert (problem.verdict, problem.status) == (Verdict.FAILED, "5.6.1")
@@ -38,7 +38,7 @@ def test_S28_an_eight_bit_message_fails_clearly_where_it_is_not_taken() -> None:
 def test_S28_a_message_that_only_claims_eight_bits_goes_anywhere() -> None:
     peer = Peer(EIGHT_BIT)
     peer.says(b"220 hi\r\n" + OLD_EHLO)
-    sent = peer.take(peer.session.body_inspected(Content(True, False, True)))
+    sent = peer.take(peer.session.body_inspected(Content(True, False)))
     assert sent == b"MAIL FROM:<a@x.example>\r\n"
 
 
@@ -69,35 +69,6 @@ def test_S34_a_server_with_our_own_name_is_a_loop_unless_named_by_the_administra
             assert (problem.verdict, problem.status) == (Verdict.FAILED, "5.4.6")
         else:
             assert b"MAIL FROM" in peer.sent
-
-
-CHUNKED = replace(PLAN, envelope=replace(ENVELOPE, options=MessageOptions(BodyKind.BINARY)))
-CHUNKING_EHLO = b"250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250 BINARYMIME\r\n"
-
-
-@pytest.mark.parametrize("pipelining", [True, False])
-def test_binary_content_goes_in_one_chunk_behind_the_last_recipient(pipelining: bool) -> None:
-    peer = Peer(CHUNKED)
-    ehlo = CHUNKING_EHLO if pipelining else CHUNKING_EHLO.replace(b"PIPELINING", b"X")
-    peer.says(b"220 hi\r\n" + ehlo)
-    assert b"MAIL FROM:<a@x.example> BODY=BINARYMIME\r\n" in peer.sent
-    peer.says(b"250 ok\r\n550 5.1.1 no\r\n")
-    assert b"BDAT" not in peer.sent and b"DATA" not in peer.sent
-    assert peer.says(b"250 ok\r\n") == b"BDAT 1000 LAST\r\n"
-    assert peer.others == [SendBody(as_is=True)]
-    peer.take(peer.session.body_sent())
-    peer.says(b"250 2.0.0 kept\r\n")
-    assert peer.verdicts == [Verdict.FAILED, Verdict.DELIVERED]
-
-
-@pytest.mark.parametrize(
-    "replies", [b"451 no\r\n503 x\r\n503 x\r\n", b"250 ok\r\n550 no\r\n550 no\r\n"]
-)
-def test_no_chunk_is_sent_when_nobody_is_accepted(replies: bytes) -> None:
-    peer = Peer(CHUNKED)
-    peer.says(b"220 hi\r\n" + CHUNKING_EHLO)
-    assert peer.says(replies) == b"QUIT\r\n"
-    assert b"BDAT" not in peer.sent and Verdict.DELIVERED not in peer.verdicts
 
 
 def test_recipients_that_need_more_than_is_offered_fail_by_themselves() -> None:

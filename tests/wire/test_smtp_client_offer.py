@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.envelope import (
-    BodyKind,
     DeliverBy,
     MessageOptions,
     Notify,
@@ -21,7 +20,7 @@ from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_offer import Offer, OfferRefused, Terms, needs_inspection, terms
 from gateway.wire.smtp_client_plan import Result
 
-TEXT = Content(ascii_header=True, eight_bit=False, is_text=True)
+TEXT = Content(ascii_header=True, eight_bit=False)
 ENVELOPE = Envelope(b"<a@x.example>", (b"<b@y.example>",), 1000)
 GREEN = "<grün@y.example>".encode()
 
@@ -56,7 +55,7 @@ def test_nothing_is_asked_that_nobody_asked_for() -> None:
     terms = agreed(offer, secure=True)
     assert terms.mail == b"MAIL FROM:<a@x.example> SIZE=1000"
     assert terms.recipients == (b"RCPT TO:<b@y.example>",)
-    assert not terms.chunked and terms.reports_on and not terms.timed
+    assert terms.reports_on and not terms.timed
 
 
 # -- DSN (RFC 3461)
@@ -111,7 +110,7 @@ def test_S31_utf8_is_used_where_it_is_offered() -> None:
 
 def test_S31_without_it_only_what_is_ascii_in_fact_is_sent() -> None:
     assert agreed({}, smtputf8=True).mail == b"MAIL FROM:<a@x.example>"
-    header = Content(ascii_header=False, eight_bit=True, is_text=True)
+    header = Content(ascii_header=False, eight_bit=True)
     assert refusal({}, smtputf8=True, content=header) == ("5.6.9", False)
     assert refusal({}, envelope=replace(ENVELOPE, sender=GREEN)) == ("5.6.7", False)
     envelope = replace(ENVELOPE, recipients=(b"<b@y.example>", GREEN))
@@ -119,41 +118,6 @@ def test_S31_without_it_only_what_is_ascii_in_fact_is_sent() -> None:
     assert first == b"RCPT TO:<b@y.example>"
     assert isinstance(second, Result)
     assert (second.verdict, second.status) == (Verdict.FAILED, "5.6.7")
-
-
-# -- what the body holds
-
-
-BINARY = {"body": BodyKind.BINARY}
-RAW = Content(ascii_header=True, eight_bit=True, is_text=False)
-LATIN = Content(ascii_header=True, eight_bit=True, is_text=True)
-
-
-@pytest.mark.parametrize(
-    ("offer", "content", "mail", "chunked"),
-    [
-        ("CHUNKING BINARYMIME", RAW, b" BODY=BINARYMIME", True),
-        ("CHUNKING 8BITMIME", LATIN, b" BODY=8BITMIME", True),
-        ("8BITMIME", LATIN, b" BODY=8BITMIME", False),
-        ("CHUNKING", TEXT, b"", True),
-        ("", TEXT, b"", False),
-    ],
-)
-def test_binary_content_goes_by_bdat_or_as_the_text_it_is(
-    offer: str, content: Content, mail: bytes, chunked: bool
-) -> None:
-    terms = agreed(dict.fromkeys(offer.split(), ""), content=content, **BINARY)  # type: ignore[arg-type]
-    assert terms.mail == b"MAIL FROM:<a@x.example>" + mail
-    assert terms.chunked is chunked
-
-
-@pytest.mark.parametrize(
-    ("offer", "content"),
-    [("CHUNKING 8BITMIME", RAW), ("BINARYMIME 8BITMIME", RAW), ("CHUNKING", LATIN), ("", LATIN)],
-)
-def test_S28_binary_content_is_never_downgraded_by_guess(offer: str, content: Content) -> None:
-    offered = dict.fromkeys(offer.split(), "")
-    assert refusal(offered, content=content, **BINARY) == ("5.6.1", False)
 
 
 # -- DELIVERBY (RFC 2852)
