@@ -40,11 +40,14 @@ class Sessions:
         self._room = room
         self.new_id = new_id
         self._open: set[MailConnection] = set()
+        self._draining = False
         self._emptied: Deferred[None] | None = None
         self._cut = 0
 
     def add(self, connection: MailConnection) -> str:
         """Count a connection in; returns why it is refused, or empty text."""
+        if self._draining:  # one that a proxy has announced only now
+            return "shutting down"
         if len(self._open) >= self._room:
             return "too many connections"
         reason = self._limits.admit(connection.peer_ip)
@@ -74,6 +77,7 @@ class Sessions:
 
     async def drain(self, timers: Timers, limit_s: float) -> int:
         """Ask every session to finish; returns how many had to be cut off at the limit."""
+        self._draining = True
         for connection in tuple(self._open):
             try:
                 connection.drain()

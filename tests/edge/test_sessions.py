@@ -103,6 +103,26 @@ def test_D11_at_the_limit_the_rest_is_cut_off() -> None:
     assert sessions.count_by_protocol() == {}
 
 
+def test_D11_who_is_announced_while_we_stop_is_refused_and_not_waited_for() -> None:
+    """By a proxy whose connection was there before, and its header was not."""
+    sessions, clock = make(), Clock()
+    slow = Peer(sessions, "later")
+    outcome = drain(sessions, clock)
+    assert Peer(sessions, "by force").refusal == "shutting down"
+    slow.end()
+    assert outcome == [0]
+
+
+def test_N3_a_process_takes_no_more_than_it_has_room_for() -> None:
+    limits = ConnectionLimits(10, 10)
+    sessions = Sessions(limits, id_source(lambda: 0.0, 0), room=1)
+    first, second = Peer(sessions), Peer(sessions)
+    assert first.refusal == "" and second.refusal == "too many connections"
+    assert limits.open_connections == 1
+    first.end()
+    assert Peer(sessions).refusal == ""
+
+
 def test_one_faulty_session_stops_no_other(recorded_failures: list[object]) -> None:
     sessions, clock = make(), Clock()
     peers = [Peer(sessions, how) for how in ("faulty", "at once", "faulty", "at once")]
