@@ -41,7 +41,8 @@ Copy = tuple[AccountId, MailboxId, int, int, int]
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
 _QUEUE_COLUMNS = (
     "queue (queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
-    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold, priority)"
+    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold, priority,"
+    " last_number)"
 )
 RECIPIENT_COLUMNS = (
     "queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
@@ -289,6 +290,7 @@ def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
         item.ingest_id,
         _hold(item),
         item.options.priority,
+        len(item.remote),
     )
 
 

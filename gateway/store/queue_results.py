@@ -113,7 +113,11 @@ def _copy(
 
 
 def _follow(tx: Transaction, number: int, result: Recorded) -> None:
-    """New recipients, but for those that wait already."""
+    """New recipients, but for those that wait already.
+
+    Their numbers are new as well: reports are known by message and number, so a number that stood
+    for somebody before would keep a report from being sent.
+    """
     rows = tx.fetch_all(
         "SELECT local_part, domain, next_hop, number FROM queue_recipients WHERE queue_id = ?",
         (number,),
@@ -124,6 +128,11 @@ def _follow(tx: Transaction, number: int, result: Recorded) -> None:
         for each in dict.fromkeys(result.followed_to)
         if (each.address.local_part, each.address.domain, each.next_hop) not in waiting
     ]
-    first = max(row[3] for row in rows) + 1
+    # A message from before numbers were kept knows only of those that wait.
+    (last,) = tx.fetch_all("SELECT last_number FROM queue WHERE queue_id = ?", (number,))[0]
+    first = max(last, *(row[3] for row in rows)) + 1
     tx.insert(RECIPIENT_COLUMNS, recipient_rows(number, new, first, tx.now))
+    tx.execute(
+        "UPDATE queue SET last_number = ? WHERE queue_id = ?", (first + len(new) - 1, number)
+    )
     tx.queue_grew = True

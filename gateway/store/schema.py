@@ -273,6 +273,8 @@ VERSION_4 = (
     "ALTER TABLE queue ADD COLUMN message_id TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE queue ADD COLUMN hold TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE queue_recipients ADD COLUMN options TEXT NOT NULL DEFAULT ''",
+    # The highest number that a recipient of it has ever had: none is given twice.
+    "ALTER TABLE queue ADD COLUMN last_number INTEGER NOT NULL DEFAULT 0",
     # Whether the sender has heard that it takes longer.
     "ALTER TABLE queue_recipients ADD COLUMN told_of_delay INTEGER NOT NULL DEFAULT 0",
     # What is due is picked by priority; what is held is found apart from it, and is counted.

@@ -236,6 +236,19 @@ def test_a_queued_message_reaches_people_here_with_its_result(tmp_path: Path) ->
         assert house.verify().problems == ()
 
 
+def test_no_recipient_gets_a_number_that_another_had(tmp_path: Path) -> None:
+    """Or the report about the second one would count as told already."""
+    with House(tmp_path) as house:
+        queue_id = accept(house, "1", BOB_HERE, CAROL)
+        lease(house)
+        house.wait(house.store.record(queue_id, [Recorded(2, 1, None, "550 no")], None))
+        for done, follower in ((1, DAVE), (3, BOB_HERE)):
+            followed = Recorded(done, 1, None, "ok", followed_to=(follower,))
+            house.wait(house.store.record(queue_id, [followed], None))
+        (item,) = lease(house)
+        assert [(each.number, each.address) for each in item.recipients] == [(4, BOB_HERE.address)]
+
+
 def test_new_recipients_take_the_place_of_one(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         queue_id = accept(house, "1", BOB_HERE, CAROL)
