@@ -31,6 +31,7 @@ from gateway.auth.mechanisms import PASSWORDS_ONLY, Means
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
+from gateway.edge.begin import begin
 from gateway.edge.tls_transport import EagerTlsFactory, is_tcp, start_tls
 
 CLOSE_GRACE_S = 10.0
@@ -294,9 +295,7 @@ class MailConnection(TwistedProtocol):
         return self._running is not None
 
     def run(
-        self,
-        command: Coroutine[defer.Deferred[Any], Any, None],
-        then: Callable[[], None],
+        self, command: Coroutine[defer.Deferred[Any], Any, None], then: Callable[[], None]
     ) -> None:
         """Run one command; ``then`` is called when it ends later than this call returns.
 
@@ -304,13 +303,15 @@ class MailConnection(TwistedProtocol):
         loop over buffered commands does not recurse.
         """
         assert self._running is None
-        deferred = defer.Deferred.fromCoroutine(command)
-        deferred.addErrback(self._command_error)
-        if deferred.called:
+        try:
+            deferred = begin(command)
+        except Exception:
+            self._command_error(Failure())
+            return
+        if deferred is None or deferred.addErrback(self._command_error).called:
             return
         self._running = deferred
-        deferred.addCallback(self._command_done, then)
-        deferred.addErrback(self._out_of_step)
+        deferred.addCallback(self._command_done, then).addErrback(self._out_of_step)
 
     def _command_error(self, failure: Failure) -> None:
         if not self._ended:
