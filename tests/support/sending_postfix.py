@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -18,7 +19,9 @@ from tests.support.programs import need
 class SendingPostfix(Postfix):
     """Takes mail on its own port from loopback, and sends it on."""
 
-    def __init__(self, root: Path, port: int, *, transport: str, tls: str) -> None:
+    def __init__(
+        self, root: Path, port: int, *, transport: str, tls: str, more: Mapping[str, str]
+    ) -> None:
         settings = {
             "smtpd_recipient_restrictions": "permit_mynetworks, reject",
             "default_transport": f"{transport}:[127.0.0.1]:{port}",
@@ -27,6 +30,7 @@ class SendingPostfix(Postfix):
             "smtp_tls_security_level": tls,
             "smtputf8_enable": "yes",
             "smtp_dns_support_level": "disabled",
+            **more,
         }
         super().__init__(root, settings=settings)
 
@@ -37,12 +41,19 @@ class SendingPostfix(Postfix):
 
 
 @contextmanager
-def sending_postfix(port: int, *, transport: str = "smtp", tls: str = "may") -> Iterator[Postfix]:
+def sending_postfix(
+    port: int,
+    *,
+    transport: str = "smtp",
+    tls: str = "may",
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Postfix]:
+    """Args: more: parameters of main.cf."""
     need("postfix")
     if os.getuid() != 0:
         pytest.skip("Postfix' master process needs root")
     with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as folder:
-        postfix = SendingPostfix(Path(folder), port, transport=transport, tls=tls)
+        postfix = SendingPostfix(Path(folder), port, transport=transport, tls=tls, more=more)
         try:
             postfix.start()
             yield postfix

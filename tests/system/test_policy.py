@@ -6,6 +6,7 @@ import re
 import smtplib
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from tests.support.mail import ALICE, inbox
 from tests.support.name_server import NameServer, running_name_server
 from tests.support.outbound import running
 from tests.support.programs import need
+from tests.support.sending_postfix import sending_postfix
 from tests.support.waiting import eventually
 
 MESSAGE = b"From: a@far.example\r\nSubject: %b\r\n\r\nhello\r\n"
 LISTED, FLOOD, STRANGER, DENIED, PLAIN = (f"127.0.0.{n}" for n in (5, 6, 9, 7, 10))
+POSTFIX = "127.0.11.1"  # a network of its own
 
 POLICY = """
 [outbound]
@@ -172,3 +175,25 @@ def test_a_stranger_comes_again_and_is_let_in_by_whichever_worker(demo: Demo) ->
     )
     for _ in range(4):
         assert "Greylisted" not in swaks()
+
+
+def has_arrived(demo: Demo, subject: bytes) -> bool:
+    return any(b"Subject: " + subject in each for each in inbox(demo.port(143), ALICE))
+
+
+def test_a_real_server_comes_again_by_itself_and_is_known_from_then_on(demo: Demo) -> None:
+    """Postfix, with the times of its queue made short."""
+    soon = {
+        "smtp_bind_address": POSTFIX,
+        "queue_run_delay": "1s",
+        "minimal_backoff_time": "1s",
+        "maximal_backoff_time": "2s",
+    }
+    with sending_postfix(demo.port(25), more=soon) as postfix:
+        for subject in (b"greylisted", b"known"):
+            with smtplib.SMTP("127.0.0.1", postfix.port, timeout=20) as client:
+                client.sendmail("p@far.example", [ALICE[0]], MESSAGE % subject)
+            eventually(partial(has_arrived, demo, subject))
+        log = postfix.log()
+    assert log.count("450 4.7.1 Greylisted, try again in ") == 1
+    assert log.count("status=deferred") == 1 and log.count("status=sent") == 2
