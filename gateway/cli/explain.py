@@ -43,7 +43,13 @@ class CannotExplain(GatewayError):
 @click.option(
     "--to", "recipients", required=True, multiple=True, metavar="B", help="May be given repeatedly."
 )
-@click.option("--ip", default=SOMEWHERE, show_default=True, help="Where the client connects from.")
+@click.option(
+    "--ip",
+    default=SOMEWHERE,
+    show_default=True,
+    metavar="IP",
+    help="Where the client connects from.",
+)
 @click.option("--helo", "hello", default="", metavar="NAME", help="Its name in EHLO.")
 @click.option(
     "--auth",
@@ -80,7 +86,7 @@ def explain(
 
     A session is rehearsed by the very code that serves real ones: each reply, each check with what
     it went by, each step of the routing, and what would be stored for whom. Nothing is sent, kept,
-    learnt or counted.
+    learnt or counted. The exit status is 0 whatever would happen; --json says "outcome".
     """
     content = None if message_file is None else _content(message_file)
     request = Request(

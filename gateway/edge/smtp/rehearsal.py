@@ -31,6 +31,7 @@ from gateway.edge.smtp.rehearsal_props import (
     KeepsNothing,
     Notes,
     ObservedRouter,
+    ObservedSenders,
     QuotaLookedAt,
     Wire,
     observed,
@@ -79,7 +80,11 @@ class Rehearsal:
             router=ObservedRouter(services.router, notes),  # type: ignore[arg-type]
             policy=observed(services.policy, notes),
             quota=None if quota is None else quota.rehearsed(QuotaLookedAt(quota.store)),
-            submission=None if submission is None else replace(submission, notices=None),
+            submission=None
+            if submission is None
+            else replace(
+                submission, senders=ObservedSenders(submission.senders, notes), notices=None
+            ),
             trace=None,
             queue_starter=None,
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import Accepted, NewMessage
@@ -25,6 +26,7 @@ from gateway.edge.connection import MailConnection
 from gateway.policy.checks import Answer, Check
 from gateway.policy.engine import Policy
 from gateway.policy.facts import Facts
+from gateway.policy.senders import Names, Senders, Standing
 from gateway.policy.verdicts import Stage
 
 
@@ -116,6 +118,48 @@ class ObservedRouter:
                 account = end.route.account
                 self._notes.logins[account.account_id] = account.login
         return route
+
+
+class ObservedSenders(Senders):
+    """As whom somebody may send, with how that was found out."""
+
+    def __init__(self, senders: Senders, notes: Notes) -> None:
+        router = ObservedRouter(senders.router, notes)  # type: ignore[arg-type]
+        super().__init__(router, groups=senders.groups, send_as=senders.send_as)
+        self._notes = notes
+
+    def of(self, account: Account) -> Names:
+        return ObservedNames(self, account, self._notes)
+
+
+class ObservedNames(Names):
+    """What one person may send as; each answer is taken down."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self, senders: Senders, account: Account, notes: Notes) -> None:
+        super().__init__(senders, account)
+        self._notes = notes
+
+    def known(self, address: Address) -> Standing | None:
+        standing = super().known(address)
+        if standing is not None:
+            self._note(address, standing)
+        return standing
+
+    async def find(self, address: Address) -> Standing | None:
+        standing = await super().find(address)
+        self._note(address, standing)
+        return standing
+
+    def _note(self, address: Address, standing: Standing | None) -> None:
+        login = self.account.login
+        why = {
+            Standing.OWN: f"{login} may send as {address}, their own address",
+            Standing.SHARED: f"{login} may send as {address}, by a group or a rule for them",
+            None: f"{login} may not send as {address}",
+        }
+        self._notes.add(why[standing])
 
 
 class QuotaLookedAt:

@@ -222,6 +222,20 @@ def test_each_check_and_each_step_of_the_routing_is_shown_where_it_was_asked() -
     assert [each["reason"] for each in nothing] == ["nothing to say"]
 
 
+def test_as_whom_somebody_may_send_is_shown_with_how_that_was_found() -> None:
+    made, _ = bench(protocol="submission")
+    answer = rehearse(made, asked(sender="bob@example.test", **AS_ALICE))
+    assert answer["steps"][-1]["routing"] == [
+        "looked at bob@example.test",
+        "alice may not send as bob@example.test",
+    ]
+    answer = rehearse(made, asked(sender="alice@example.test", content=OWN, **AS_ALICE))
+    own = "alice may send as alice@example.test, their own address"
+    by_stage = {step["stage"]: step for step in answer["steps"]}
+    assert by_stage["sender"]["routing"] == [own]
+    assert by_stage["content"]["routing"] == [own], "the From field"
+
+
 def test_what_would_be_stored_is_told() -> None:
     made, _ = bench(HELD)
     stored = rehearse(made, asked())["stored"]
