@@ -63,9 +63,25 @@ accept_literals = ["192.0.2.1", "2001:DB8::1"]
     assert settings.recipients.accept_literals == ("192.0.2.1", "2001:db8::1")
 
 
+def test_one_address_needs_no_list() -> None:
+    one = '[submission.send_as]\nAlice = "Info@example.com"\nbob = ["*@example.com"]'
+    assert loaded(tables=one).submission.send_as == {
+        "alice": ("info@example.com",),
+        "bob": ("*@example.com",),
+    }
+
+
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [
+        (
+            {"top": 'relay_networks = ["10.0.0.0/8", "::/0"]'},
+            'relay_networks: found "::/0"; expected networks of your own',
+        ),
+        (
+            {"top": 'relay_networks = "all"', "tables": '[networks]\nall = ["0.0.0.0/0"]'},
+            'relay_networks: found "0.0.0.0/0"; expected networks of your own',
+        ),
         ({"top": 'relay_networks = ["home"]'}, 'relay_networks: found "home"; expected a name of'),
         (
             {

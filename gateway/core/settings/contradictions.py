@@ -12,7 +12,7 @@ from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
 from gateway.core.settings.login import oauth_contradictions
-from gateway.core.settings.networks import unknown_names
+from gateway.core.settings.networks import open_relay, unknown_names
 from gateway.core.settings.tls import sni_contradictions
 
 Raw = Mapping[str, Any]
@@ -35,6 +35,7 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from _domains(_section(raw, "domains"))
     yield from domain_contradictions(_section(raw, "domains"))
     yield from unknown_names(raw)
+    yield from open_relay(raw)
     yield from policies.contradictions(raw)
     yield from oauth_contradictions(_section(raw, "oauth"))
     yield from sni_contradictions(_section(raw, "tls"))

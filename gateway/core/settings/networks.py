@@ -57,13 +57,32 @@ def unknown_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             if isinstance(check, Mapping):
                 places.append((f"policies.{name}[{index}].exempt", check.get("exempt")))
     for key, value in places:
-        references = [value] if isinstance(value, str) else value
-        for reference in references if isinstance(references, list) else ():
-            if isinstance(reference, str) and reference not in known and _is_name(reference):
+        for reference in _texts(value):
+            if reference not in known and _is_name(reference):
                 expected = "a name of [networks]"
                 if known:
                     expected += f" ({', '.join(sorted(known))})"
                 yield key, f'"{reference}"', f"{expected}, or an address or network itself"
+
+
+def open_relay(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Everybody, as a network that may send to anywhere; as in ``contradictions.find``."""
+    names = raw.get("networks")
+    by_name: Mapping[str, Any] = names if isinstance(names, Mapping) else {}
+    for reference in _texts(raw.get("relay_networks")):
+        for text in _texts(by_name.get(reference, reference)):
+            if _is_network(text) and ipaddress.ip_network(text).prefixlen == 0:
+                expected = (
+                    "networks of your own, such as 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"
+                    " and fc00::/7, as anybody could send anything to anywhere"
+                )
+                yield "relay_networks", f'"{text}"', expected
+
+
+def _texts(value: object) -> list[str]:
+    """Of one or a list of them; of anything else ``model`` speaks."""
+    values = value if isinstance(value, list) else [value]
+    return [each for each in values if isinstance(each, str)]
 
 
 def _is_network(text: str) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.core.settings import checks
-from gateway.core.settings.section import Section
+from gateway.core.settings.section import Section, one_or_many
 
 Count = Annotated[int, Field(ge=0, le=10_000_000)]
 
@@ -38,7 +38,8 @@ class SubmissionSettings(Section):
         "members", description="who may send as a group's address"
     )
     send_as: Annotated[
-        dict[str, Annotated[tuple[str, ...], Field(strict=False)]], AfterValidator(_senders)
+        dict[str, Annotated[tuple[str, ...], BeforeValidator(one_or_many), Field(strict=False)]],
+        AfterValidator(_senders),
     ] = Field({}, description="logins, and the addresses and domains each may send as besides")
     send_as_file: str = Field(
         "", description="more of them, a login and its addresses a line; re-read when it changes"
