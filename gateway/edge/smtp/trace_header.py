@@ -68,11 +68,14 @@ def received(
         hostname: ours.
         protocol: from ``protocol_name``.
         recipient: None unless there was just one: a copy must not show the others (section 7.2).
+            Left out if it is not ASCII: mail to it may be forwarded to a server without SMTPUTF8,
+            which would take the message but for this field.
         at: Unix time.
         login: who was logged in, if it is to be shown.
     """
     known = f"\r\n\t(logged in: {_NOT_IN_LOGINS.sub('?', login)})" if login else ""
-    for_clause = f"\r\n\tfor {path(recipient)}" if recipient is not None else ""
+    shown = path(recipient) if recipient is not None else ""
+    for_clause = f"\r\n\tfor {shown}" if shown and shown.isascii() else ""
     return (
         f"Received: from {_client(host, peer_ip)}{known}\r\n"
         f"\tby {hostname} with {protocol} id {ingest_id}{for_clause};\r\n"
