@@ -9,14 +9,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.envelope import DeliverBy, Hold, MessageOptions, Notify, RecipientOptions
 from gateway.core.errors import GatewayError
+from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import LOCAL, QueuedRecipient
 from gateway.core.trace import TraceRecord
-from gateway.queue.desk import CallRefused, QueueDesk
+from gateway.queue.desk import QueueDesk
+from gateway.queue.desk_forms import CallRefused
 from gateway.queue.journal import Journal
 from gateway.queue.limits import RunnerLimits
 from gateway.queue.reports import ReportWriter
@@ -27,6 +30,7 @@ from tests.support.queue_fakes import FakeDelivery, FakeRouter
 
 ROOT = "uid 0 (root)"
 ALICE = Address("alice", "x.example")
+ALICE_ID = AccountId("id-alice@x.example")
 
 
 class Notes:
@@ -144,6 +148,9 @@ def test_show_tells_options_and_each_recipient(closed: Office) -> None:
         ("list", {"limit": 0}, "limit: found 0"),
         ("list", {"limit": True}, "limit: found True; expected int"),
         ("list", {"held": "yes"}, "held: found yes; expected bool"),
+        ("list", {"sender": "alice"}, "sender: found alice; expected an address or @domain"),
+        ("list", {"recipient": "a@"}, "recipient: found a@; expected an address or @domain"),
+        ("list", {"destination": "a@b.example"}, "expected a domain or a next hop"),
         ("show", {"id": "FFFF"}, "no message 'FFFF'"),
         ("show", {"id": 7}, "id: found 7; expected str"),
         ("hold", {}, "expected a list"),
@@ -154,6 +161,74 @@ def test_show_tells_options_and_each_recipient(closed: Office) -> None:
 def test_what_a_call_may_not_be(closed: Office, name: str, arguments: Any, words: str) -> None:
     with pytest.raises(CallRefused, match=words):
         closed.call(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("sender", "<alice@x.example>"),
+        ("sender", "@X.EXAMPLE"),
+        ("recipient", "<grün@bücher.example>"),
+        ("recipient", "@xn--bcher-kva.example"),
+        ("recipient", "Postmaster"),
+        ("destination", "Bücher.example"),
+        ("destination", "smtp://relay.example.net:25"),
+    ],
+)
+def test_filters_take_addresses_as_lists_show_them_and_as_people_write_them(
+    closed: Office, name: str, value: str
+) -> None:
+    found = closed.accept(
+        "1",
+        QueuedRecipient(Address("grün", "xn--bcher-kva.example")),
+        QueuedRecipient(Address("postmaster", ""), "smtp://relay.example.net:25"),
+    )
+    closed.accept("2", sender=Address("bob", "y.example"))
+    assert [each["id"] for each in closed.call("list", **{name: value})["messages"]] == [found]
+
+
+class Slow:
+    """A queue whose first answer about a message comes late."""
+
+    def __init__(self, control: Any) -> None:
+        self._control = control
+        self.gates: list[Deferred[None]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._control, name)
+
+    async def entry(self, queue_id: QueueId) -> Any:
+        found = await self._control.entry(queue_id)
+        if not self.gates:
+            self.gates.append(Deferred())
+            await self.gates[0]
+        return found
+
+
+def test_nobody_is_reported_about_who_got_it_meanwhile(office: Office) -> None:
+    queue_id = office.accept("1")
+    office.sending()
+    slow: Any = Slow(office.house.store.queue)
+    office.desk._control = slow
+    called = office.house.pump.start(office.desk.call("bounce", {"ids": [queue_id]}, ROOT))
+    office.house.pump.until(lambda: bool(slow.gates))
+    office.delivery.pending[0].callback(None)
+    office.house.pump.until(lambda: office.house.wait(office.house.store.depth()).messages == 0)
+    slow.gates[0].callback(None)
+    (refused,) = office.house.pump.wait_for(called)["refused"]
+    assert "just been delivered" in refused["why"]
+    assert office.house.wait(office.house.store.list_mailboxes(ALICE_ID)) == []
+
+
+def test_an_id_may_be_typed_in_small_letters(office: Office) -> None:
+    office.accept("0")
+    queue_id = office.accept("1")
+    office.sending()
+    typed = queue_id.lstrip("0").lower()
+    assert office.call("show", id=typed)["id"] == queue_id
+    assert office.call("hold", ids=[typed])["done"] == [queue_id]
+    assert office.call("delete", ids=[typed])["done"] == [queue_id]
+    office.delivery.pending[0].callback(None)
 
 
 def test_every_deed_is_traced_with_who_did_it(closed: Office) -> None:
@@ -200,7 +275,7 @@ def test_what_is_given_back_comes_with_a_report(office: Office) -> None:
     queue_id = office.accept("1", CAROL, silent, hold=Hold("why"))
     assert office.call("bounce", ids=[queue_id], reason="as agreed")["done"] == [queue_id]
     store = office.house.store
-    inbox = office.house.wait(store.find_mailbox("id-alice@x.example", "INBOX"))  # type: ignore[arg-type]
+    inbox = office.house.wait(store.find_mailbox(ALICE_ID, "INBOX"))
     (row,) = office.house.wait(store.rows(inbox.mailbox_id, ((1, 9),)))
     report = office.house.wait(store.read(row.blob_id, 0, row.size_octets))
     assert b"given back by the administrator of this server as agreed" in report
