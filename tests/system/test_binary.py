@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import corpus
 from tests.support.bdat_client import BdatClient
+from tests.support.binary_mail import contents_of, with_binary_parts
 from tests.support.exim_receiving import receiving_exim
 from tests.support.gateway_process import Demo
 from tests.support.mail import ALICE, BOB, empty_inbox, inbox, maildrop, trusting
@@ -60,6 +62,23 @@ def test_every_octet_of_an_image_is_read_by_imap_and_pop3(demo: Demo, size: int)
     assert len(arrived) == 2 and maildrop(demo.port(110)) == arrived
     for each in arrived:
         check(each)
+
+
+def test_real_messages_with_their_parts_made_binary(demo: Demo) -> None:
+    empty_inbox(demo.port(143))
+    sent: list[list[bytes]] = []
+    with BdatClient("127.0.0.1", demo.port(25), "client.example", timeout=60) as client:
+        for path in [*corpus.written_files(), *corpus.corpus_files()[::20]]:
+            made, contents = with_binary_parts(corpus.crlf(corpus.read(path)))
+            options = "BODY=BINARYMIME"
+            ((code, text),) = client.send_chunks(ALICE[0], [BOB[0]], [made], options=options)
+            if code == 250:
+                sent.append(contents)
+            else:
+                assert b"NUL" in text or b"signed" in text or b"loop" in text, (path, text)
+    assert len(sent) >= 20
+    for each, contents in zip(inbox(demo.port(143)), sent, strict=True):
+        assert contents_of(each) == contents
 
 
 def test_it_is_sent_on_as_text(tmp_path: Path) -> None:

@@ -183,6 +183,9 @@ class BinaryParts:
         signed = parent.signed or (parent.subtype == b"signed" and not parent.parts)
         parent.parts += 1
         header = convert_header(block, signed=signed, digest=parent.subtype == b"digest")
+        if header.encoded and header.block.endswith(b"\n"):
+            # Where the body begins without an empty line, not all readers agree what it is.
+            empty_line = b"\r\n"
         self._pass(header.block + empty_line)
         self._fresh = True
         self._in_header = header.wraps
@@ -224,7 +227,11 @@ class BinaryParts:
                     self._content(len(text) if self._ended else max(self._at, len(text) - 3))
                     return False
                 line = found + 2
-            delimiter = self._delimiter_at(line)
+            try:
+                delimiter = self._delimiter_at(line)
+            except (Unconvertible, Overrun):
+                self._content(found)  # what came first is the reason, whatever the pieces
+                raise
             if delimiter is None:
                 self._content(found)
                 return False

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import quopri
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -15,11 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.wire.mime.binary_parts import BinaryParts
-from gateway.wire.mime.bodystructure import encoding_of
 from gateway.wire.mime.budget import Budget
-from gateway.wire.mime.charset import decode_base64
 from gateway.wire.mime.structure import Part, scan
 from tests.support import corpus
+from tests.support.binary_mail import contents_of, with_binary_parts
 
 LIMIT = 1024 * 1024
 
@@ -133,7 +130,7 @@ TREES = st.recursive(_leaves(), _inside, max_leaves=6)
 
 
 @given(TREES, st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_every_leaf_keeps_its_content(tree: Tree, data: st.DataObject) -> None:
     out, problem = run(tree.text)
     assert problem == "" and is_text(out)
@@ -168,7 +165,7 @@ DAMAGED = st.lists(st.tuples(_LINES, _ENDS), max_size=40).map(
 
 
 @given(DAMAGED, st.data(), st.sampled_from([LIMIT, 60]))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_any_octets_are_made_text_or_refused(
     message: bytes, data: st.DataObject, limit: int
 ) -> None:
@@ -212,37 +209,6 @@ def test_real_messages_with_their_parts_made_binary(path: Path) -> None:
         return  # in a part of which nobody says that it is binary
     assert problem == "" and is_text(out)
     assert run(*[made[at : at + 1000] for at in range(0, len(made), 1000)]) == (out, "")
-    stored = [decoded(out, part) for part in all_leaves(scan(out, Budget()))]
-    assert stored == contents
+    assert contents_of(out) == contents
     if leaves(message) == contents:  # an independent reader sees the original as we do
         assert leaves(out) == contents
-
-
-def all_leaves(part: Part) -> Iterator[Part]:
-    if not part.children:
-        yield part
-    for child in part.children:
-        yield from all_leaves(child)
-
-
-def decoded(message: bytes, part: Part) -> bytes:
-    body = message[part.body_start : part.body_end]
-    if encoding_of(part) == b"base64":
-        return decode_base64(body)
-    return quopri.decodestring(body) if encoding_of(part) == b"quoted-printable" else body
-
-
-def with_binary_parts(message: bytes) -> tuple[bytes, list[bytes]]:
-    """The message with every encoded leaf decoded, and the contents of all."""
-    pieces: list[bytes] = []
-    contents: list[bytes] = []
-    position = 0
-    for part in all_leaves(scan(message, Budget())):
-        contents.append(decoded(message, part))
-        header = message[part.header_start : part.body_start]
-        named = rb"(?im)^(content-transfer-encoding[ \t]*:)[ \t]*(?:base64|quoted-printable)\b"
-        binary, found = re.subn(named, rb"\1 binary", header, count=1)
-        if found:
-            pieces += (message[position : part.header_start], binary, contents[-1])
-            position = part.body_end
-    return b"".join(pieces) + message[position:], contents

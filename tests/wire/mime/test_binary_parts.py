@@ -138,6 +138,12 @@ def test_the_field_however_it_is_written(field: bytes, becomes: bytes) -> None:
         assert converted(message) == message.replace(field, becomes).replace(b"\0", b"AA==\r\n")
 
 
+def test_a_header_without_an_end_gets_one() -> None:
+    part = b"X: y\r\nContent-Transfer-Encoding: binary\r\n"
+    assert converted(part + b"no field: \0").endswith(b"base64\r\n\r\nbm8gZmllbGQ6IAA=\r\n")
+    assert b"base64\r\n\r\n--b" in converted(multipart(part)).replace(b"\r\n" * 3, b"\r\n" * 2)
+
+
 @pytest.mark.parametrize("kind", [b"multipart/mixed; boundary=i", b"message/rfc822"])
 def test_composite_parts_become_8bit(kind: bytes) -> None:
     inside = b"--i\r\n" + binary(b"\0") + b"\r\n--i--" if kind[1:2] == b"u" else binary(b"\0")
