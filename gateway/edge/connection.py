@@ -162,8 +162,8 @@ class MailConnection(TwistedProtocol):
             self.connection_ready()
         finally:
             self._uncork()
-        if self.door.implicit_tls:
-            self.set_deadline(HANDSHAKE_LIMIT_S)
+        if self.handshaking and not self.closing:
+            self._move_deadline(HANDSHAKE_LIMIT_S)
 
     def handshakeCompleted(self) -> None:
         self.handshaking = False
@@ -206,9 +206,10 @@ class MailConnection(TwistedProtocol):
     def set_deadline(self, seconds: float) -> None:
         """Call ``deadline_passed`` in so many seconds unless moved again before.
 
-        Without effect once closing: nothing may prolong the grace.
+        Without effect once closing, and in a handshake: nothing may prolong the grace or
+        HANDSHAKE_LIMIT_S, such as a policy's verdict that comes meanwhile.
         """
-        if not self.closing:
+        if not self.closing and not self.handshaking:
             self._move_deadline(seconds)
 
     def _move_deadline(self, seconds: float) -> None:
@@ -360,8 +361,8 @@ class MailConnection(TwistedProtocol):
         self._flush()
         # What a slow peer has not taken yet must leave before the first octet of TLS.
         all_sent, self._eager = self._eager, False  # past the transport would be past TLS
-        self.handshaking = True
         self.set_deadline(HANDSHAKE_LIMIT_S)
+        self.handshaking = True
         layers = self.door.tls_layers
         if layers is None or not is_tcp(self.transport):
             self.transport.startTLS(self.door.tls)

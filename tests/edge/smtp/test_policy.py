@@ -235,3 +235,16 @@ def test_what_was_judged_is_kept_with_the_message() -> None:
     assert record.fields["verdicts"] == [
         {"stage": "sender", "check": "says", "action": "pass", "reason": "why", "pair": "p x"}
     ]
+
+
+def test_S19_a_verdict_during_a_handshake_does_not_prolong_it() -> None:
+    slow = Says(Stage.CONNECT, None)
+    slow.waiting = []
+    made = SmtpBench("smtp", implicit_tls=True, policy=Policy("p", (slow,)))
+    client = Client(made, "192.0.2.9")
+    made.clock.advance(5)
+    slow.waiting[0].callback(None)
+    made.clock.advance(24)
+    assert not client.aborted()
+    made.clock.advance(2)
+    assert client.aborted()
