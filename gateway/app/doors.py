@@ -148,7 +148,7 @@ def smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         limits,
         quota=parts.quota,
         submission=parts.submission,
-        trace=parts.store.trace,
+        trace=parts.store.trace if parts.settings.trace.keep_days else None,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
         auth=auth,
         may_relay=relay_networks(parts.settings).contains,
