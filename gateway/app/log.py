@@ -9,7 +9,9 @@ message is an eighth of the server's time; warnings and worse leave at once, wit
 
 Other processes of the gateway write the same lines into a pipe; the parent puts them into its log,
 whole lines only, with the process' name behind the place: ``edge.smtp[worker 2]``. A child never
-waits for the parent: lines that find the pipe full are dropped and counted.
+waits for the parent: lines that find the pipe full are dropped and counted. A child that is killed
+takes the calm lines of its last GATHER_S along. Lines of one process are in the order of their
+times, those of several are not.
 """
 
 from __future__ import annotations

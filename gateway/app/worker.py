@@ -65,6 +65,7 @@ class Worker:
         self._reactor = reactor
         self._line = Line(reactor, self._on_message, self._parent_lost)
         self._ending = False
+        self._ended = False
         self._leading = False
         self._server: MailServer | None = None
 
@@ -190,6 +191,8 @@ class Worker:
         self._reactor.callFromThread(self.stop, "SIGTERM")
 
     def _parent_lost(self) -> None:
+        if self._ended:
+            return  # the reactor has hung up, as it does last of all
         if self._ending:
             # It waits for our end, so somebody has killed it meanwhile and will not wait.
             os._exit(1)
@@ -216,6 +219,7 @@ class Worker:
     async def _end(self) -> None:
         if self._server is not None:
             await self._server.stop()
+        self._ended = True
         self.log.info("stopped")
 
 

@@ -254,6 +254,9 @@ def test_D11_it_stops_in_order(tmp_path: Path) -> None:
     assert demo.process.wait(30) == 0
     assert all(map(is_gone, workers.values()))
     assert not (demo.folder / "state" / "control.sock").exists()
+    # They ended by themselves: the last that each had to say is in the log.
+    ends = [f"[worker {number}]: stopped" for number in workers]
+    eventually(lambda: all(any(end in line for line in demo.output) for end in ends))
 
 
 def test_a_worker_told_to_end_finishes_its_sessions_and_is_followed_by_another(demo: Demo) -> None:
