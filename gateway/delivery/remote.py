@@ -189,7 +189,8 @@ class RemoteDelivery:
             return await self._mx.explicit(job.next_hop.host, job.next_hop.port)
         if not domain:
             raise EnvelopeRefused("5.1.3", "an address without a domain leads nowhere")
-        return await self._mx.targets(domain)
+        targets = await self._mx.targets(domain)
+        return targets if not _needs_proof(job.item) else _proven(targets, domain)
 
     async def _host(
         self, job: _Job, recipients: Sequence[tuple[WaitingRecipient, bytes]], target: Target
@@ -200,8 +201,8 @@ class RemoteDelivery:
         otherwise not flow at all, and an attacker can strip opportunistic STARTTLS anyway.
         """
         rule = job.next_hop.tls if job.next_hop is not None else TlsRule.OPPORTUNISTIC
-        if job.item.options.require_tls and job.item.sender is not None:
-            rule = TlsRule.REQUIRED  # RFC 8689 section 4.2.1; section 5 spares reports
+        if _needs_proof(job.item):
+            rule = TlsRule.REQUIRED
         end = await self._session(job, recipients, target, rule)
         if end.without_tls:
             end = await self._session(job, recipients, target, TlsRule.NEVER)
@@ -264,6 +265,27 @@ class RemoteDelivery:
             text = f"no connection to {target}: {_words(problem)}"
             return SessionEnd((None,) * len(paths), _own(UNREACHABLE, text), elsewhere=True)
         return await client.ended
+
+
+def _needs_proof(item: QueueItem) -> bool:
+    """RFC 8689 section 4.2.1: only over TLS with the right server; section 5 spares reports."""
+    return item.options.require_tls and item.sender is not None
+
+
+def _proven(targets: list[Target], domain: str) -> list[Target]:
+    """Those whose certificate proves that they stand for the domain, as it is for that very name.
+
+    What an MX record says is worth no more than DNS: section 4.2.1 wants it proven by DNSSEC or
+    MTA-STS, and neither is looked at yet. Raises: NoRoute.
+    """
+    named = [target for target in targets if target.host == domain or domain.startswith("[")]
+    if not named:
+        text = (
+            f"the sender wants TLS with the right server (REQUIRETLS), and that {targets[0].host}"
+            f" is the one for {domain} is said by an MX record alone, which anybody may forge"
+        )
+        raise NoRoute(Verdict.FAILED, "5.7.30", text)
+    return named
 
 
 def _weight(problem: Result, elsewhere: bool) -> int:

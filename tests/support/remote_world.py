@@ -29,6 +29,7 @@ RESOLVER = FakeResolver(
         "mx1.y.example": ["192.0.2.1"],
         "mx2.y.example": ["192.0.2.2"],
         "relay.example": ["192.0.2.9"],
+        "z.example": ["192.0.2.1", "192.0.2.2"],
     },
 )
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
