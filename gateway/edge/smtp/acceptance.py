@@ -43,7 +43,7 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     transaction, body = session.transaction, session.body
     assert transaction is not None
     # RFC 2033 section 4.2: an answer for each RCPT that was accepted.
-    answers = transaction.accepted if last and session.is_lmtp else 1
+    session.answers = answers = transaction.accepted if last and session.is_lmtp else 1
     why = ""
     if refusal is None:
         assert body is not None
@@ -65,14 +65,15 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
         refusal, room = room, None
     if refusal is not None:
         await session.refuse(refusal, why, times=answers)
+        session.answers = 1
         session.reset()
         return
     assert body is not None
     message_id = await _message_id(session, body)
-    # From here on the store owns the body: a connection lost now must not discard it.
-    session.body = None
     size_octets = body.size_octets
     message = _message(session, transaction, body, message_id, room)
+    # From here on the store owns the body: a connection lost now must not discard it.
+    session.body = None
     try:
         kept = await session.services.intake.accept(message)
     except CancelledError:
@@ -86,6 +87,7 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
         )
         reply = _refusal_of_message(session, error, transaction)
         await session.refuse(reply, error, times=answers)
+        session.answers = 1
         session.reset()
         return
     session.reset()
@@ -94,9 +96,11 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     if room is not None and message.hold is room.hold:  # and no quarantine, which nobody is told
         held = room.hold or kept.held
     _promise(session, transaction, held)
+    session.answers = 0
     _log_accepted(session, transaction, message, kept, size_octets)
     if held is not None:
         submission.tell(session, transaction.message_id, held)
+    session.answers = 1
 
 
 def _made_text(session: SmtpSession, transaction: Transaction) -> Reply | None:

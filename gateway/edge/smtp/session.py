@@ -56,9 +56,9 @@ class SmtpSession(MailConnection):
     """One client of an SMTP or LMTP door."""
 
     __slots__ = (
-        "_asked", "_errors", "_greeted", "_idle_commands", "_said_all", "_shared", "begun",
-        "binary", "body", "client", "content_since", "core", "draining", "handshaking", "is_proxy",
-        "limits", "outgoing", "sasl", "services", "submitter", "transaction", "visit",
+        "_asked", "_errors", "_greeted", "_idle_commands", "_said_all", "_shared", "answers",
+        "begun", "binary", "body", "client", "content_since", "core", "draining", "handshaking",
+        "is_proxy", "limits", "outgoing", "sasl", "services", "submitter", "transaction", "visit",
     )  # fmt: skip
 
     log: ClassVar[Logger] = Logger()
@@ -79,6 +79,7 @@ class SmtpSession(MailConnection):
         self.binary: BinaryParts | None = None
         self.outgoing: Outgoing | None = None
         self.submitter: Submitter | None = None
+        self.answers = 1  # that the client waits for if the command fails now
         self.begun = 0  # transactions
         self.content_since: float | None = None  # since when what comes now is content
         self.is_proxy = False
@@ -186,11 +187,15 @@ class SmtpSession(MailConnection):
         reference = self.reference
         self.log.failure("{id} command failed", failure, id=reference)
         self._note_refusal(UNEXPECTED)
+        if not self.answers:
+            self.abort()  # one reply more would be taken for that to the next command
+            return
         # Nobody knows how far it came, so nothing of the transaction may go on (SECURITY S4).
         self.sasl.drop_exchange()
         self.core.abandon()
         self.reset()
-        self.send(UNEXPECTED.with_id(reference))
+        self.send(UNEXPECTED.with_id(reference) * self.answers)
+        self.answers = 1
 
     # -- events
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core.errors import StoreFull, StoreUnavailable
 from gateway.core.quota import Quota
+from gateway.edge.smtp import acceptance
 from gateway.policy.quota import QuotaPolicy
 from tests.support.quota_fakes import FakeQuotaStore
 from tests.support.smtp_fakes import ALICE, BOB, Client, SmtpBench, codes
@@ -97,6 +98,45 @@ def test_D6_trouble_with_the_store_is_temporary_for_all(error: StoreFull) -> Non
     replies = codes(client.send(BODY + b".\r\n"))
     assert len(replies) == 2 and set(replies) <= {451, 452}
     assert codes(client.say(b"DATA")) == [503]
+
+
+@pytest.mark.parametrize(
+    "content", [b"DATA\r\n" + BODY + b".\r\n", b"BDAT %d LAST\r\n%b" % (len(BODY), BODY)]
+)
+def test_S4_a_fault_of_ours_is_an_answer_for_each(
+    content: bytes, recorded_failures: list[object]
+) -> None:
+    """Else the next reply, to RSET or MAIL, would be taken for the second recipient's."""
+    bench = SmtpBench("lmtp")
+    client = ready(bench)
+    bench.intake.fails = ZeroDivisionError()
+    begin(client, A, B)
+    assert [code for code in codes(client.send(content)) if code != 354] == [451, 451]
+    assert len(recorded_failures) == 1 and all(body.discarded for body in bench.intake.bodies)
+    assert codes(client.say(b"NOOP")) == [250]
+    bench.intake.fails = None
+    begin(client, A)
+    client.say(b"DATA")
+    assert codes(client.send(BODY + b".\r\n")) == [250]
+    bench.router.fails = ZeroDivisionError()
+    client.say(b"MAIL FROM:<a@far.test>")
+    assert codes(client.say(b"RCPT TO:" + A)) == [451]
+
+
+def test_S4_a_fault_behind_the_promise_says_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, recorded_failures: list[object]
+) -> None:
+    bench = SmtpBench("lmtp")
+    client = ready(bench)
+    begin(client, A, B)
+    client.say(b"DATA")
+    monkeypatch.setattr(acceptance, "_log_accepted", broken)
+    assert codes(client.send(BODY + b".\r\n")) == [250, 250]
+    assert len(recorded_failures) == 1 and client.aborted()
+
+
+def broken(*_: object) -> None:
+    raise ZeroDivisionError
 
 
 def test_what_is_wrong_with_the_message_is_for_all() -> None:
