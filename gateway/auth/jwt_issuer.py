@@ -3,7 +3,8 @@
 Owns the current keys and when the file is looked at again: at most once in CHECK_INTERVAL_S, when
 somebody logs in. A version that cannot be used is logged once and the keys before it stay. What a
 token's header says is never followed anywhere: ``jku``, ``x5u``, ``jwk`` and ``x5c`` mean nothing
-here, ``kid`` only chooses among the keys of the file.
+here, ``kid`` only chooses among the keys of the file. What an issuer signs for other ends than to be
+shown by its bearer is refused (RFC 8725 section 3.11).
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from gateway.directory.threads import WorkerThreads
 
 CHECK_INTERVAL_S = 1.0
 MAX_FILE_OCTETS = 1024 * 1024
+
+_TYPES = frozenset(("", "jwt", "at+jwt"))
+"""RFC 7519 section 5.1, RFC 9068 section 2.1. Logout tokens, proofs and security events are other
+ones (RFC 8725 section 3.11), also where issuer and audience are right."""
 
 _UNCHECKED = {
     f"verify_{claim}": False for claim in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")
@@ -90,9 +95,12 @@ class JwtIssuer:
             header = jwt.get_unverified_header(token)
         except (PyJWTError, ValueError, TypeError, RecursionError):
             raise refused("not a signed token") from None
-        algorithm, key_id = header.get("alg"), header.get("kid")
+        # Each may be any JSON value.
+        algorithm, key_id, kind = str(header.get("alg")), header.get("kid"), header.get("typ", "")
         if algorithm not in self._algorithms:
-            raise refused(f"algorithm {str(algorithm)[:20]}")
+            raise refused(f"algorithm {algorithm[:20]}")
+        if str(kind).lower().removeprefix("application/") not in _TYPES:
+            raise refused(f"of type {str(kind)[:20]}")
         return [
             key
             for key in self._keys

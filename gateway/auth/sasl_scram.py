@@ -183,7 +183,9 @@ class Scram:
         bound_right = hmac.compare_digest(bound, self._expected_binding)
         if nonce != self._nonce or not bound_right:
             return IMPOSSIBLE
-        if self._account is None or not proof.holds():
+        account = self._account
+        # Nobody hears from our signature that the password of somebody disabled was right (A6).
+        if account is None or not account.enabled or not proof.holds():
             return self._offer(proof)
         self._proof = proof
         return Challenge(b"v=" + base64.b64encode(proof.server_signature()))

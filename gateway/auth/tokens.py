@@ -70,6 +70,10 @@ class TokenRules:
             raise refused("another issuer's")
         if self.audiences and not self.audiences & _audiences(claims.get("aud")):
             raise refused("for another audience")
+        if "cnf" in claims:
+            # RFC 7800 section 3.1: its bearer would have to prove that they have the key as well
+            # (DPoP, mutual TLS), which no mechanism here can carry.
+            raise refused("bound to a key (cnf)")
         self._check_times(claims, now, needs_end=not issued_by_itself)
         return self._name(claims)
 
@@ -88,7 +92,7 @@ class TokenRules:
         for claim in self.login_claims:
             if claim not in claims:
                 continue
-            if claim == "email" and claims.get("email_verified") in (False, "false"):
+            if claim == "email" and claims.get("email_verified", True) not in (True, "true"):
                 continue  # whoever typed it there need not have it (OpenID Connect Core 5.7)
             name = claims[claim]
             if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:

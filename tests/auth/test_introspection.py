@@ -62,6 +62,7 @@ def test_the_token_goes_out_and_the_person_comes_back() -> None:
         {**GOOD, "nbf": NOW + 31},
         {**GOOD, "iss": "https://other.test"},
         {"active": True},
+        {**GOOD, "token_type": "DPoP", "cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3ui"}},
     ],
 )
 def test_answers_that_refuse(answer: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -98,6 +99,17 @@ def test_A3_wrong_password_unknown_person_and_a_stolen_name() -> None:
     assert not accepted(ScramClient(password=b"wrong"))
     # The right proof for a verifier that is nobody's.
     assert not accepted(ScramClient(name="nobody"))
+
+
+def test_A6_somebody_disabled_hears_the_same_as_for_a_wrong_password() -> None:
+    client = ScramClient()
+    one = exchange(BARE)
+    one.start(coded(client.first))
+    disabled = LoginSecret(replace(ALICE, enabled=False), password=b"wonderland")
+    challenge = one.told(Found(disabled, found("alice").verifier))
+    assert isinstance(challenge, Challenge)
+    offer = one.respond(coded(client.final(challenge.octets)))
+    assert isinstance(offer, ProofOffer) and offer.account == disabled.account
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,8 @@ def test_each_algorithm(bench: Bench, key: Any, algorithm: str, kid: str) -> Non
         but(email=""),
         but(email=["alice@example.test"]),
         but(email="x" * 257),
+        but(email_verified="False"),
+        but(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
     ],
 )
 def test_claims_that_are_not_for_us(bench: Bench, claims: Mapping[str, Any]) -> None:
@@ -194,6 +196,19 @@ def coded(part: Mapping[str, Any]) -> str:
 
 def unsigned(header: Mapping[str, Any]) -> str:
     return f"{coded(header)}.{coded(CLAIMS)}."
+
+
+def test_headers_of_any_shape(bench: Bench) -> None:
+    for wrong in (["RS256"], {"RS256": 1}, None, 7, True):
+        bench.refused(unsigned({"alg": wrong, "kid": "r"}))
+        bench.refused(unsigned({"alg": "RS256", "kid": "r", "typ": wrong}))
+
+
+def test_what_the_issuer_signs_for_other_ends_is_no_token(bench: Bench) -> None:
+    for kind in ("JWT", "jwt", "at+jwt", "application/at+jwt"):
+        assert bench.whose(token(typ=kind))
+    for kind in ("logout+jwt", "dpop+jwt", "secevent+jwt", "application/JOSE", ["JWT"]):
+        bench.refused(token(typ=kind))
 
 
 def test_keys_that_a_token_brings_along_mean_nothing(bench: Bench) -> None:
