@@ -1,15 +1,50 @@
-"""Real messages as a client with BINARYMIME sends them: what was encoded is decoded again."""
+"""Binary messages: their conversion in one call, what they hold, and real ones made binary.
+
+``leaves`` reads with the standard library, and so independently; all else with our own scanner.
+"""
 
 from __future__ import annotations
 
 import quopri
 import re
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.message import Message
 
+from gateway.wire.mime.binary_parts import BinaryParts
 from gateway.wire.mime.bodystructure import encoding_of
 from gateway.wire.mime.budget import Budget
 from gateway.wire.mime.charset import decode_base64
 from gateway.wire.mime.structure import Part, scan
+
+HEADER_OCTETS = 1024 * 1024
+
+
+def run(*pieces: bytes, limit: int = HEADER_OCTETS) -> tuple[bytes, str]:
+    """What was written, and the problem."""
+    out: list[bytes] = []
+    parts = BinaryParts(out.append, limit)
+    for piece in pieces:
+        parts.write(piece)
+    parts.end()
+    assert b"" not in out
+    return b"".join(out), "" if parts.problem is None else parts.problem.text
+
+
+def octet_by_octet(message: bytes) -> list[bytes]:
+    return [message[at : at + 1] for at in range(len(message))]
+
+
+def leaves(message: bytes) -> list[bytes]:
+    """The decoded contents, by an independent reader."""
+    found = []
+    for part in message_from_bytes(message).walk():
+        assert isinstance(part, Message)
+        if not part.is_multipart():
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            found.append(content)
+    return found
 
 
 def contents_of(message: bytes) -> list[bytes]:

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.message import Message
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gateway.wire.mime.binary_parts import BinaryParts
 from gateway.wire.mime.budget import Budget
 from gateway.wire.mime.structure import Part, scan
 from tests.support import corpus
-from tests.support.binary_mail import contents_of, with_binary_parts
-
-LIMIT = 1024 * 1024
-
-
-def run(*pieces: bytes, limit: int = LIMIT) -> tuple[bytes, str]:
-    """What was written, and the problem."""
-    out: list[bytes] = []
-    parts = BinaryParts(out.append, limit)
-    for piece in pieces:
-        parts.write(piece)
-    parts.end()
-    return b"".join(out), "" if parts.problem is None else parts.problem.text
+from tests.support.binary_mail import (
+    HEADER_OCTETS,
+    contents_of,
+    leaves,
+    octet_by_octet,
+    run,
+    with_binary_parts,
+)
 
 
 def pieces_of(data: st.DataObject, message: bytes) -> list[bytes]:
@@ -36,25 +28,9 @@ def pieces_of(data: st.DataObject, message: bytes) -> list[bytes]:
     return [message[a:b] for a, b in zip([0, *cuts], [*cuts, len(message)], strict=True)]
 
 
-def octet_by_octet(message: bytes) -> list[bytes]:
-    return [message[at : at + 1] for at in range(len(message))]
-
-
 def is_text(octets: bytes) -> bool:
     newlines = octets.count(b"\r\n")
     return octets.count(b"\n") == newlines == octets.count(b"\r") and b"\0" not in octets
-
-
-def leaves(message: bytes) -> list[bytes]:
-    """The decoded contents, by an independent reader."""
-    found = []
-    for part in message_from_bytes(message).walk():
-        assert isinstance(part, Message)
-        if not part.is_multipart():
-            content = part.get_payload(decode=True)
-            assert isinstance(content, bytes)
-            found.append(content)
-    return found
 
 
 # -- made up
@@ -75,8 +51,8 @@ _PIECES = st.sampled_from(
     ]
 )  # fmt: skip
 _CONTENT = st.lists(st.one_of(_PIECES, st.binary(max_size=5)), max_size=12).map(b"".join)
-_DELIMITER = re.compile(rb"(?:\A|\r\n)--b[1-9][0-9]?(?:--)?[ \t]*(?:\r\n|\Z)")
-_CONTENTS = _CONTENT.filter(lambda content: _DELIMITER.search(content + b"\r\n") is None)
+_DEHEADER_OCTETSER = re.compile(rb"(?:\A|\r\n)--b[1-9][0-9]?(?:--)?[ \t]*(?:\r\n|\Z)")
+_CONTENTS = _CONTENT.filter(lambda content: _DEHEADER_OCTETSER.search(content + b"\r\n") is None)
 _FIELDS = st.sampled_from([b"", b"X: y\r\n", b"x-folded:\r\n a\r\n\tb\r\n", b"X-8: \xc3\xa4\r\n"])
 _NAMES = st.sampled_from(
     [
@@ -164,7 +140,7 @@ DAMAGED = st.lists(st.tuples(_LINES, _ENDS), max_size=40).map(
 )
 
 
-@given(DAMAGED, st.data(), st.sampled_from([LIMIT, 60]))
+@given(DAMAGED, st.data(), st.sampled_from([HEADER_OCTETS, 60]))
 @settings(max_examples=500, deadline=None)
 def test_any_octets_are_made_text_or_refused(
     message: bytes, data: st.DataObject, limit: int

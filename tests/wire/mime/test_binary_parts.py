@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-from email import message_from_bytes
-from email.message import Message
-
 import pytest
 
 from gateway.wire.mime.binary_parts import MAX_DELIMITER_OCTETS, BinaryParts
 from gateway.wire.mime.budget import MAX_DELIMITER_CANDIDATES, MAX_DEPTH, MAX_FIELDS, MAX_PARTS
+from tests.support.binary_mail import HEADER_OCTETS, leaves, octet_by_octet, run
 
-LIMIT = 10_000
 EVERY_OCTET = bytes(range(256)) * 5
-
-
-def run(*pieces: bytes, limit: int = LIMIT) -> tuple[bytes, str]:
-    """What was written, and the problem."""
-    out: list[bytes] = []
-    parts = BinaryParts(out.append, limit)
-    for piece in pieces:
-        parts.write(piece)
-    parts.end()
-    assert b"" not in out
-    return b"".join(out), "" if parts.problem is None else parts.problem.text
 
 
 def converted(message: bytes) -> bytes:
     """The same by every way in which its octets may come."""
     out, problem = run(message)
     assert problem == ""
-    assert run(*octets_of(message)) == (out, "")
+    assert run(*octet_by_octet(message)) == (out, "")
     for step in (2, 3, 7):
         pieces = [message[at : at + step] for at in range(0, len(message), step)]
         assert run(*pieces) == (out, "")
     return out
 
 
-def octets_of(message: bytes) -> list[bytes]:
-    return [message[at : at + 1] for at in range(len(message))]
-
-
-def problem_of(message: bytes, limit: int = LIMIT) -> str:
+def problem_of(message: bytes, limit: int = HEADER_OCTETS) -> str:
     """Why it is refused, however it comes; nothing unfit was written before."""
     out, problem = run(message, limit=limit)
-    slow, same = run(*octets_of(message), limit=limit)
+    slow, same = run(*octet_by_octet(message), limit=limit)
     assert problem == same != ""
     for written in (out, slow):
         assert b"\0" not in written
         assert written.count(b"\n") == written.count(b"\r\n") == written.count(b"\r")
     return problem
-
-
-def leaves(message: bytes) -> list[bytes]:
-    """The decoded contents, by an independent reader."""
-    found = []
-    for part in message_from_bytes(message).walk():
-        assert isinstance(part, Message)
-        if not part.is_multipart():
-            content = part.get_payload(decode=True)
-            assert isinstance(content, bytes)
-            found.append(content)
-    return found
 
 
 def multipart(*parts: bytes, boundary: bytes = b"b", head: bytes = b"") -> bytes:
@@ -275,7 +245,7 @@ def test_a_signed_part_is_never_changed() -> None:
     for content in (binary(b"x"), multipart(binary(b"x"), boundary=b"i"),
                     b"Content-Type: message/rfc822\r\n\r\n" + binary(b"x")):  # fmt: skip
         message = signed.replace(plain, content)
-        parts = BinaryParts(lambda _: None, LIMIT)
+        parts = BinaryParts(lambda _: None, HEADER_OCTETS)
         parts.write(message)
         assert parts.problem is not None and parts.problem.signed
         assert "RFC 1847" in problem_of(message)
@@ -298,7 +268,7 @@ def test_fields_that_say_two_things() -> None:
 def test_S27_a_header_is_bounded() -> None:
     for head in (b"", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"):
         fits = head + b"X: " + b"a" * 95 + b"\r\n\r\n" + b"y" * 200
-        assert run(fits, limit=102) == run(*octets_of(fits), limit=102) == (fits, "")
+        assert run(fits, limit=102) == run(*octet_by_octet(fits), limit=102) == (fits, "")
         for more in (b"X: " + b"a" * 200, b"X: y\r\n" * 40 + b"\r\n"):
             assert "larger than allowed" in problem_of(head + more, limit=102)
 
@@ -330,7 +300,7 @@ def test_the_work_is_bounded() -> None:
 @pytest.mark.parametrize("piece", [b"\0" * 5000, b"\r\n--c" * 1000, b"\r\n--" + b"b" * 4996])
 def test_S12_a_part_streams(piece: bytes) -> None:
     out: list[bytes] = []
-    parts = BinaryParts(out.append, LIMIT)
+    parts = BinaryParts(out.append, HEADER_OCTETS)
     parts.write(multipart(binary(b"")).removesuffix(b"\r\n--b--\r\n"))
     for number in range(1, 101):
         parts.write(piece)
