@@ -23,6 +23,7 @@ from gateway.core.errors import GatewayError
 from gateway.edge.smtp.rehearsal_request import MAX_CONTENT, SOMEWHERE, RehearsalRefused, Request
 
 ALONE_LIMIT_S = 120.0
+WRONG_CONFIGURATION = 2
 _OUTCOMES = {
     "accepted": "it would be accepted",
     "held": "it would be accepted, and held in the queue",
@@ -111,7 +112,7 @@ def _content(path: Path) -> bytes:
 
 
 def _alone(config_path: str | None, request: Mapping[str, object]) -> dict[str, Any]:
-    """By a process of its own. Raises: CannotExplain."""
+    """By a process of its own. Raises: CannotExplain; SystemExit (a wrong configuration)."""
     click.echo("no gateway runs: what checks have learnt is not known here", err=True)
     try:
         process = subprocess.run(  # our own program
@@ -129,6 +130,9 @@ def _alone(config_path: str | None, request: Mapping[str, object]) -> dict[str, 
         last = process.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise CannotExplain(f"the explanation failed: {plain(last[0])}") from None
     if "answer" not in said:
+        if said["status"] == WRONG_CONFIGURATION:
+            click.echo(said["error"], err=True)
+            raise SystemExit(WRONG_CONFIGURATION)
         raise CannotExplain(said["error"])
     answer: dict[str, Any] = said["answer"]
     return answer

@@ -20,6 +20,7 @@ from gateway.cli.deleted import plain
 from gateway.cli.desk import Desk, at_desk
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.model import Settings
+from gateway.core.trace import looked_for
 
 MOST = 10_000
 _SPAN = re.compile(r"(\d{1,6})\s*(s|m|min|h|d|w)\Z")
@@ -73,6 +74,10 @@ def trace(
     the Received line. The id of a connection, which is what a message's begins with, shows all that
     happened on it. An address is that of a sender, a recipient or a member of a group.
     """
+    if not looked_for(what):
+        raise click.UsageError(
+            f"found {plain(what)!r}; expected an id, an address, a Message-ID or an IP address"
+        )
     settings = load_settings(config_path).settings
     body = {"term": what, "since": since, "until": until, "limit": limit}
     answer = ask_or(settings, "trace", body, lambda: _in_store(settings, body))

@@ -112,6 +112,15 @@ def test_what_is_not_there_ends_with_status_1_and_advice(folder: Path, trace: Tr
     assert json.loads(shown)["records"] == []
 
 
+@pytest.mark.parametrize("nothing", ["", " ", "<>", "[]"])
+def test_nothing_to_look_for_is_a_wrong_command_line(
+    folder: Path, trace: Trace, nothing: str
+) -> None:
+    status, shown = trace(folder, nothing)
+    assert status == 2
+    assert "expected an id" in shown
+
+
 def test_time_narrows(folder: Path, trace: Trace) -> None:
     assert "0abc-1" not in trace(folder, "a@far.test", "--since", "1h")[1]
     assert "0abd-1" not in trace(folder, "a@far.test", "--until", "1h")[1]
