@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.errors import DirectoryUnavailable
 from gateway.wire.smtp_limits import SmtpLimits
-from tests.support.smtp_fakes import ALICE, AT_ONCE, SmtpBench, codes
+from tests.support.smtp_fakes import ALICE, AT_ONCE, SmtpBench, codes, plain
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
 
@@ -64,6 +64,19 @@ def test_S25_senders_that_are_put_off_are_bounded() -> None:
     for _ in range(99):
         assert client.say(b"MAIL FROM:<a@far.test>").startswith(b"452 4.3.1 ")
     assert client.say(b"MAIL FROM:<a@far.test>").startswith(b"421 4.7.0 ") and client.closed()
+
+
+def test_S25_logins_that_are_put_off_are_bounded() -> None:
+    bench = SmtpBench("submission")
+    bench.checker.fails = DirectoryUnavailable()
+    client = bench.ready()
+    client.start_tls()
+    login = b"AUTH PLAIN " + plain(b"alice", b"secret")
+    client.say(b"EHLO client.test")
+    for _ in range(98):
+        assert client.say(login).startswith(b"454 4.7.0 ")
+    assert client.say(login).startswith(b"421 4.7.0 ") and client.closed()
+    assert len(bench.checker.asked) == 98
 
 
 def test_S24_an_accepted_message_forgives_errors() -> None:
