@@ -27,6 +27,7 @@ from tests.store.house import ALICE, House, delivered
 
 SCENARIO = "tests.crash.scenario"
 MIGRATION = "tests.crash.migration"
+MIGRATED = ("2", "3")  # schema versions that gateways in use have
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +151,15 @@ def main() -> None:
     parser.add_argument("--cuts", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    for module, from_line in ((SCENARIO, 0), (MIGRATION, 1)):
+    migrations = ((MIGRATION, 1, (version,)) for version in MIGRATED)
+    for module, from_line, arguments in ((SCENARIO, 0, ()), *migrations):
         with tempfile.TemporaryDirectory() as scratch:
-            recording = recorded(module)
+            recording = recorded(module, arguments)
             tally = stop_everywhere(
                 recording, Path(scratch), every=options.every, cuts=options.cuts,
                 seed=options.seed, from_line=from_line,
             )  # fmt: skip
-        print(f"{module}: {tally}", flush=True)
+        print(f"{' '.join((module, *arguments))}: {tally}", flush=True)
 
 
 if __name__ == "__main__":

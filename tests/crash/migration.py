@@ -1,8 +1,8 @@
-"""A store as schema version 2 left it, and its first opening since.
+"""A store as an older schema version (2 or 3) left it, and its first opening since.
 
-``python -m tests.crash.migration DIR`` makes it, with messages, flags, gaps and a queued message,
-says so in a line, opens it, and says what is there then. A stop anywhere behind the first line must
-lead to the same picture at the next opening.
+``python -m tests.crash.migration DIR VERSION`` makes it, with messages, flags, gaps and a queued
+message, says so in a line, opens it, and says what is there then. A stop anywhere behind the first
+line must lead to the same picture at the next opening.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ from tests.store.house import ALICE, NOW, House
 MESSAGES = 40
 
 
-def build(state_dir: Path) -> None:
-    """Messages 1 to 40 of one mailbox, every fifth of them expunged, one of them queued as well."""
+def build(state_dir: Path, version: int) -> None:
+    """Messages 1 to 40 of one mailbox, every fifth of them expunged, one of them queued as well.
+
+    They get in as version 2 has them; what is between that and ``version`` is done before the line
+    is said.
+    """
     layout = Layout(state_dir)
     layout.prepare(OsFiles())
     living = [uid for uid in range(1, MESSAGES + 1) if uid % 5]
@@ -79,11 +83,12 @@ def build(state_dir: Path) -> None:
         for name, value in (("blob", MESSAGES), ("mailbox", 1), ("queue", 1), ("uid_validity", 5)):
             index.execute("UPDATE counters SET value = ? WHERE name = ?", (value, name))
         index.execute("COMMIT")
+        migrate(index, STEPS[:version])
 
 
 def main() -> None:
     state_dir = Path(sys.argv[1])
-    build(state_dir)
+    build(state_dir, int(sys.argv[2]))
     say({"step": "built"})
     with House(state_dir, compaction=OFF):
         say({"step": "open", "picture": picture(state_dir)})

@@ -22,8 +22,9 @@ Picture = dict[str, list[list[Any]]]
 _QUERIES = {
     "mailboxes": "SELECT account_id, name, uid_validity, uid_next, highest_modseq, messages,"
     " unseen, size_octets FROM mailboxes ORDER BY mailbox_id",
-    "queue": "SELECT q.queue_id, q.sender_local, r.local_part, r.domain, r.attempts, r.reply"
-    " FROM queue AS q JOIN queue_recipients AS r ON r.queue_id = q.queue_id"
+    "queue": "SELECT q.queue_id, q.sender_local, r.local_part, r.domain, r.attempts, r.reply,"
+    " q.hold, q.options, r.options, r.next_hop, r.told_of_delay FROM queue AS q"
+    " JOIN queue_recipients AS r ON r.queue_id = q.queue_id"
     " ORDER BY q.queue_id, r.number",
     "subscriptions": "SELECT account_id, name FROM subscriptions ORDER BY account_id, name",
     "expunged": "SELECT mailbox_id, modseq, first_uid, last_uid FROM expunged"

@@ -15,9 +15,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from gateway.core.address import Address
+from gateway.core.envelope import Hold, MessageOptions
 from gateway.core.errors import GatewayError
-from gateway.core.messages import NewMessage
-from gateway.core.queue import Recorded
+from gateway.core.ids import QueueId
+from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
+from gateway.core.queue import LocalCopy, QueueFilter, Recorded
 from gateway.core.quota import Quota
 from gateway.core.trace import TraceRecord
 from gateway.core.transfer import ImportedMessage, ImportSource
@@ -29,6 +32,7 @@ from tests.store.house import ALICE, BOB, CAROL, DAVE, LARGE, MESSAGE, NOW, Hous
 Step = Callable[[House], object]
 ROLL_OCTETS = 20_000
 KEEP_DELETED_S = 7 * 86_400
+BOB_HERE = QueuedRecipient(Address("bob", "example.test"), LOCAL)
 
 
 def _accept(house: House) -> None:
@@ -98,6 +102,41 @@ def _report(house: House) -> None:
         house.wait(house.store.record(item.queue_id, [Recorded(2, 2, None, "550 no")], report))
 
 
+def _accept_held(house: House) -> None:
+    message = house.message("held", remote=[BOB_HERE, CAROL])
+    options = MessageOptions(envid="E1", priority=3)
+    _accept_traced(house, replace(message, hold=Hold("quarantine"), options=options))
+
+
+def _held(house: House) -> list[QueueId]:
+    queue = house.store.queue
+    found = house.wait(queue.listed(QueueFilter(held=True), after=None, limit=9))
+    return [each.queue_id for each in found]
+
+
+def _release(house: House) -> None:
+    house.wait(house.store.queue.release(_held(house)))
+
+
+def _deliver_here(house: House) -> None:
+    """Copies, new recipients and the report in one transaction."""
+    copies = (LocalCopy(BOB, BOB_HERE.address), LocalCopy(ALICE, BOB_HERE.address))
+    done = Recorded(1, 1, None, "in the mailbox", copies=copies, followed_to=(DAVE,))
+    for item in house.wait(house.store.lease_due(NOW + 60, "runner", 900, 10)):
+        report = house.message("told", ALICE, sender=None)
+        house.wait(house.store.record(item.queue_id, [done], report))
+
+
+def _hold(house: House) -> None:
+    queue = house.store.queue
+    found = house.wait(queue.listed(QueueFilter(held=False), after=None, limit=9))
+    house.wait(queue.hold([each.queue_id for each in found], "by an administrator"))
+
+
+def _remove(house: House) -> None:
+    house.wait(house.store.queue.remove(_held(house)))
+
+
 def _bound(house: House) -> None:
     house.wait(house.store.quota.set_quota(ALICE, Quota(octets=10_000_000)))
 
@@ -150,6 +189,11 @@ STEPS: dict[str, Step] = {
     "delete mailbox": _delete_mailbox,
     "record": _record,
     "report": _report,
+    "accept held": _accept_held,
+    "release": _release,
+    "deliver here": _deliver_here,
+    "hold": _hold,
+    "remove": _remove,
     "bound": _bound,
     "undelete": _undelete,
     "import": _import,

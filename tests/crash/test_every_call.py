@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import GatewayError
-from tests.crash.every_call import MIGRATION, Recording, recorded, stop_everywhere
+from tests.crash.every_call import MIGRATED, MIGRATION, Recording, recorded, stop_everywhere
 from tests.crash.failing_calls import fail_each
 
 
@@ -24,8 +24,11 @@ def test_D1_D3_D9_a_stop_after_any_call_loses_nothing(recording: Recording, tmp_
     assert tally.messages > 500
 
 
-def test_a_migration_stopped_after_any_call_is_done_at_the_next_start(tmp_path: Path) -> None:
-    tally = stop_everywhere(recorded(MIGRATION), tmp_path, every=3, from_line=1)
+@pytest.mark.parametrize("version", MIGRATED)
+def test_a_migration_stopped_after_any_call_is_done_at_the_next_start(
+    tmp_path: Path, version: str
+) -> None:
+    tally = stop_everywhere(recorded(MIGRATION, [version]), tmp_path, every=3, from_line=1)
     assert tally.kills >= 20
 
 
