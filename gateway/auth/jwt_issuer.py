@@ -3,8 +3,8 @@
 Owns the current keys and when the file is looked at again: at most once in CHECK_INTERVAL_S, when
 somebody logs in. A version that cannot be used is logged once and the keys before it stay. What a
 token's header says is never followed anywhere: ``jku``, ``x5u``, ``jwk`` and ``x5c`` mean nothing
-here, ``kid`` only chooses among the keys of the file. What an issuer signs for other ends than to be
-shown by its bearer is refused (RFC 8725 section 3.11).
+here, ``kid`` only chooses among the keys of the file. What the issuer has signed for
+another end than to be shown by its bearer is refused.
 """
 
 from __future__ import annotations

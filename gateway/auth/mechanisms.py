@@ -3,6 +3,10 @@
 Owns the table that SMTP, POP3 and IMAP share, and the choice; the exchanges are the ``sasl_*``
 files'. A mechanism that cannot work here and now is not offered and not begun: nobody is led into
 an exchange that must fail.
+
+A client chooses before it says who it is, and many choose the strongest. So that nobody with only a
+hash is led into SCRAM because a colleague has more, what needs a secret is offered once everybody
+has one, or when the administrator names it.
 """
 
 from __future__ import annotations
@@ -43,6 +47,8 @@ class SecretFinder(Protocol):
 
     def kinds(self) -> frozenset[SecretKind]: ...
 
+    def common_kinds(self) -> frozenset[SecretKind]: ...
+
     async def find(self, login: str, kind: SecretKind) -> Found: ...
 
 
@@ -66,7 +72,8 @@ class Means:
         secrets: finds passwords and verifiers; None: there are none.
         tokens: an issuer is configured, and the portal has a checker for its tokens.
         certificates: the portal has a checker for client certificates.
-        allowed: names of mechanisms the administrator wants; empty: all.
+        allowed: names of mechanisms the administrator wants; empty: all that can work for
+            everybody.
         discovery: see ``OAuthBearer``.
         hostname: ours, for challenges.
         random: octets nobody can guess.
@@ -189,7 +196,9 @@ def _works(row: Row, means: Means, channel: Channel | None, over_tls: bool) -> b
         case Needs.CLIENT_CERTIFICATE:
             shown = channel.client_certificate() if channel is not None else None
             return means.certificates and shown is not None
-    kinds = means.secrets.kinds() if means.secrets is not None else frozenset()
+    if means.secrets is None:
+        return False
+    kinds = means.secrets.kinds() if means.allowed else means.secrets.common_kinds()
     if row.needs is Needs.KNOWN_PASSWORD:
         return SecretKind.PASSWORD in kinds
     usable = bool(kinds)  # a password is as good as a verifier

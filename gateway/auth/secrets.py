@@ -53,6 +53,10 @@ class Secrets:
         """What can be told of anybody at all."""
         return frozenset().union(*(source.secret_kinds() for source in self._sources))
 
+    def common_kinds(self) -> frozenset[SecretKind]:
+        """What can be told of everybody with a password."""
+        return frozenset().union(*(source.common_secret_kinds() for source in self._sources))
+
     async def find(self, login: str, kind: SecretKind) -> Found:
         """The secret of this person; for SCRAM always with a verifier.
 

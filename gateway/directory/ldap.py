@@ -141,6 +141,9 @@ class LdapDirectory:
     def secret_kinds(self) -> frozenset[SecretKind]:
         return SCRAM_ONLY if self._settings.schema.secret_attribute else NO_SECRETS
 
+    def common_secret_kinds(self) -> frozenset[SecretKind]:
+        return NO_SECRETS  # nobody has looked at all entries
+
     async def secret(self, login: str) -> LoginSecret | None:
         if not self._settings.schema.secret_attribute or not login_is_possible(login):
             return None

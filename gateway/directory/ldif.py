@@ -189,6 +189,9 @@ class LdifDirectory:
     def secret_kinds(self) -> frozenset[SecretKind]:
         return self._people.secret_kinds
 
+    def common_secret_kinds(self) -> frozenset[SecretKind]:
+        return self._people.common_secret_kinds
+
     async def secret(self, login: str) -> LoginSecret | None:
         if not login_is_possible(login):
             return None

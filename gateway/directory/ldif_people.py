@@ -71,6 +71,11 @@ def _kinds(persons: Sequence[Person]) -> frozenset[SecretKind]:
     return frozenset((SecretKind.SCRAM,)) if scram else frozenset()
 
 
+def _common(persons: Sequence[Person], kinds: frozenset[SecretKind]) -> frozenset[SecretKind]:
+    secrets = [person.secret() for person in persons if person.passwords]
+    return frozenset(kind for kind in kinds if all(secret.has(kind) for secret in secrets))
+
+
 class People:
     """One version of the file."""
 
@@ -94,6 +99,7 @@ class People:
                     self._index.setdefault((name, value), []).append(person)
 
         self.secret_kinds = _kinds(self._persons)
+        self.common_secret_kinds = _common(self._persons, self.secret_kinds)
 
     def __len__(self) -> int:
         return len(self._persons)

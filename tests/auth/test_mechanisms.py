@@ -69,8 +69,20 @@ def test_what_the_directory_can_tell_decides(
     means = Means(secrets=FakeSecrets(*kinds))
     assert set(offered(means, CHANNEL, over_tls=True)) == {*PLAIN_ONES, *names}
     nothing = FakeSecrets()
-    nothing.known = frozenset()
+    nothing.known = nothing.common = frozenset()
     assert offered(Means(secrets=nothing), CHANNEL, over_tls=True) == PLAIN_ONES
+
+
+def test_what_only_some_people_could_use_has_to_be_named() -> None:
+    """Or the mail programs of the others would choose it and fail."""
+    some = FakeSecrets()
+    some.common = frozenset()
+    assert offered(Means(secrets=some), CHANNEL, over_tls=True) == PLAIN_ONES
+    named = Means(secrets=some, allowed=frozenset({"PLAIN", "SCRAM-SHA-256", "CRAM-MD5"}))
+    assert offered(named, CHANNEL, over_tls=True) == ("SCRAM-SHA-256", "PLAIN", "CRAM-MD5")
+    some.common = frozenset({SecretKind.SCRAM})
+    with_plus = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", *PLAIN_ONES)
+    assert offered(Means(secrets=some), CHANNEL, over_tls=True) == with_plus
 
 
 def test_binding_and_certificate_are_the_connections() -> None:

@@ -26,6 +26,9 @@ class Source:
     def secret_kinds(self) -> frozenset[SecretKind]:
         return self.kinds
 
+    def common_secret_kinds(self) -> frozenset[SecretKind]:
+        return self.kinds - {SecretKind.PASSWORD}
+
     async def secret(self, login: str) -> LoginSecret | None:
         self.asked.append(login)
         secret = self.people.get(login.lower())
@@ -103,3 +106,9 @@ def test_A3_what_cannot_be_a_login_is_asked_of_nobody() -> None:
     for login in ("", "x" * 2000):
         assert Bench(source).find(login).secret is None
     assert source.asked == []
+
+
+def test_what_one_source_has_of_everybody_is_there_for_everybody() -> None:
+    bench = Bench(Source(SecretKind.PASSWORD), Source(SecretKind.SCRAM))
+    assert bench.secrets.kinds() == frozenset(SecretKind)
+    assert bench.secrets.common_kinds() == {SecretKind.SCRAM}

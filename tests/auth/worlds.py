@@ -70,12 +70,15 @@ class FakeSecrets:
     """Knows alice; counts what it was asked."""
 
     def __init__(self, *kinds: SecretKind, error: Exception | None = None) -> None:
-        self.known = frozenset(kinds or SecretKind)
+        self.known = self.common = frozenset(kinds or SecretKind)
         self.error = error
         self.asked: list[tuple[str, SecretKind]] = []
 
     def kinds(self) -> frozenset[SecretKind]:
         return self.known
+
+    def common_kinds(self) -> frozenset[SecretKind]:
+        return self.common
 
     async def find(self, login: str, kind: SecretKind) -> Found:
         self.asked.append((login, kind))

@@ -32,6 +32,12 @@ def problems(text: str = "", listen: str = "") -> list[tuple[str, str]]:
     return []
 
 
+LDAP = """kind = "ldap"
+uri = "ldaps://dc.example.test"
+base_dn = "dc=example,dc=test"
+secret_attribute = "%s"
+"""
+
 SNI = '[[tls.sni]]\nnames = "%s"\ncertificate = "a"\nkey = "b"\n'
 
 
@@ -62,6 +68,13 @@ SNI = '[[tls.sni]]\nnames = "%s"\ncertificate = "a"\nkey = "b"\n'
         ('[oauth]\nalgorithms = ["none"]', ["oauth.algorithms[0]"]),
         ('[login]\nmechanisms = ["PLAIN", "CRAM-MD5"]', []),
         ('[login]\nmechanisms = ["NTLM"]', ["login.mechanisms[0]"]),
+        ('[login]\nmechanisms = ["PLAIN", "OAUTHBEARER"]', ["login.mechanisms[1]"]),
+        (
+            '[login]\nmechanisms = ["XOAUTH2", "EXTERNAL"]',
+            ["login.mechanisms[0]", "login.mechanisms[1]"],
+        ),
+        ('[login]\nmechanisms = ["SCRAM-SHA-256"]', []),
+        ('[login]\nmechanisms = "PLAIN"', ["login.mechanisms"]),
         ("[login]\nscram_iterations = 1000", ["login.scram_iterations"]),
         (SNI % "mail.other.test" + SNI % "*.other.test", []),
         (SNI % "mail.other.test" + SNI % "MAIL.other.test", ["tls.sni[1].names"]),
@@ -90,3 +103,37 @@ def test_the_secret_of_oauth_comes_from_a_file_and_is_not_shown() -> None:
     assert "hush" not in repr(loaded.settings)
     both = f'{text}\nclient_secret = "x"'
     assert [key for key, _ in problems(both)] == ["oauth.client_secret_file"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "mechanisms", "keys"),
+    [
+        ("", "[]", []),
+        ("", '["PLAIN"]', []),
+        ("", '["SCRAM-SHA-256", "CRAM-MD5"]', ["login.mechanisms[0]", "login.mechanisms[1]"]),
+        ("authPassword", "[]", ["login.mechanisms"]),
+        ("authPassword", '["PLAIN"]', ["login.mechanisms"]),
+        ("authPassword", '["PLAIN", "SCRAM-SHA-256"]', []),
+    ],
+)
+def test_scram_over_ldap_is_wanted_by_name(
+    attribute: str, mechanisms: str, keys: list[str]
+) -> None:
+    """A server does not tell whether everybody has a verifier: see ``auth.mechanisms``."""
+    text = BASE.replace('kind = "ldif"\npath = "people.ldif"', LDAP % attribute)
+    assert text != BASE
+    try:
+        load(
+            text % ("", f"[login]\nmechanisms = {mechanisms}"),
+            source="t",
+            environ={},
+            read_secret=lambda _: "s",
+        )
+    except SettingsError as error:
+        assert [each.key for each in error.problems] == keys
+    else:
+        assert not keys
+
+
+def test_external_where_a_listener_asks_for_certificates() -> None:
+    assert problems('[login]\nmechanisms = ["EXTERNAL"]', 'client_ca_file = "ca.pem"') == []

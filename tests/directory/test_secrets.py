@@ -70,6 +70,7 @@ def test_the_verifier_of_rfc_5803(place: Place) -> None:
     assert found.account == place.find("bob")
     assert secret(place, "BOB@example.test") == found
     assert SecretKind.SCRAM in place.directory.secret_kinds()
+    assert place.directory.common_secret_kinds() == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -128,11 +129,31 @@ def test_verifiers_are_good_for_passwords_as_well(tmp_path: Path, pump: Pump) ->
     )
     place = Place(ldif(tmp_path, pump, people, OPENLDAP), pump)
     assert place.directory.secret_kinds() == {SecretKind.SCRAM}
+    assert place.directory.common_secret_kinds() == frozenset(), "four has only a hash"
     for uid in ("one", "two", "three"):
         assert place.log_in(uid, "pencil").login == uid
         place.refused(uid, "pencils")
         found = secret(place, uid)
         assert found is not None and found.verifier == VERIFIER
+    pump.wait(place.directory.close())
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        ("userPassword: secret", {SecretKind.PASSWORD, SecretKind.SCRAM}),
+        (f"userPassword: {{SCRAM-SHA-256}}{PENCIL.decode()}", {SecretKind.SCRAM}),
+        ("userPassword: {SHA}qvTGHdzF6KLavt4PO0gs2a6pQ00=", set()),
+        ("description: has no password at all", {SecretKind.PASSWORD, SecretKind.SCRAM}),
+    ],
+)
+def test_what_is_there_for_everybody(
+    tmp_path: Path, pump: Pump, value: str, kinds: set[SecretKind]
+) -> None:
+    people = person("one", "userPassword: clear") + person("two", value)
+    place = Place(ldif(tmp_path, pump, people, OPENLDAP), pump)
+    assert place.directory.secret_kinds() == frozenset(SecretKind)
+    assert place.directory.common_secret_kinds() == kinds
     pump.wait(place.directory.close())
 
 

@@ -85,6 +85,10 @@ def make_world(folder: Path, oauth: str, workers: int = 1) -> World:
     config.write_text(f"""{text}
 [login]
 certificate_name = "common_name"
+mechanisms = [
+  "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "CRAM-MD5", "EXTERNAL", "PLAIN", "LOGIN",
+  "OAUTHBEARER", "XOAUTH2",
+]  # by name, as bob's password is kept as a hash
 
 [[tls.sni]]
 names = ["mail.other.test"]

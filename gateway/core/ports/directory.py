@@ -22,6 +22,10 @@ class SecretSource(Protocol):
         """What it can tell of anybody at all, now; empty: nothing. Answers at once."""
         ...
 
+    def common_secret_kinds(self) -> frozenset[SecretKind]:
+        """Those of them that it can tell of everybody who has a password. Answers at once."""
+        ...
+
     async def secret(self, login: str) -> LoginSecret | None:
         """The secret of the one person whose login this is; disabled people are returned.
 

@@ -11,7 +11,7 @@ from gateway.core.settings import checks, policies
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
-from gateway.core.settings.login import oauth_contradictions
+from gateway.core.settings.login import login_contradictions, oauth_contradictions
 from gateway.core.settings.networks import open_relay, unknown_names
 from gateway.core.settings.tls import sni_contradictions
 
@@ -37,6 +37,7 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from unknown_names(raw)
     yield from open_relay(raw)
     yield from policies.contradictions(raw)
+    yield from login_contradictions(_section(raw, "login"), raw)
     yield from oauth_contradictions(_section(raw, "oauth"))
     yield from sni_contradictions(_section(raw, "tls"))
     yield from _secrets(_section(raw, "oauth"), "oauth", "client_secret")

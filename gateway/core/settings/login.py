@@ -24,7 +24,8 @@ MechanismName = Literal[
 
 class LoginSettings(Section):
     mechanisms: Annotated[tuple[MechanismName, ...], Field(strict=False)] = Field(
-        (), description="SASL mechanisms to offer where they can work; empty: all"
+        (),
+        description="SASL mechanisms to offer where they work; empty: all that everybody can use",
     )
     scram_iterations: Annotated[int, Field(ge=4096, le=1_000_000)] = Field(
         4096, description="of SCRAM where the directory keeps no verifier; as many as in those"
@@ -65,6 +66,50 @@ class OAuthSettings(Section):
     ] = Field(("RS256", "ES256", "EdDSA"), description="signatures that are taken")
     leeway_s: Annotated[float, Field(ge=0, le=300, strict=False)] = Field(
         30.0, description="how far the issuer's clock may be from ours"
+    )
+
+
+_WITH_TOKENS = ("OAUTHBEARER", "XOAUTH2")
+_SCRAM = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256")
+
+
+def login_contradictions(
+    login: Mapping[str, Any], raw: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """Mechanisms that could work nowhere, and verifiers that nothing would use. Yields as below."""
+    mechanisms = login.get("mechanisms", [])
+    if not isinstance(mechanisms, list):
+        return
+    directory = raw.get("directory")
+    ldap = isinstance(directory, Mapping) and directory.get("kind") == "ldap"
+    verifiers = isinstance(directory, Mapping) and directory.get("secret_attribute")
+    for index, name in enumerate(mechanisms):
+        needed = None
+        if name in _WITH_TOKENS and not _has_issuer(raw):
+            needed = "oauth.issuer"
+        elif name == "EXTERNAL" and not _asks_for_certificates(raw):
+            needed = "client_ca_file of a listener"
+        elif name in _SCRAM and ldap and not verifiers:
+            needed = "directory.secret_attribute"
+        elif name == "CRAM-MD5" and ldap:
+            needed = 'passwords in clear, which no directory.kind = "ldap" tells'
+        if needed is not None:
+            yield f"login.mechanisms[{index}]", f'"{name}"', f"nothing without {needed}"
+    if ldap and verifiers and not any(name in mechanisms for name in _SCRAM):
+        # Nobody has looked whether everybody there has a verifier, so SCRAM must be named.
+        expected = '"SCRAM-SHA-256" among them, as directory.secret_attribute is set'
+        yield "login.mechanisms", ", ".join(map(str, mechanisms)) or "nothing", expected
+
+
+def _has_issuer(raw: Mapping[str, Any]) -> bool:
+    oauth = raw.get("oauth")
+    return isinstance(oauth, Mapping) and bool(oauth.get("issuer"))
+
+
+def _asks_for_certificates(raw: Mapping[str, Any]) -> bool:
+    listeners = raw.get("listen")
+    return isinstance(listeners, list) and any(
+        isinstance(each, Mapping) and each.get("client_ca_file") for each in listeners
     )
 
 
