@@ -1,10 +1,11 @@
 """kill -9 in the middle of 2,000 parallel submissions: nothing acknowledged is lost.
 
 ``python -m tests.crash.kill_loop [--rounds N] [--workers N] [--seed N]``. In each round 50 sessions
-submit messages whose octets carry their own checksum, some also to somebody outside; the gateway is
-killed after a random number of acknowledgements, verified as it lies there, started again, and
-checked: every message that got its 250 is there once and whole, no torn one is visible, the store
-verifies, and what was for outside arrives at the smart host. With several workers, every other
+submit messages whose octets carry their own checksum, some also to somebody outside, some asking to
+hear of the delivery, which then goes through the queue; the gateway is killed after a random number
+of acknowledgements, verified as it lies there, started again, and checked: every message that got
+its 250 is there once and whole, no torn one is visible, the store verifies, what was for outside
+arrives at the smart host, and who asked hears of it once. With several workers, every other
 round kills one of them only, in the middle of what the others do, and the gateway has to replace
 it. Bounded in rounds, messages and time.
 """
@@ -34,6 +35,7 @@ from tests.support.waiting import eventually
 SESSIONS = 50
 FRIEND = "friend@elsewhere.example"
 _MARK = re.compile(rb"X-Mark: (\S+) ([0-9a-f]{64})\r\n\r\n")
+_NAMED = re.compile(rb"\nX-Mark: (\S+) ")
 
 
 @dataclass
@@ -42,15 +44,18 @@ class Round:
 
     acknowledged: set[str] = field(default_factory=set)
     acknowledged_outside: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
     enough: threading.Event = field(default_factory=threading.Event)
     kill_after: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def acknowledge(self, mark: str, outside: bool) -> None:
+    def acknowledge(self, mark: str, outside: bool, asked: bool) -> None:
         with self.lock:
             self.acknowledged.add(mark)
             if outside:
                 self.acknowledged_outside.add(mark)
+            if asked:
+                self.asked.add(mark)
             if len(self.acknowledged) >= self.kill_after:
                 self.enough.set()
 
@@ -72,6 +77,11 @@ def mark_of(message: bytes) -> str:
     return found[1].decode()
 
 
+def marks_named(report: bytes) -> list[str]:
+    """Those in a report about messages that can tell whether they are whole."""
+    return [found.decode() for found in _NAMED.findall(report)]
+
+
 def submit(demo: Demo, state: Round, marks: list[str], seed: int) -> None:
     """One session; ends at its last message or when the server is gone."""
     choose = random.Random(seed)
@@ -83,8 +93,10 @@ def submit(demo: Demo, state: Round, marks: list[str], seed: int) -> None:
                 octets = choose.choices((300, 4096, 20_000, 1_500_000), (30, 50, 19, 1))[0]
                 outside = choose.random() < 0.25
                 recipients = [BOB[0], FRIEND] if outside else [BOB[0]]
-                client.sendmail(ALICE[0], recipients, compose(mark, octets))
-                state.acknowledge(mark, outside)
+                asked = not outside and choose.random() < 0.25
+                wish = ["NOTIFY=SUCCESS"] if asked else []
+                client.sendmail(ALICE[0], recipients, compose(mark, octets), rcpt_options=wish)
+                state.acknowledge(mark, outside, asked)
     except (OSError, smtplib.SMTPException):
         return
 
@@ -128,13 +140,17 @@ def verify(demo: Demo) -> None:
     run([str(BIN / "gateway"), "verify", "--config", str(demo.config)], timeout_s=120)
 
 
-def check(demo: Demo, sink: Sink, expected: set[str], outside: set[str]) -> int:
+def check(demo: Demo, sink: Sink, expected: set[str], outside: set[str], asked: set[str]) -> int:
     """Everything acknowledged is there; returns how many messages were looked at."""
+    eventually(lambda: demo.status()["queue"]["messages"] == 0, deadline_s=120)
     marks = [mark_of(message) for message in each_message(demo.port(143))]
     present = set(marks)
     assert expected <= present, f"lost: {sorted(expected - present)[:10]}"
     # Each was submitted once, so a second copy here is one that recovery made.
     assert len(marks) == len(present), "doubled in the mailbox"
+    told = [name for each in each_message(demo.port(143), ALICE) for name in marks_named(each)]
+    assert asked <= set(told), f"not told: {sorted(asked - set(told))[:10]}"
+    assert len(told) == len(set(told)), "told twice"
     verify(demo)
 
     def arrived() -> bool:
@@ -149,6 +165,7 @@ def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int, workers: i
     choose = random.Random(seed)
     acknowledged: set[str] = set()
     outside: set[str] = set()
+    asked: set[str] = set()
     looked_at = 0
     with running_sink() as sink:
         demo = Demo(folder, workers=workers)
@@ -163,12 +180,14 @@ def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int, workers: i
                 state = run_round(demo, number, messages, choose, workers)
                 acknowledged |= state.acknowledged
                 outside |= state.acknowledged_outside
-                looked_at = check(demo, sink, acknowledged, outside)
+                asked |= state.asked
+                looked_at = check(demo, sink, acknowledged, outside, asked)
         finally:
             demo.stop()
     return (
         f"{rounds} kills, {workers} workers, {len(acknowledged)} messages acknowledged "
-        f"({len(outside)} also to outside), {looked_at} present, 0 lost, 0 torn"
+        f"({len(outside)} also to outside, {len(asked)} told of), {looked_at} present, 0 lost, "
+        "0 torn"
     )
 
 
