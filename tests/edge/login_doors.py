@@ -181,17 +181,17 @@ class Client(Dialogue):
     def closed(self) -> bool:
         return bool(self.transport.disconnecting)
 
-    def offered(self) -> set[str]:
-        """The mechanisms that the door shows."""
+    def offered(self) -> list[str]:
+        """The mechanisms that the door shows, in its order."""
         ask = {"submission": b"EHLO x.test", "pop3": b"CAPA", "imap": b"b CAPABILITY"}
         words = self.say(ask[self.bench.protocol])
         if self.bench.protocol == "imap":
-            return {w[5:].decode() for w in words.split() if w.startswith(b"AUTH=")}
+            return [w[5:].decode() for w in words.split() if w.startswith(b"AUTH=")]
         for line in words.splitlines():
             text = line.removeprefix(b"250-").removeprefix(b"250 ").decode()
             if text.startswith(("AUTH ", "SASL")):
-                return set(text.split()[1:])
-        return set()
+                return text.split()[1:]
+        return []
 
 
 def coded(octets: bytes) -> bytes:

@@ -88,7 +88,8 @@ class Registry:
         """The words of CAPABILITY, IMAP4rev1 first (RFC 3501 section 7.2.1).
 
         Args:
-            more: words that depend on more than the rows.
+            more: words that depend on more than the rows, whose order may count: clients with no
+                opinion take the first mechanism that they know.
         """
         moments = {When.ALWAYS, *shown}
         words = {
@@ -97,4 +98,5 @@ class Registry:
             for word, when in row.capabilities
             if when in moments
         }
-        return " ".join(sorted((*words, *more), key=lambda word: (word != "IMAP4rev1", word)))
+        first, *others = sorted(words, key=lambda word: (word != "IMAP4rev1", word))
+        return " ".join((first, *more, *others))

@@ -25,7 +25,7 @@ def plain(login: bytes, password: bytes, authzid: bytes = b"") -> bytes:
 def test_the_greeting_tells_what_is_possible(bench: Bench) -> None:
     client = bench.connect()
     assert client.lines() == [
-        b"* OK [CAPABILITY IMAP4rev1 AUTH=LOGIN AUTH=PLAIN ID SASL-IR] mail.example.test ready"
+        b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=LOGIN ID SASL-IR] mail.example.test ready"
     ]
 
 
@@ -41,7 +41,7 @@ def test_capabilities_change_with_the_state(bench: Bench) -> None:
     client.protocol.handshakeCompleted()
     client.take()
     assert (
-        client.say(b"CAPABILITY")[0] == b"* CAPABILITY IMAP4rev1 AUTH=LOGIN AUTH=PLAIN ID SASL-IR"
+        client.say(b"CAPABILITY")[0] == b"* CAPABILITY IMAP4rev1 AUTH=PLAIN AUTH=LOGIN ID SASL-IR"
     )
     expected = b"IMAP4rev1 CHILDREN ID IDLE LITERAL- MOVE NAMESPACE SPECIAL-USE UIDPLUS UNSELECT"
     assert client.say(b"LOGIN alice wonderland") == [
