@@ -1,5 +1,5 @@
 """The memory in which all workers count: open connections and rates (``policy.shared_connections``
-and ``policy.shared_counters`` say how).
+and ``core.shared_counters`` say how).
 
 Owns the shared memory, made by the parent and inherited by workers as a descriptor: first the
 numbers of the rates, then a table of open connections for the whole gateway, and one for each check
@@ -13,9 +13,9 @@ import os
 import tempfile
 
 from gateway.core.settings.model import Settings
+from gateway.core.shared_counters import SLOTS
 from gateway.policy.from_settings import connection_bounds, names_in_use
 from gateway.policy.shared_connections import ROW
-from gateway.policy.shared_counters import SLOTS
 
 _OCTETS = 4
 _RATES = SLOTS * 8

@@ -20,6 +20,7 @@ from twisted.names.dns import DNSDatagramProtocol
 
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
+from gateway.core.shared_counters import SLOTS, SharedCounters
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.dns import Dns
 from gateway.policy.engine import Policy
@@ -31,7 +32,6 @@ from gateway.policy.from_settings import (
     read_lists,
 )
 from gateway.policy.open_connections import OpenLimits
-from gateway.policy.shared_counters import SLOTS, SharedCounters
 from gateway.store.payloads import Nothing
 from gateway.store.readers import Closable, Pool
 from gateway.store.store import Store

@@ -46,9 +46,9 @@ from gateway.app.policies import Counting
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
+from gateway.core.shared_counters import SharedCounters
 from gateway.edge.tls_material import TlsMaterial
 from gateway.policy.shared_connections import SharedConnectionLimits
-from gateway.policy.shared_counters import SharedCounters
 
 END_LIMIT_S = DRAIN_LIMIT_S + 5.0
 """Draining, and closing the store. Then the process ends in whatever state it is."""

@@ -17,6 +17,7 @@ from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.greylist import GreylistStore
 from gateway.core.settings import policies as settings
 from gateway.core.settings.listen import ListenSettings
+from gateway.core.shared_counters import Rate, SharedCounters
 from gateway.policy.checks import Check
 from gateway.policy.dns import Dns
 from gateway.policy.dns_lists import DnsListCheck, Thresholds
@@ -33,7 +34,6 @@ from gateway.policy.open_connections import ConnectionsCheck, OpenLimits
 from gateway.policy.rates import RateCheck
 from gateway.policy.reverse_dns import ReverseDnsCheck
 from gateway.policy.sender_domain import SenderDomainCheck
-from gateway.policy.shared_counters import Rate, SharedCounters
 from gateway.policy.verdicts import Action
 
 DAY_S = 86_400

@@ -1,6 +1,6 @@
 """The check ``rate``: how many connections, messages or recipients of whom in how long.
 
-Owns what is counted together. The buckets are in ``shared_counters``, so all processes count as
+Owns what is counted together. The buckets are in ``core.shared_counters``, so all processes count as
 one. What is refused is not counted: who keeps asking gets in as soon as there is room.
 
 Limits: an IPv6 address counts with its /64, as one customer has at least that many (RFC 6177).
@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Literal
 
 from gateway.core.hosts import parse_ip
+from gateway.core.shared_counters import Rate, SharedCounters
 from gateway.policy.connections import counting_key
 from gateway.policy.facts import Client, Facts
 from gateway.policy.ground import Ground
-from gateway.policy.shared_counters import Rate, SharedCounters
 from gateway.policy.verdicts import Action, Stage, Verdict
 
 Counted = Literal["connections", "messages", "recipients"]

@@ -13,6 +13,7 @@ from gateway.core.errors import SettingsError
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
 from gateway.core.settings.policies import KINDS
+from gateway.core.shared_counters import SLOTS, SharedCounters
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.dns import Dns
 from gateway.policy.engine import Policy
@@ -23,7 +24,6 @@ from gateway.policy.from_settings import (
     names_in_use,
     read_lists,
 )
-from gateway.policy.shared_counters import SLOTS, SharedCounters
 from gateway.policy.verdicts import Stage
 from tests.policy.facts import facts, now
 from tests.support.fake_resolver import FakeResolver

@@ -7,12 +7,12 @@ from array import array
 import pytest
 
 from gateway.core.networks import Networks
+from gateway.core.shared_counters import SLOTS, Rate, SharedCounters
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.ground import Ground
 from gateway.policy.open_connections import ConnectionsCheck
 from gateway.policy.rates import Counted, Per, RateCheck
 from gateway.policy.shared_connections import ROW, SharedConnectionLimits
-from gateway.policy.shared_counters import SLOTS, Rate, SharedCounters
 from gateway.policy.verdicts import Action, Stage
 from tests.policy.facts import ALICE, facts, now
 
