@@ -115,10 +115,11 @@ def test_the_worker_answers_with_records() -> None:
     assert found == Answer(7, {"records": [record], "left_out": 0})
 
 
-def test_many_large_records_are_cut_to_what_the_line_takes() -> None:
+@pytest.mark.parametrize("character", ["\x1b", "\xe9", "\U0001f4e8"])
+def test_many_large_records_are_cut_to_what_the_line_takes(character: str) -> None:
     trace = FakeTrace()
     for number in range(1000):
-        trace.note(TraceRecord("0abc-1", float(number), "x", (), {"hello": "\x1b" * 4000}))
+        trace.note(TraceRecord("0abc-1", float(number), "x", (), {"hello": character * 4000}))
     found = Pump().wait(answer_to(server(trace), Ask(7, "trace", {**ASKED, "limit": 1000})))
     assert found.body["left_out"] > 0
     assert found.body["records"][-1]["at"] == 999.0, "the latest ones are told"
