@@ -51,6 +51,8 @@ crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill i
 bench: $(VENV)/.test-installed  ## mail received per second beside Postfix, and the store by itself
 	tests/install-servers
 	$(BIN)/python -m tests.bench.inbound
+	$(BIN)/python -m tests.bench.recipients
+	$(BIN)/python -m tests.bench.connections
 	$(BIN)/python -m tests.bench.store
 
 bench-scale: $(VENV)/.test-installed  ## a mailbox of a million messages beside one of a thousand
