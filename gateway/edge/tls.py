@@ -83,10 +83,14 @@ def contexts_for(listening: Listening, material: TlsMaterial) -> Contexts:
 
 
 def _chooser(named: Mapping[bytes, SSL.Context]) -> Callable[[SSL.Connection], None]:
-    """SNI (RFC 6066 section 3): an unknown name gets the default, as no name does."""
+    """SNI (RFC 6066 section 3): an unknown name gets the default, as no name does.
+
+    The dot behind a name, which the RFC leaves out, is there when people type it and their program
+    does not look.
+    """
 
     def choose(connection: SSL.Connection) -> None:
-        name = (connection.get_servername() or b"").lower()
+        name = (connection.get_servername() or b"").lower().rstrip(b".")
         context = named.get(name)
         if context is None:
             # As certificates have it (RFC 6125 section 6.4.3): one label in place of the star.

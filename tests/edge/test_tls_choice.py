@@ -75,6 +75,7 @@ def subject_for(contexts: ServerContexts, name: str | None) -> str:
         ("POP.Example.Test", "*.example.test"),
         ("smtp.example.test", "mail.example.test"),  # nobody has listed it
         ("mail.other.test", "mail.other.test"),
+        ("mail.other.test.", "mail.other.test"),
         ("other.test", "mail.example.test"),
         ("a.wild.test", "*.wild.test"),
         ("a.b.wild.test", "mail.example.test"),
