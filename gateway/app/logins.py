@@ -86,6 +86,7 @@ def logins_from(
             [directory],
             key=kept_key(login_key(Path(settings.state_dir))),
             iterations=settings.login.scram_iterations,
+            salt_octets=settings.login.scram_salt_octets,
             threads=threads,
         ),
         tokens=issuer is not None,

@@ -5,9 +5,9 @@ SCRAM's first answer does not tell who exists (SECURITY A6): unknown people, peo
 and people whose password is kept as it is get a salt made from the login with a key that outlives
 restarts and is the same in all processes, so that the same question always has the same answer.
 
-A stored verifier has the salt and the iterations it was made with: ``iterations`` should be those,
-or the difference tells. Deriving keys takes milliseconds and is done in threads, for everybody
-alike as soon as one source keeps passwords as they are.
+A stored verifier has the salt and the iterations it was made with: ``iterations`` and
+``salt_octets`` should be as in those, or the difference tells. Deriving keys takes milliseconds and
+is done in threads, for everybody alike as soon as one source keeps passwords as they are.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from gateway.core.login_secret import LoginSecret, ScramVerifier, SecretKind, sc
 from gateway.core.ports.directory import SecretSource
 from gateway.directory.threads import WorkerThreads
 
-SALT_OCTETS = 16
 MAX_LOGIN_OCTETS = 1024
 
 
@@ -32,7 +31,7 @@ class Secrets:
     Args:
         sources: asked in this order; the first one that has a fitting secret is believed.
         key: 32 octets or more, kept for ever and never shown.
-        iterations: of SCRAM, where we choose.
+        iterations, salt_octets: of SCRAM, where we choose.
         threads: keys are derived there.
     """
 
@@ -42,11 +41,13 @@ class Secrets:
         *,
         key: bytes,
         iterations: int,
+        salt_octets: int,
         threads: WorkerThreads,
     ) -> None:
         self._sources = tuple(sources)
         self._key = key
         self._iterations = iterations
+        self._salt_octets = salt_octets
         self._threads = threads
 
     def kinds(self) -> frozenset[SecretKind]:
@@ -89,7 +90,7 @@ class Secrets:
     def _salt(self, login: str) -> bytes:
         # As directories compare logins, so that no spelling gets another salt.
         name = unicodedata.normalize("NFKC", login).casefold()
-        return hmac.digest(self._key, b"salt\0" + name.encode(), "sha256")[:SALT_OCTETS]
+        return hmac.digest(self._key, b"salt\0" + name.encode(), "sha512")[: self._salt_octets]
 
     def _invented(self, login: str) -> ScramVerifier:
         """A verifier that no proof fits; ``Found.secret`` is None beside it."""

@@ -43,7 +43,9 @@ class Bench:
         threads = WorkerThreads(
             "t", threads=1, waiting=9, call_from_thread=self.pump.call_from_thread
         )
-        self.secrets = Secrets(sources, key=key, iterations=ITERATIONS, threads=threads)
+        self.secrets = Secrets(
+            sources, key=key, iterations=ITERATIONS, salt_octets=12, threads=threads
+        )
 
     def find(self, login: str, kind: SecretKind = SecretKind.SCRAM) -> Any:
         return self.pump.wait(self.secrets.find(login, kind))
@@ -77,7 +79,7 @@ def test_A6_unknown_people_get_a_salt_that_stays(kinds: tuple[SecretKind, ...]) 
     assert first.find("somebody").verifier.salt != shown.verifier.salt
     other = Bench(Source(*kinds), key=b"x" * 32).find("nobody")
     assert other.verifier.salt != shown.verifier.salt
-    assert len(shown.verifier.salt) == len(VERIFIER.salt)
+    assert len(shown.verifier.salt) == 12, "as long as the administrator says that others are"
 
 
 def test_A6_salts_of_kept_passwords_look_like_invented_ones() -> None:

@@ -76,6 +76,7 @@ SNI = '[[tls.sni]]\nnames = "%s"\ncertificate = "a"\nkey = "b"\n'
         ('[login]\nmechanisms = ["SCRAM-SHA-256"]', []),
         ('[login]\nmechanisms = "PLAIN"', ["login.mechanisms"]),
         ("[login]\nscram_iterations = 1000", ["login.scram_iterations"]),
+        ("[login]\nscram_salt_octets = 7", ["login.scram_salt_octets"]),
         (SNI % "mail.other.test" + SNI % "*.other.test", []),
         (SNI % "mail.other.test" + SNI % "MAIL.other.test", ["tls.sni[1].names"]),
         (SNI % "not a name", ["tls.sni[0].names[0]"]),

@@ -30,6 +30,9 @@ class LoginSettings(Section):
     scram_iterations: Annotated[int, Field(ge=4096, le=1_000_000)] = Field(
         4096, description="of SCRAM where the directory keeps no verifier; as many as in those"
     )
+    scram_salt_octets: Annotated[int, Field(ge=8, le=64)] = Field(
+        16, description="of SCRAM's salts, likewise; 12 in what gsasl makes"
+    )
     certificate_name: Literal["email", "common_name", "fingerprint"] = Field(
         "email", description="what of a client certificate names its owner (EXTERNAL)"
     )
