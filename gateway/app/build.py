@@ -16,7 +16,7 @@ from gateway.app import descriptors
 from gateway.app.free_space import FreeSpace
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
-from gateway.app.policies import Counting, make_policies, policy_lists
+from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
 from gateway.app.submissions import send_as_from, submission_from
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
@@ -118,11 +118,14 @@ def build(
     send_as = send_as_from(settings, reactor)
     lists = policy_lists(settings, reactor)
     store = open_store(settings, reactor)
+    counting = counting or counting_alone()
     policies = make_policies(settings, reactor, store, counting, lists)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
     realm = MailRealm(store, quota.learn)
-    logins = logins_from(settings, directory, realm, issuer=issuer, threads=threads)
+    logins = logins_from(
+        settings, directory, realm, issuer=issuer, threads=threads, memory=counting.logins
+    )
     bounds = settings.limits
     sessions = Sessions(
         limits or ConnectionLimits(bounds.connections, bounds.connections_per_address),

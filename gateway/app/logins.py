@@ -29,8 +29,10 @@ from gateway.auth.jwt_issuer import JwtIssuer
 from gateway.auth.mechanisms import Means
 from gateway.auth.realm import MailRealm
 from gateway.auth.secrets import Secrets
+from gateway.auth.throttle import Bounds, LoginMemory, LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
 from gateway.core.errors import StoreUnavailable
+from gateway.core.networks import named
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.login import OAuthSettings
 from gateway.core.settings.model import Settings
@@ -68,12 +70,14 @@ def logins_from(
     *,
     issuer: TokenIssuer | None,
     threads: WorkerThreads,
+    memory: LoginMemory,
 ) -> Logins:
     """Everything for logins. Reads the login key, which blocks.
 
     Raises:
         StoreUnavailable: the login key cannot be kept.
     """
+    login = settings.login
     certificates = any(listen.client_ca_file for listen in settings.listen)
     # Any: mypy does not see what zope's @implementer declares.
     checkers: list[Any] = [DirectoryChecker(directory), ProofChecker()]
@@ -94,6 +98,11 @@ def logins_from(
         allowed=frozenset(settings.login.mechanisms),
         discovery=_discovery(settings.oauth.issuer),
         hostname=settings.hostname,
+        throttle=LoginThrottle(
+            Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
+            memory,
+            named(login.exempt, settings.networks).contains,
+        ),
     )
     any_realm: Any = realm
     return Logins(Portal(any_realm, checkers), means, threads)

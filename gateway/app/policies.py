@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -18,9 +18,12 @@ from twisted.internet.defer import Deferred
 from twisted.names.client import Resolver
 from twisted.names.dns import DNSDatagramProtocol
 
+from gateway.app.counting import MARKS
+from gateway.auth.throttle import LoginMemory
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
 from gateway.core.shared_counters import SLOTS, SharedCounters
+from gateway.core.shared_marks import WORDS, SharedMarks, Words
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.dns import Dns
 from gateway.policy.engine import Policy
@@ -52,13 +55,24 @@ class Counting:
     """
 
     counters: SharedCounters
+    logins: LoginMemory
     open_limits: Callable[[int, int, int], OpenLimits]
 
 
 def counting_alone() -> Counting:
     """For one process."""
     counters = SharedCounters(array("d", bytes(8 * SLOTS)), secrets.token_bytes(16), time.monotonic)
-    return Counting(counters, lambda _, total, per_address: ConnectionLimits(total, per_address))
+    tables = [array("Q", bytes(8 * WORDS)) for _ in range(MARKS)]
+    logins = login_memory(counters, tables, secrets.token_bytes(16))
+    return Counting(
+        counters, logins, lambda _, total, per_address: ConnectionLimits(total, per_address)
+    )
+
+
+def login_memory(counters: SharedCounters, tables: Sequence[Words], key: bytes) -> LoginMemory:
+    """Of MARKS tables."""
+    marks = (SharedMarks(table, key, time.monotonic) for table in tables)
+    return LoginMemory(counters, *marks)
 
 
 def policy_lists(settings: Settings, reactor: Any) -> Lists:
@@ -72,10 +86,9 @@ def policy_lists(settings: Settings, reactor: Any) -> Lists:
 
 
 def make_policies(
-    settings: Settings, reactor: Any, store: Store, counting: Counting | None, lists: Lists
+    settings: Settings, reactor: Any, store: Store, counting: Counting, lists: Lists
 ) -> Mapping[str, Policy]:
     """The policies that listeners have."""
-    counting = counting or counting_alone()
     names = names_in_use(settings.listen)
     bounds = connection_bounds(settings.policies, names)
     open_limits = [

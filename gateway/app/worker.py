@@ -42,7 +42,7 @@ from gateway.app.messages import (
     StatusAsked,
     encode,
 )
-from gateway.app.policies import Counting
+from gateway.app.policies import Counting, login_memory
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
@@ -86,8 +86,10 @@ class Worker:
 
         bounds = settings.limits
         limits = open_limits(0, bounds.connections, bounds.connections_per_address)
+        counters = SharedCounters(memory.rates, boot.connections_key, time.monotonic)
         counting = Counting(
-            SharedCounters(memory.rates, boot.connections_key, time.monotonic),
+            counters,
+            login_memory(counters, memory.marks, boot.connections_key),
             lambda number, total, per_address: open_limits(1 + number, total, per_address),
         )
         name = f"worker-{boot.number}"

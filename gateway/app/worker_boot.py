@@ -25,7 +25,7 @@ class WorkerBoot:
         number: 1 to ``workers``.
         listeners: descriptors of the listening sockets, in the order of the settings.
         connections: descriptor of the memory in which all workers count.
-        connections_key: for ``SharedConnectionLimits`` and ``SharedCounters``.
+        connections_key: for ``SharedConnectionLimits``, ``SharedCounters`` and ``SharedMarks``.
         tls: our certificates, if any listener uses TLS.
         reactor: module of the parent's reactor; twistd's --reactor counts for all.
     """

@@ -26,6 +26,7 @@ from gateway.auth.sasl_cram import CramMd5
 from gateway.auth.sasl_external import External
 from gateway.auth.sasl_plain import Login, Plain
 from gateway.auth.sasl_scram import Binding, Scram
+from gateway.auth.throttle import LoginThrottle
 from gateway.core.login_secret import SecretKind
 
 NONCE_OCTETS = 18
@@ -77,6 +78,7 @@ class Means:
         discovery: see ``OAuthBearer``.
         hostname: ours, for challenges.
         random: octets nobody can guess.
+        throttle: what guessing costs; None: no more than the time of each failure.
     """
 
     secrets: SecretFinder | None = None
@@ -86,6 +88,7 @@ class Means:
     discovery: str = ""
     hostname: str = "localhost"
     random: Callable[[int], bytes] = token_bytes
+    throttle: LoginThrottle | None = None
 
     def nonce(self) -> bytes:
         """Printable, without commas and without what a msg-id gives a meaning."""

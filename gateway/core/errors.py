@@ -57,6 +57,18 @@ class WrongCredentials(GatewayError):
     default_text = "authentication failed"
 
 
+class LoginsPaused(DirectoryUnavailable):
+    """Too many guessed at this login: it is not asked about from where it is not known."""
+
+    default_text = "this login cannot be checked from here at the moment, try again later"
+
+
+class TooManyFailures(GatewayError):
+    """Too many failed logins from this address; the connection ends with it."""
+
+    default_text = "too many failed logins from your address, try again later"
+
+
 # --- routing -------------------------------------------------------------------------------------
 
 

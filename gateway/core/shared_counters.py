@@ -94,6 +94,12 @@ class SharedCounters:
             table[two] = full_at_two + each_s
         return Taken(True, used + 1)
 
+    def add(self, key: str, rate: Rate) -> None:
+        """Count one more, also beyond the limit: what could not be refused has to be waited for."""
+        now = self._monotonic()
+        for slot in self._slots(key):
+            self._table[slot] = max(self._table[slot], now) + rate.each_s
+
     def _find_slots(self, key: str) -> tuple[int, int]:
         digest = blake2b(key.encode("utf-8", "replace"), digest_size=8, key=self._key).digest()
         number = int.from_bytes(digest)

@@ -2,24 +2,36 @@
 
 Owns the steps from AUTH to an avatar, the time that wrong credentials cost and the line about a
 login in the log, so that no door and no mechanism is the one at which guessing is fast or goes
-unseen (SECURITY A4, A6). Never replies and never counts: each protocol does that in its own words.
-The wait is a timer; it holds no thread, and it ends with the connection.
+unseen (SECURITY A4, A6). Never replies and never counts: each protocol does that in its own words,
+and ``auth.throttle`` counts over all connections. The wait is a timer; it holds no thread, and it
+ends with the connection.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from twisted.cred.portal import Portal
-from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from gateway.auth.login import LoggedIn, log_in
 from gateway.auth.mechanisms import exchange, offered
-from gateway.auth.sasl import Challenge, Exchange, Found, Offer, SecretWanted, Step
-from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.auth.sasl import (
+    Challenge,
+    Exchange,
+    Found,
+    Offer,
+    PasswordOffer,
+    ProofOffer,
+    SaslError,
+    SecretWanted,
+    Step,
+)
+from gateway.auth.throttle import Attempt
+from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped, shown
-from gateway.core.ports.clock import Timers
+from gateway.core.pause import pause
 from gateway.edge.channel import channel_of
 from gateway.edge.connection import Door
 
@@ -64,7 +76,9 @@ class Conversation:
         failed_login_s: wrong credentials are told no sooner after they came.
     """
 
-    __slots__ = ("_exchange", "_failed_login_s", "_interface", "_portal", "_refused", "_visitor")
+    __slots__ = (
+        "_attempt", "_exchange", "_failed_login_s", "_interface", "_portal", "_refused", "_visitor",
+    )  # fmt: skip
 
     def __init__(
         self, visitor: Visitor, portal: Portal, interface: Any, *, failed_login_s: float
@@ -74,6 +88,7 @@ class Conversation:
         self._interface = interface
         self._failed_login_s = failed_login_s
         self._exchange: Exchange | None = None
+        self._attempt: Attempt | None = None
         self._refused = False
 
     async def begin(self, mechanism: str, initial: bytes | None) -> Challenge | LoggedIn:
@@ -84,9 +99,13 @@ class Conversation:
 
         Raises:
             SaslError: the exchange is over, without an offer.
-            WrongCredentials, DirectoryUnavailable, StoreUnavailable: as ``log_in``.
+            WrongCredentials, DirectoryUnavailable, StoreUnavailable, TooManyFailures: as
+                ``log_in_at_door``.
         """
         visitor = self._visitor
+        throttle = visitor.door.means.throttle
+        if throttle is not None:
+            throttle.admit(visitor.peer_ip)
         channel = channel_of(visitor.transport) if visitor.is_tls else None
         self._exchange = exchange(mechanism, visitor.door.means, channel, over_tls=visitor.is_tls)
         return await self._continue(self._exchange.start(initial))
@@ -96,7 +115,12 @@ class Conversation:
         if self._refused:
             raise WrongCredentials  # RFC 7628 section 3.2.3: whatever the client says to that
         assert self._exchange is not None
-        return await self._continue(self._exchange.respond(line))
+        try:
+            step = self._exchange.respond(line)
+        except SaslError:
+            self._withdraw()
+            raise
+        return await self._continue(step)
 
     async def _continue(self, step: Step) -> Challenge | LoggedIn:
         going = self._exchange
@@ -105,6 +129,7 @@ class Conversation:
             step = going.told(await self._find(step))
         if isinstance(step, Challenge):
             return step
+        attempt, self._attempt = self._attempt, None
         try:
             return await log_in_at_door(
                 self._visitor,
@@ -112,6 +137,7 @@ class Conversation:
                 step,
                 self._interface,
                 failed_login_s=self._failed_login_s,
+                attempt=attempt,
             )
         except WrongCredentials:
             explanation = going.refused()
@@ -121,13 +147,30 @@ class Conversation:
             return explanation
 
     async def _find(self, wanted: SecretWanted) -> Found:
-        finder = self._visitor.door.means.secrets
-        assert finder is not None, "not offered without one"
+        visitor = self._visitor
+        means, timers = visitor.door.means, visitor.door.timers
+        assert means.secrets is not None, "not offered without one"
         try:
-            return await finder.find(wanted.login, wanted.kind)
-        except GatewayError as error:
-            _note_failure(self._visitor, wanted.login, error)
+            if means.throttle is not None:
+                # Here already: SCRAM tells its client of success before it makes its offer.
+                self._attempt = await means.throttle.turn(
+                    visitor.peer_ip, wanted.login, timers, guessed=True
+                )
+            return await means.secrets.find(wanted.login, wanted.kind)
+        except BaseException as error:
+            self._withdraw()
+            if isinstance(error, GatewayError):
+                _note_failure(visitor, wanted.login, error)
+            if isinstance(error, LoginsPaused):
+                await pause(timers, self._failed_login_s)
             raise
+
+    def _withdraw(self) -> None:
+        """What was begun comes to no offer."""
+        attempt, self._attempt = self._attempt, None
+        throttle = self._visitor.door.means.throttle
+        if attempt is not None and throttle is not None:
+            throttle.withdrawn(attempt)
 
 
 async def log_in_at_door(
@@ -137,20 +180,27 @@ async def log_in_at_door(
     interface: Any,
     *,
     failed_login_s: float,
+    attempt: Attempt | None = None,
 ) -> LoggedIn:
-    """``auth.login.log_in`` for a connection.
+    """``auth.login.log_in`` for a connection, if it is to be asked (``auth.throttle``).
 
     Args:
         interface: of ``auth.credentials``.
-        failed_login_s: wrong credentials are told no sooner after they came.
+        failed_login_s: wrong credentials are told no sooner after they came, and later still when
+            the login has failed often.
+        attempt: whose turn it is already.
 
     Raises:
         WrongCredentials, DirectoryUnavailable, StoreUnavailable: as ``log_in``.
+        TooManyFailures: the connection is to be ended.
     """
     door = visitor.door
-    earliest_s = door.timers.seconds() + failed_login_s
-    try:
-        logged_in = await log_in(
+    throttle = door.means.throttle
+    began_at = door.timers.seconds()
+    login = offer.login if attempt is None else attempt.login
+
+    def ask() -> Coroutine[Any, Any, LoggedIn]:
+        return log_in(
             portal,
             offer,
             interface,
@@ -158,10 +208,25 @@ async def log_in_at_door(
             peer_ip=visitor.peer_ip,
             over_tls=visitor.is_tls,
         )
+
+    try:
+        if throttle is None:
+            logged_in = await ask()
+        else:
+            if attempt is None:
+                attempt = await throttle.turn(
+                    visitor.peer_ip,
+                    login,
+                    door.timers,
+                    guessed=isinstance(offer, PasswordOffer | ProofOffer),
+                    password=offer.password if isinstance(offer, PasswordOffer) else b"",
+                )
+            logged_in = await throttle.asked(attempt, ask)
     except GatewayError as error:
-        _note_failure(visitor, offer.login, error)
-        if isinstance(error, WrongCredentials):
-            await pause(door.timers, earliest_s - door.timers.seconds())
+        _note_failure(visitor, login, error)
+        if isinstance(error, WrongCredentials | LoginsPaused):
+            wait_s = failed_login_s * (throttle.slower(login) if throttle is not None else 1)
+            await pause(door.timers, began_at + wait_s - door.timers.seconds())
         raise
     _log.info(
         "{id} {protocol} {login} logged in from {peer}",
@@ -174,6 +239,8 @@ async def log_in_at_door(
 
 
 def _note_failure(visitor: Visitor, login: str, error: GatewayError) -> None:
+    if isinstance(error, TooManyFailures):
+        return  # in the log once in a while, not for each of them (SECURITY N2)
     _log.info(
         "{id} {protocol} login failed for {login} from {peer}: {error}",
         id=visitor.connection_id,
@@ -182,12 +249,3 @@ def _note_failure(visitor: Visitor, login: str, error: GatewayError) -> None:
         peer=visitor.peer_ip,
         error=escaped(error),
     )
-
-
-def pause(timers: Timers, seconds: float) -> Deferred[None]:
-    """Fires after so many seconds, at once if there are none; cancelling it drops the timer."""
-    if seconds <= 0:
-        return succeed(None)
-    waiting: Deferred[None] = Deferred(lambda _: timer.cancel())
-    timer = timers.callLater(seconds, waiting.callback, None)
-    return waiting

@@ -15,7 +15,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.core.errors import GatewayError, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped
 from gateway.edge.connection import Door, MailConnection
 from gateway.edge.login import mechanisms
@@ -277,6 +277,9 @@ class Pop3Connection(MailConnection):
             self._login_failed(error)
             return
         except GatewayError as error:
+            if isinstance(error, TooManyFailures):
+                self.close(reply_for(error))
+                return
             self.log.warn("{id} not let in: {error}", id=self.connection_id, error=escaped(error))
             self.send(reply_for(error))
             return

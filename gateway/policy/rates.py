@@ -1,7 +1,7 @@
 """The check ``rate``: how many connections, messages or recipients of whom in how long.
 
-Owns what is counted together. The buckets are in ``core.shared_counters``, so all processes count as
-one. What is refused is not counted: who keeps asking gets in as soon as there is room.
+Owns what is counted together. The buckets are in ``core.shared_counters``, so all processes count
+as one. What is refused is not counted: who keeps asking gets in as soon as there is room.
 
 Limits: an IPv6 address counts with its /64, as one customer has at least that many (RFC 6177).
 """

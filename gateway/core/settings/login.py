@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway.core.settings import checks
+from gateway.core.settings.listen import Networks
 from gateway.core.settings.section import Section, one_or_many
 
 MechanismName = Literal[
@@ -35,6 +36,20 @@ class LoginSettings(Section):
     )
     certificate_name: Literal["email", "common_name", "fingerprint"] = Field(
         "email", description="what of a client certificate names its owner (EXTERNAL)"
+    )
+    failures_per_minute: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        10, description="failed logins from an address (IPv6: its /64); then it has to wait"
+    )
+    failures_per_day: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        50, description="the same for a day"
+    )
+    asked_per_login: Annotated[int, Field(ge=1, le=200)] = Field(
+        4,
+        description="failures of a login from where it is not known in half an hour;"
+        " below the directory's lock-out",
+    )
+    exempt: Networks = Field(
+        (), description="networks whose failures do not count for addresses: webmail, proxies"
     )
 
 

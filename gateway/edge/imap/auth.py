@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from gateway.auth import sasl
 from gateway.auth.credentials import IMailAccount
 from gateway.auth.login import LoggedIn
-from gateway.core.errors import WrongCredentials
+from gateway.core.errors import TooManyFailures, WrongCredentials
 from gateway.edge.imap.errors import Reply, bad, no, ok
 from gateway.edge.imap.session import LineRefused, Session
 from gateway.edge.login import Conversation, log_in_at_door
@@ -101,6 +101,8 @@ async def authenticate(session: Session, command: Authenticate) -> Reply:
             step = await conversation.go_on(await peer.next_line(sasl.MAX_LINE_OCTETS))
     except WrongCredentials:
         return _wrong_credentials(session)
+    except TooManyFailures as error:
+        return _go_away(session, error)
     except sasl.SaslUnknownMechanism:
         return no("This mechanism is not offered", "CANNOT")
     except sasl.SaslCancelled:
@@ -128,6 +130,8 @@ async def _log_in(session: Session, offer: sasl.PasswordOffer) -> Reply:
         )
     except WrongCredentials:
         return _wrong_credentials(session)
+    except TooManyFailures as error:
+        return _go_away(session, error)
     return _logged_in(session, done)
 
 
@@ -140,6 +144,15 @@ def _wrong_credentials(session: Session) -> Reply:
         "Authentication failed",
         "AUTHENTICATIONFAILED",
         then=lambda: peer.close(bye("Too many failed logins")),
+    )
+
+
+def _go_away(session: Session, error: TooManyFailures) -> Reply:
+    peer = session.peer
+    return no(
+        "Try again later",
+        "UNAVAILABLE",
+        then=lambda: peer.close(bye(error.safe_text.capitalize())),
     )
 
 

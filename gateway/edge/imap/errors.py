@@ -55,6 +55,8 @@ CODES: dict[type[core.GatewayError], str] = {
     core.WrongCredentials: "AUTHENTICATIONFAILED",
     core.DirectoryUnavailable: "UNAVAILABLE",
     core.IssuerUnavailable: "UNAVAILABLE",
+    core.LoginsPaused: "UNAVAILABLE",
+    core.TooManyFailures: "UNAVAILABLE",
     core.StoreUnavailable: "UNAVAILABLE",
     core.StoreFull: "LIMIT",  # SECURITY D6: the disk's bound, not the person's (OVERQUOTA)
     core.StoreDamaged: "CORRUPTION",

@@ -6,13 +6,14 @@ Owns the replies. Who may log in when, and the state of the exchange, are in ``l
 from __future__ import annotations
 
 from gateway.auth.sasl import SaslError
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, TooManyFailures
 from gateway.edge.smtp.errors import login_reply_for, sasl_reply_for
 from gateway.edge.smtp.login import Step
 from gateway.edge.smtp.session import SmtpSession
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Auth, Verb
 from gateway.wire.smtp_events import AuthResponse
+from gateway.wire.smtp_replies import Reply
 
 
 def auth(session: SmtpSession, command: Auth) -> None:
@@ -38,6 +39,9 @@ async def _take(session: SmtpSession, step: Step) -> None:
         challenge = await sasl.taken(step)
     except SaslError as error:
         await session.refuse(sasl_reply_for(error))
+        return
+    except TooManyFailures as error:
+        session.end(Reply(421, "4.7.0", error.safe_text))
         return
     except GatewayError as error:
         await session.refuse(login_reply_for(error))

@@ -23,9 +23,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.core.hosts import is_loopback
+from gateway.core.pause import pause
 from gateway.core.ports.body import IncomingBody
 from gateway.edge.connection import MailConnection
-from gateway.edge.login import pause
 from gateway.edge.smtp.errors import UNEXPECTED, verdict_reply_for
 from gateway.edge.smtp.journal import Journal
 from gateway.edge.smtp.login import SmtpLogin

@@ -1,0 +1,362 @@
+"""What guessing costs: who may be asked about, how often, and how late the wrong are told.
+
+Owns the bounds on failed logins, the same for every door and mechanism (SECURITY A7, A8, L22): a
+password that was wrong is not asked about again for a while, an address with too many failures is
+refused, and for a login that strangers guess at the directory is not asked beyond a number that
+stays below its own lock-out. Nobody is locked out by name: who comes from where that login worked
+lately is asked about as ever. ``docs/login.md`` has the reasons.
+
+Never keeps a name or a password, only keyed hashes; never decides who may log in; never counts what
+the directory did not judge. What was asked is counted whether or not the client waits for it.
+
+Limits: those of ``core.shared_marks`` and ``core.shared_counters``. All of it is in memory and gone
+with a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.auth.login import LoggedIn
+from gateway.auth.login_names import counted_name, networks_of, typed_name
+from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
+from gateway.core.hosts import is_loopback
+from gateway.core.log_text import shown
+from gateway.core.pause import pause
+from gateway.core.ports.clock import Timers
+from gateway.core.shared_counters import Rate, SharedCounters
+from gateway.core.shared_marks import SharedMarks
+
+DAY_S = 86_400.0
+REMEMBERED_S = 300.0
+RIGHT_S = 10.0
+"""Other connections of a client whose password was right need not wait for each other."""
+ASKING_S = 60.0
+KNOWN_S = 14 * DAY_S
+AROUND = (1, 3, 9)
+"""An address, and as many times as much for the networks around it."""
+UNSLOWED = 4
+MAX_SLOWER = 8
+MOST_COUNTED = 0xFF
+ASKING_BITS = 8
+FIRST_LOOK_S = 0.05
+LAST_LOOK_S = 0.5
+TURN_S = 15.0
+LOGGED_AGAIN_S = 600.0
+MAX_LOGGED_LOGIN = 64
+
+# What is remembered of a password; the smallest is the first to make room.
+RIGHT, WRONG, ASKING = 1, 2, 3
+
+Ask = Callable[[], Coroutine[Deferred[Any], Any, LoggedIn]]
+
+_log = Logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """See ``[login]`` of the settings.
+
+    Args:
+        asked_window_s: a count of failures ends so long after the last one, as directories do it.
+    """
+
+    failures_per_minute: int = 10
+    failures_per_day: int = 50
+    asked_per_login: int = 4
+    asked_window_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoginMemory:
+    """Where all processes count.
+
+    Args:
+        answers: what the directory said of passwords.
+        tallies: failures by login.
+        known: where logins worked.
+    """
+
+    counters: SharedCounters
+    answers: SharedMarks
+    tallies: SharedMarks
+    known: SharedMarks
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One login on its way, from its turn to its end.
+
+    Args:
+        networks: it counts for, narrow to wide; none for those who are exempt.
+        whose: under what the login is counted.
+        guessed: it could be; certificates and tokens are not.
+        password: under what its password is remembered; empty for other kinds of proof.
+        reserved: it takes one of the failures that strangers may cause.
+    """
+
+    login: str
+    networks: tuple[str, ...]
+    whose: bytes
+    guessed: bool
+    password: bytes = field(default=b"", repr=False)
+    reserved: bool = False
+
+
+class LoginThrottle:
+    """Stands before the portal.
+
+    Args:
+        exempt: whether the failures from this address are not counted for it; loopback and local
+            sockets are so anyway.
+    """
+
+    def __init__(
+        self, bounds: Bounds, memory: LoginMemory, exempt: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._bounds = bounds
+        self._counters = memory.counters
+        self._answers = memory.answers
+        self._tallies = memory.tallies
+        self._known = memory.known
+        self._exempt = exempt
+        rates = (bounds.failures_per_minute, 60.0), (bounds.failures_per_day, DAY_S)
+        self._rates = [
+            [Rate(limit * times, per_s, limit * times) for limit, per_s in rates]
+            for times in AROUND
+        ]
+
+    def admit(self, peer_ip: str) -> None:
+        """Before any work for a login. Raises: TooManyFailures."""
+        self._check(self._networks(peer_ip)[:1])
+
+    def slower(self, login: str) -> int:
+        """How many times later than usual somebody is told that this login was wrong."""
+        failures = self._tallies.get(b"slow " + _counted(login))
+        return 1 << min(max(failures - UNSLOWED, 0), MAX_SLOWER.bit_length() - 1)
+
+    async def turn(
+        self, peer_ip: str, login: str, timers: Timers, *, guessed: bool, password: bytes = b""
+    ) -> Attempt:
+        """Wait until this may be asked, and take part in the count; to be ended by ``asked`` or
+        ``withdrawn``. One that is left alone counts as being asked until the window ends.
+
+        Args:
+            guessed: it is a password or the proof of one.
+            password: as it came, where it did.
+
+        Raises:
+            WrongCredentials: this password was wrong lately.
+            LoginsPaused: neither right nor wrong; nobody is asked.
+            TooManyFailures: the same, whatever the login.
+        """
+        attempt = Attempt(
+            login, self._networks(peer_ip), _counted(login), guessed=guessed and bool(login)
+        )
+        if attempt.guessed and password:
+            # Neither has a NUL (RFC 4616 section 2), so no two pairs are alike.
+            attempt.password = _hashable(typed_name(login)) + b"\0" + password
+        if attempt.networks:
+            around = len(AROUND) if self._is_stranger(attempt) else 1
+            self._check(attempt.networks[:around])
+            self._check_login(attempt)
+        await self._wait(attempt, timers)
+        if attempt.password and self._answers.get(attempt.password) != RIGHT:
+            self._answers.put(attempt.password, ASKING, ASKING_S)
+        if attempt.reserved:
+            self._reserve(attempt, failures=0, asking=1)
+        return attempt
+
+    def asked(self, attempt: Attempt, ask: Ask) -> Deferred[LoggedIn]:
+        """What ``ask`` says; counted also when the client does not wait for it.
+
+        Raises: as ``ask``.
+        """
+        return _unmoved(Deferred.fromCoroutine(self._asked(attempt, ask)))
+
+    def withdrawn(self, attempt: Attempt) -> None:
+        """Nobody was asked, or nobody could say."""
+        self._settle(attempt, 0, 0.0, failures=0)
+
+    # -- who comes
+
+    def _networks(self, peer_ip: str) -> tuple[str, ...]:
+        if is_loopback(peer_ip) or self._exempt(peer_ip):
+            return ()
+        return networks_of(peer_ip)  # none for a local socket
+
+    def _is_stranger(self, attempt: Attempt) -> bool:
+        """The login has not worked lately from around there."""
+        return not self._known.get(_place(attempt.whose, attempt.networks))
+
+    # -- bounds
+
+    def _check(self, networks: tuple[str, ...]) -> None:
+        for network, rates in zip(networks, self._rates, strict=False):
+            for rate in rates:
+                if not self._counters.take(
+                    _of_network(network, rate), rate, only_look=True
+                ).allowed:
+                    self._tell_refused(network, rate)
+                    raise TooManyFailures
+
+    def _check_login(self, attempt: Attempt) -> None:
+        """One login guessed at from all over a network, also from where it is known."""
+        if attempt.guessed:
+            for rate in self._rates[0]:
+                if not self._counters.take(_of_login(attempt, rate), rate, only_look=True).allowed:
+                    self._tell_paused(attempt, f"there: more than {rate.limit} failures")
+                    raise LoginsPaused
+
+    async def _wait(self, attempt: Attempt, timers: Timers) -> None:
+        """Wait while the same password is being asked about, or as many of a stranger's as may be.
+
+        Raises: WrongCredentials, LoginsPaused.
+        """
+        give_up_at, look_s = timers.seconds() + TURN_S, FIRST_LOOK_S
+        while True:
+            said = self._answers.get(attempt.password) if attempt.password else 0
+            if said == WRONG:
+                raise WrongCredentials
+            if said != ASKING and self._has_room(attempt):
+                return
+            if timers.seconds() >= give_up_at:
+                raise LoginsPaused
+            await pause(timers, look_s)
+            look_s = min(look_s * 1.5, LAST_LOOK_S)
+
+    def _has_room(self, attempt: Attempt) -> bool:
+        """Whether a directory that counts failures may be asked. Raises: LoginsPaused."""
+        attempt.reserved = bool(attempt.guessed and attempt.networks and self._is_stranger(attempt))
+        if not attempt.reserved:
+            return True
+        failures, asking = self._reserved(attempt)
+        if failures >= self._bounds.asked_per_login:
+            self._tell_paused(attempt, f"from where it is not known: {failures} failures")
+            raise LoginsPaused
+        return failures + asking < self._bounds.asked_per_login
+
+    def _reserved(self, attempt: Attempt) -> tuple[int, int]:
+        number = self._tallies.get(b"asked " + attempt.whose)
+        return number & MOST_COUNTED, number >> ASKING_BITS
+
+    def _reserve(self, attempt: Attempt, *, failures: int, asking: int) -> None:
+        had, were = self._reserved(attempt)
+        had = min(had + failures, MOST_COUNTED)
+        number = had | min(max(were + asking, 0), MOST_COUNTED) << ASKING_BITS
+        if number:
+            self._tallies.put(b"asked " + attempt.whose, number, self._bounds.asked_window_s)
+        else:
+            self._tallies.forget(b"asked " + attempt.whose)
+
+    # -- what the directory said
+
+    async def _asked(self, attempt: Attempt, ask: Ask) -> LoggedIn:
+        try:
+            logged_in = await ask()
+        except WrongCredentials:
+            self._was_wrong(attempt)
+            raise
+        except BaseException:  # no verdict, whatever it is
+            self.withdrawn(attempt)
+            raise
+        self._settle(attempt, RIGHT, RIGHT_S, failures=0)
+        if attempt.networks:
+            for whose in {attempt.whose, _counted(logged_in.avatar.account.login)}:
+                self._known.put(_place(whose, attempt.networks), 1, KNOWN_S)
+        return logged_in
+
+    def _was_wrong(self, attempt: Attempt) -> None:
+        self._settle(attempt, WRONG, REMEMBERED_S, failures=1)
+        for network, rates in zip(attempt.networks, self._rates, strict=False):
+            for rate in rates:
+                self._counters.add(_of_network(network, rate), rate)
+        if not attempt.guessed:
+            return
+        if attempt.networks:
+            for rate in self._rates[0]:
+                self._counters.add(_of_login(attempt, rate), rate)
+        failures = min(self._tallies.get(b"slow " + attempt.whose) + 1, MOST_COUNTED)
+        self._tallies.put(b"slow " + attempt.whose, failures, self._bounds.asked_window_s)
+
+    def _settle(self, attempt: Attempt, said: int, for_s: float, *, failures: int) -> None:
+        if attempt.password:
+            if said:
+                self._answers.put(attempt.password, said, for_s)
+            else:
+                self._answers.forget(attempt.password)
+        if attempt.reserved:
+            self._reserve(attempt, failures=failures, asking=-1)
+
+    # -- the log, once in a while for each network and login (SECURITY N2)
+
+    def _tell_refused(self, network: str, rate: Rate) -> None:
+        if self._is_news(network.encode()):
+            _log.warn(
+                "logins from {network} are refused: more than {limit} failures in {per_s:g} s",
+                network=network,
+                limit=rate.limit,
+                per_s=rate.per_s,
+            )
+
+    def _tell_paused(self, attempt: Attempt, why: str) -> None:
+        if self._is_news(attempt.whose):
+            _log.warn(
+                "{login} is not asked about from {network} {why}",
+                login=shown(attempt.login, MAX_LOGGED_LOGIN),
+                network=attempt.networks[-1],
+                why=why,
+            )
+
+    def _is_news(self, name: bytes) -> bool:
+        name = b"told " + name
+        if self._tallies.get(name):
+            return False
+        self._tallies.put(name, 1, LOGGED_AGAIN_S)
+        return True
+
+
+def _hashable(name: str) -> bytes:
+    return name.encode("utf-8", "surrogatepass")
+
+
+def _counted(login: str) -> bytes:
+    return blake2b(_hashable(counted_name(login)), digest_size=16).digest()
+
+
+def _place(whose: bytes, networks: tuple[str, ...]) -> bytes:
+    return whose + networks[-1].encode()
+
+
+def _of_network(network: str, rate: Rate) -> str:
+    return f"logins {rate.per_s:g} {network}"
+
+
+def _of_login(attempt: Attempt, rate: Rate) -> str:
+    return f"logins {rate.per_s:g} {attempt.networks[-1]} {attempt.whose.hex()}"
+
+
+def _unmoved(asked: Deferred[LoggedIn]) -> Deferred[LoggedIn]:
+    """The same; but who stops waiting does not stop the question, so that its answer counts."""
+    waiting: Deferred[LoggedIn] = Deferred()
+
+    def tell(outcome: LoggedIn | Failure) -> None:
+        if not waiting.called:
+            if isinstance(outcome, Failure):
+                waiting.errback(outcome)
+            else:
+                waiting.callback(outcome)
+        elif isinstance(outcome, LoggedIn):
+            outcome.logout()
+        elif not outcome.check(GatewayError, CancelledError):
+            _log.failure("a login failed after its connection", outcome)
+
+    asked.addBoth(tell)
+    return waiting
