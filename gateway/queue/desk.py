@@ -5,7 +5,7 @@ that each deed is logged and traced with who did it; what they take and answer i
 Works beside the runner of this process, or without one on a store that nobody serves. Never parses
 a command line.
 
-Limits: MAX_PAGE messages in one answer, MAX_IDS in one deed.
+Limits: MAX_PAGE messages in one answer, MAX_IDS in one call, AT_ONCE of which are done together.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from gateway.core.envelope import Notify
@@ -38,6 +39,7 @@ from gateway.wire.dsn_words import Action
 MAX_PAGE = 1000
 MAX_IDS = 500
 MAX_REASON = 200
+AT_ONCE = 50  # share a commit
 BOUNCED_STATUS = "5.7.1"  # RFC 3463 section 3.8: refused by the management
 
 
@@ -129,12 +131,25 @@ class QueueDesk:
         reason = argument(arguments, "reason", str, "")[:MAX_REASON]
         done: list[str] = []
         refused: list[Answer] = []
-        for queue_id in dict.fromkeys(ids):
-            entry, problem = await self._deed(name, QueueId(queue_id), reason)
-            if problem or entry is None:
-                refused.append({"id": queue_id, "why": problem})
-                continue
-            done.append(entry.item.queue_id)
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), AT_ONCE):
+            piece = wanted[start : start + AT_ONCE]
+            deeds = [Deferred.fromCoroutine(self._one(name, each, reason, actor)) for each in piece]
+            await DeferredList(deeds, consumeErrors=False)  # all, also where one of them fails
+            for deed, queue_id in zip(deeds, piece, strict=True):
+                entry, problem = await deed
+                if entry is None or problem:
+                    refused.append({"id": queue_id, "why": problem})
+                else:
+                    done.append(entry.item.queue_id)
+        return {"done": done, "refused": refused}
+
+    async def _one(
+        self, name: str, queue_id: str, reason: str, actor: str
+    ) -> tuple[QueueEntry | None, str]:
+        """A deed, and its records if it is done."""
+        entry, problem = await self._deed(name, QueueId(queue_id), reason)
+        if entry is not None and not problem:
             self.log.info(
                 "{queue_id} {deed} by {actor}: {reason}",
                 queue_id=entry.item.queue_id,
@@ -144,7 +159,7 @@ class QueueDesk:
             )
             told = {"reason": reason} if reason else {}
             self._journal.handled(entry.item, _KINDS[name], actor, **told)
-        return {"done": done, "refused": refused}
+        return entry, problem
 
     async def _deed(
         self, name: str, queue_id: QueueId, reason: str

@@ -93,7 +93,8 @@ def _check(connection: sqlite3.Connection, layout: Layout, progress: Progress) -
     version = version_of(connection)
     if version != len(STEPS):
         raise StoreUnavailable(
-            f"the store has schema version {version}; this program checks {len(STEPS)}"
+            f"the store has schema version {version}; this program checks {len(STEPS)}: use the"
+            " program that the gateway was started with"
         )
     problems: list[str] = []
     connection.execute("BEGIN")  # counts and rules look at the same state

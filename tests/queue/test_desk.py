@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.envelope import DeliverBy, Hold, MessageOptions, Notify, RecipientOptions
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import LOCAL, QueuedRecipient
 from gateway.core.trace import TraceRecord
@@ -187,6 +187,22 @@ def test_filters_take_addresses_as_lists_show_them_and_as_people_write_them(
     assert [each["id"] for each in closed.call("list", **{name: value})["messages"]] == [found]
 
 
+class Failing:
+    """A queue with one message that it cannot read."""
+
+    def __init__(self, control: Any, failing: str) -> None:
+        self._control = control
+        self._failing = failing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._control, name)
+
+    async def entry(self, queue_id: QueueId) -> Any:
+        if queue_id == self._failing:
+            raise StoreUnavailable("the disk is in trouble")
+        return await self._control.entry(queue_id)
+
+
 class Slow:
     """A queue whose first answer about a message comes late."""
 
@@ -229,6 +245,25 @@ def test_an_id_may_be_typed_in_small_letters(office: Office) -> None:
     assert office.call("hold", ids=[typed])["done"] == [queue_id]
     assert office.call("delete", ids=[typed])["done"] == [queue_id]
     office.delivery.pending[0].callback(None)
+
+
+def test_trouble_in_the_middle_of_many_is_told_and_what_was_done_is_traced(
+    closed: Office,
+) -> None:
+    ids = [closed.accept(str(number)) for number in range(3)]
+    control: Any = closed.desk._control
+    closed.desk._control = Failing(control, ids[1])
+    with pytest.raises(StoreUnavailable):
+        closed.call("hold", ids=ids)
+    assert closed.deeds == [("held", ROOT)] * 2
+
+
+def test_deeds_on_many_are_answered_in_their_order(closed: Office) -> None:
+    ids = [closed.accept(str(number)) for number in range(60)]
+    asked = [*ids[:55], "FFFF", *ids[:3]]
+    answer = closed.call("hold", ids=asked)
+    assert answer["done"] == ids[:55] and [each["id"] for each in answer["refused"]] == ["FFFF"]
+    assert len(closed.notes.records) == 55
 
 
 def test_every_deed_is_traced_with_who_did_it(closed: Office) -> None:
