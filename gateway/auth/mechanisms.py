@@ -90,6 +90,11 @@ class Means:
     random: Callable[[int], bytes] = token_bytes
     throttle: LoginThrottle | None = None
 
+    @property
+    def passwords(self) -> bool:
+        """Whether IMAP's LOGIN and POP3's PASS are wanted, which send them as PLAIN does."""
+        return not self.allowed or not self.allowed.isdisjoint(("PLAIN", "LOGIN"))
+
     def nonce(self) -> bytes:
         """Printable, without commas and without what a msg-id gives a meaning."""
         return base64.urlsafe_b64encode(self.random(NONCE_OCTETS))

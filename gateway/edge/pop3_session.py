@@ -219,6 +219,8 @@ class Pop3Connection(MailConnection):
             case User() | Pass() | Auth():
                 if not self.login_allowed:
                     raise Refused("login needs TLS here")  # SECURITY A1
+                if not isinstance(command, Auth) and not self.door.means.passwords:
+                    raise Refused("passwords are not taken here")
                 return self._log_in(
                     self._authorization.handle(
                         command, self, self._portal, self._limits.failed_login_s
@@ -241,7 +243,9 @@ class Pop3Connection(MailConnection):
         may_start_tls = (
             self.door.tls is not None and not self.is_tls and self._state is State.AUTHORIZATION
         )
-        now = Situation(self.login_allowed, may_start_tls, mechanisms(self))
+        now = Situation(
+            self.login_allowed, may_start_tls, mechanisms(self), self.door.means.passwords
+        )
         self.send(listing(ok("capabilities follow"), capability_lines(now)))
 
     def _stls(self) -> None:

@@ -261,11 +261,13 @@ class Situation:
         may_log_in: clear passwords are protected here (TLS), or allowed without (SECURITY A1).
         may_start_tls: STLS would be accepted now.
         mechanisms: SASL mechanisms offered.
+        passwords: USER and PASS are wanted at all.
     """
 
     may_log_in: bool
     may_start_tls: bool
     mechanisms: Sequence[str]
+    passwords: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +284,13 @@ def _may_log_in(situation: Situation) -> bool:
     return situation.may_log_in
 
 
+def _may_say_password(situation: Situation) -> bool:
+    return situation.may_log_in and situation.passwords
+
+
 CAPABILITIES: tuple[CapabilityRow, ...] = (
     CapabilityRow("TOP", "RFC 2449 section 6.1", ("TOP",)),
-    CapabilityRow("USER", "RFC 2449 section 6.2", ("USER", "PASS"), _may_log_in),
+    CapabilityRow("USER", "RFC 2449 section 6.2", ("USER", "PASS"), _may_say_password),
     CapabilityRow("SASL", "RFC 2449 section 6.3, RFC 5034", ("AUTH",), _may_log_in),
     CapabilityRow("STLS", "RFC 2595 section 4", ("STLS",), lambda now: now.may_start_tls),
     CapabilityRow("UIDL", "RFC 2449 section 6.8", ("UIDL",)),

@@ -167,6 +167,21 @@ def test_what_is_offered_is_what_can_work(door: str) -> None:
     assert LoginBench(door, means=few).connect().offered() == ["EXTERNAL", "PLAIN"]
 
 
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_where_passwords_are_not_wanted_no_other_command_takes_them(protocol: str) -> None:
+    tokens = replace(FULL, allowed=frozenset({"OAUTHBEARER"}))
+    for means, wanted in ((FULL, True), (tokens, False)):
+        client = LoginBench(protocol, means=means).connect()
+        if protocol == "imap":
+            capabilities = client.say(b"c CAPABILITY")
+            assert (b"LOGINDISABLED" not in capabilities) == wanted
+            assert client.say(b"a LOGIN alice secret").startswith(b"a OK") == wanted
+        else:
+            assert (b"\r\nUSER\r\n" in client.say(b"CAPA")) == wanted
+            assert client.say(b"USER alice").startswith(b"+OK") == wanted
+            assert client.say(b"PASS secret").startswith(b"+OK") == wanted
+
+
 @every_door
 @every_mechanism
 def test_what_is_not_offered_is_unknown(door: str, mechanism: str) -> None:

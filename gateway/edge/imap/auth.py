@@ -79,6 +79,8 @@ async def start_tls(session: Session, command: StartTls) -> Reply:
 async def login(session: Session, command: Login) -> Reply:
     if not session.peer.login_allowed:
         return _privacy_required()
+    if not session.peer.passwords_allowed:
+        return no("Passwords are not taken here", "CANNOT")
     # An empty or impossible login becomes "wrong credentials" below, as any other.
     return await _log_in(session, sasl.offer(command.username.encode(), command.password))
 

@@ -117,10 +117,16 @@ class ImapConnection(MailConnection):
     def buffered_octets(self) -> int:
         return self._reader.buffered_octets
 
+    @property
+    def passwords_allowed(self) -> bool:
+        return self.login_allowed and self.door.means.passwords
+
     def capabilities(self) -> str:
         if self._session.state is not State.NOT_AUTHENTICATED:
             return self._registry.capabilities([When.LOGGED_IN])
-        shown = [When.LOGIN_POSSIBLE if self.login_allowed else When.LOGIN_REFUSED]
+        shown = [When.LOGIN_POSSIBLE] if self.login_allowed else []
+        if not self.passwords_allowed:
+            shown.append(When.LOGIN_REFUSED)
         if self.door.tls is not None and not self.is_tls:
             shown.append(When.STARTTLS_POSSIBLE)
         names = mechanisms(self) if self.login_allowed else ()

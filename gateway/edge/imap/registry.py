@@ -30,7 +30,7 @@ class When(Enum):
     ALWAYS = "always"
     STARTTLS_POSSIBLE = "TLS is offered and not yet used"
     LOGIN_POSSIBLE = "nobody has logged in, and it is allowed now"
-    LOGIN_REFUSED = "nobody has logged in, and TLS has to come first"
+    LOGIN_REFUSED = "nobody has logged in, and TLS has to come first, or LOGIN is not wanted"
     LOGGED_IN = "somebody has logged in"
 
 

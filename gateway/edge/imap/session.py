@@ -68,6 +68,11 @@ class Peer(Protocol):
         """Passwords may be taken now: over TLS, or in the demo from the machine itself."""
         ...
 
+    @property
+    def passwords_allowed(self) -> bool:
+        """LOGIN may be used now."""
+        ...
+
     def capabilities(self) -> str:
         """What is advertised in the present state."""
         ...
