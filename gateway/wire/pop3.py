@@ -280,8 +280,8 @@ class CapabilityRow:
     offered: Callable[[Situation], bool] = lambda _: True
 
 
-def _may_log_in(situation: Situation) -> bool:
-    return situation.may_log_in
+def _has_mechanisms(situation: Situation) -> bool:
+    return situation.may_log_in and bool(situation.mechanisms)
 
 
 def _may_say_password(situation: Situation) -> bool:
@@ -291,7 +291,7 @@ def _may_say_password(situation: Situation) -> bool:
 CAPABILITIES: tuple[CapabilityRow, ...] = (
     CapabilityRow("TOP", "RFC 2449 section 6.1", ("TOP",)),
     CapabilityRow("USER", "RFC 2449 section 6.2", ("USER", "PASS"), _may_say_password),
-    CapabilityRow("SASL", "RFC 2449 section 6.3, RFC 5034", ("AUTH",), _may_log_in),
+    CapabilityRow("SASL", "RFC 2449 section 6.3, RFC 5034", ("AUTH",), _has_mechanisms),
     CapabilityRow("STLS", "RFC 2595 section 4", ("STLS",), lambda now: now.may_start_tls),
     CapabilityRow("UIDL", "RFC 2449 section 6.8", ("UIDL",)),
     CapabilityRow("RESP-CODES", "RFC 2449 section 6.4"),

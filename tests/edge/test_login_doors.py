@@ -188,6 +188,8 @@ def test_what_is_not_offered_is_unknown(door: str, mechanism: str) -> None:
     client = LoginBench(door, means=Means(allowed=frozenset({"X"}))).connect()
     assert client.auth(mechanism).kind == "bad"
     assert client.offered() == []
+    if door == "pop3":
+        assert b"SASL" not in client.say(b"CAPA"), "RFC 2449 section 6.3: with mechanisms"
 
 
 @every_door
