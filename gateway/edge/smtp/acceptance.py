@@ -183,6 +183,7 @@ def _message(
             recipient=transaction.only_recipient,
             at=now,
             login=submission.shown_login(session),
+            priority=transaction.envelope.options.priority,
         )
         + (b"" if session.outgoing is None else session.outgoing.added),
         body=body,

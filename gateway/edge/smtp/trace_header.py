@@ -59,6 +59,7 @@ def received(
     recipient: Address | None,
     at: float,
     login: str = "",
+    priority: int = 0,
 ) -> bytes:
     """The Received field.
 
@@ -72,13 +73,16 @@ def received(
             which would take the message but for this field.
         at: Unix time.
         login: who was logged in, if it is to be shown.
+        priority: as it is from here on; the clause is RFC 6710's (registered in its section 10).
     """
     known = f"\r\n\t(logged in: {_NOT_IN_LOGINS.sub('?', login)})" if login else ""
     shown = path(recipient) if recipient is not None else ""
-    for_clause = f"\r\n\tfor {shown}" if shown and shown.isascii() else ""
+    clauses = f"\r\n\tfor {shown}" if shown and shown.isascii() else ""
+    if priority:
+        clauses += f" PRIORITY {priority}"
     return (
         f"Received: from {_client(host, peer_ip)}{known}\r\n"
-        f"\tby {hostname} with {protocol} id {ingest_id}{for_clause};\r\n"
+        f"\tby {hostname} with {protocol} id {ingest_id}{clauses};\r\n"
         f"\t{date_time(int(at))}\r\n"
     ).encode()
 
