@@ -2,8 +2,8 @@
 (``policy.shared_connections``, ``core.shared_counters`` and ``core.shared_marks`` say how).
 
 Owns the shared memory, made by the parent and inherited by workers as a descriptor: first the
-numbers of the rates, then the marks of logins, then a table of open connections for the whole gateway, and one for each check
-of open connections.
+numbers of the rates, then the marks of logins, then a table of open connections for the whole
+gateway, and one for each check of open connections.
 """
 
 from __future__ import annotations

@@ -95,6 +95,7 @@ class Slapd:
         self.authority = new_authority()
         self.port = free_port()
         self.tls_port = free_port()
+        self.debug = 0  # slapd.conf(5) loglevel; 256: each operation
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "data").mkdir(parents=True)
         certificate, key = self.authority.issue(*names)
@@ -128,7 +129,7 @@ class Slapd:
             self._process = subprocess.Popen(
                 [
                     self.program,
-                    *("-d", "0", "-f", str(self.config)),
+                    *("-d", str(self.debug), "-f", str(self.config)),
                     *("-h", f"{self.uri}/ {self.tls_uri}/"),
                 ],
                 stdout=log,
