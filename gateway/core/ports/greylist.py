@@ -1,4 +1,4 @@
-"""The port to the record of who was asked to come again later; the store keeps it for all workers."""
+"""The port to the record of who was asked to come again later, the same for all workers."""
 
 from __future__ import annotations
 
