@@ -142,6 +142,11 @@ class QueueRunner:
         self._tasks.end_sleeps()
         await self._tasks.drain(self._limits.drain_s)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing goes on: what is to come waits for time, or for mail."""
+        return self._tasks.are_done and not (self._scanning or self._wanted)
+
     def wake(self) -> None:
         """Look for due mail soon; cheap to call often."""
         if self._stopping or self._scanning:

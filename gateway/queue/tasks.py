@@ -42,6 +42,10 @@ class Tasks:
             self._drained = None
             drained.callback(None)
 
+    @property
+    def are_done(self) -> bool:
+        return not self._tasks
+
     async def drain(self, limit_s: float) -> None:
         """Wait until nothing runs, or the time is over. One caller at a time."""
         if not self._tasks:

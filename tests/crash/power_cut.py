@@ -109,6 +109,15 @@ def cut(demo: Demo, state: Round, image: Path, copy: Path, device: str) -> set[s
     return acknowledged
 
 
+WHAT_PEOPLE_HAVE = """
+    SELECT blob_id, size_octets FROM messages
+    UNION ALL SELECT b.blob_id, b.size_octets FROM queue AS q
+        JOIN queue_recipients AS r ON r.queue_id = q.queue_id AND r.next_hop = 'local'
+        JOIN blobs AS b ON b.blob_id = q.blob_id
+"""
+"""In their mailboxes, or on the way there, as their senders want to hear of it."""
+
+
 def marks_in(state_dir: Path) -> list[str]:
     """The marks of all messages; fails when one is torn."""
     with House(state_dir, compaction=OFF) as house:
@@ -120,9 +129,7 @@ def marks_in(state_dir: Path) -> list[str]:
             try:
                 messages = [
                     stored.read(BlobId(blob_id), 0, size)
-                    for blob_id, size in connection.execute(
-                        "SELECT blob_id, size_octets FROM messages"
-                    ).fetchall()
+                    for blob_id, size in connection.execute(WHAT_PEOPLE_HAVE).fetchall()
                 ]
             finally:
                 stored.files.close()

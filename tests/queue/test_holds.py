@@ -63,8 +63,11 @@ class Runs:
 
     def settle(self) -> None:
         """Let everything happen that does not wait for time."""
-        for _ in range(6):  # writes, which stand in one line with the runner's
-            self.house.wait(self.house.store.queue.release([QueueId("FFFFFFF")]))
+        nothing = self.house.store.queue.release([QueueId("FFFFFFF")])
+        self.house.wait(nothing)  # a write, so that the runner has heard of all before it
+        runner = self.runner
+        if runner is not None:
+            self.house.pump.until(lambda: runner.is_at_rest)
 
     def pass_time(self, seconds: float) -> None:
         while seconds > 0:
