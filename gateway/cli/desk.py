@@ -78,7 +78,8 @@ class Loop:
         while not is_done():
             self._turn()
             now = time.monotonic()
-            if now >= end:
+            # Also a timer makes it true, and then there may be nothing more to wait for.
+            if is_done() or now >= end:
                 return
             timers: list[Any] = list(
                 self.timers.getDelayedCalls()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import smtplib
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -93,11 +95,10 @@ def test_tls_from_the_first_octet_comes_behind_the_header(proxied: Proxied) -> N
 
 
 def test_who_comes_from_a_proxy_without_its_header_gets_nothing(proxied: Proxied) -> None:
-    with (
-        pytest.raises((smtplib.SMTPServerDisconnected, ConnectionResetError)),
-        smtplib.SMTP("127.0.0.1", proxied.behind["smtp"], "far.example", timeout=30) as client,
-    ):
-        client.ehlo()
+    with socket.create_connection(("127.0.0.1", proxied.behind["smtp"]), timeout=30) as client:
+        client.sendall(b"EHLO far.example\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
 
 
 def test_who_comes_from_elsewhere_cannot_forge_one(proxied: Proxied) -> None:
