@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.core.ports.clock import Timers
+from gateway.core.text_files import NotText, TooMuchText, text_of
 from gateway.policy.entries import MAX_OCTETS, BrokenList, Entries, read_entries
 from gateway.policy.waiting import bounded
 
@@ -157,14 +158,13 @@ def read_list(path: Path, of: str, give_way: Callable[[], object] = lambda: None
     """Raises: BrokenList, OSError."""
     with path.open("rb") as file:
         octets = file.read(MAX_OCTETS + 1)
-    if len(octets) > MAX_OCTETS:
-        raise BrokenList([(f"more than {MAX_OCTETS} octets", "fewer")])
-    size = octets.count(b"\n") + 1
     try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
-        raise BrokenList([(f"octets in line {line}", "UTF-8 text")]) from None
+        text = text_of(octets, MAX_OCTETS)
+    except TooMuchText:
+        raise BrokenList([(f"more than {MAX_OCTETS} octets", "fewer")]) from None
+    except NotText as error:
+        raise BrokenList([(f"octets in line {error.line}", "UTF-8 text")]) from None
+    size = octets.count(b"\n") + 1
     del octets
     return read_entries(of, _lines(text), size, give_way)
 

@@ -23,6 +23,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.settings.checks import sender_pattern
+from gateway.core.text_files import NotText, TooMuchText, text_of
 from gateway.policy.list_files import InThread, Stamp, stamp_of
 
 LOOK_S = 1.0
@@ -153,13 +154,12 @@ def read_rules(path: Path) -> Rules:
     """May block. Raises: BrokenRules, OSError."""
     with path.open("rb") as file:
         octets = file.read(MAX_OCTETS + 1)
-    if len(octets) > MAX_OCTETS:
-        raise BrokenRules(f"more than {MAX_OCTETS} octets")
     try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = octets.count(b"\n", 0, error.start) + 1
-        raise BrokenRules(f"line {number}: found octets that are not UTF-8 text") from None
+        text = text_of(octets, MAX_OCTETS)
+    except TooMuchText:
+        raise BrokenRules(f"more than {MAX_OCTETS} octets") from None
+    except NotText as error:
+        raise BrokenRules(f"line {error.line}: found octets that are not UTF-8 text") from None
     rules: dict[str, set[str]] = {}
     problems: list[str] = []
     for number, line in enumerate(text.split("\n"), start=1):

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 
 from gateway.core.errors import GatewayError, SettingsError, SettingsProblem
 from gateway.core.ports.clock import WallClock
+from gateway.core.text_files import NotText, TooMuchText, text_of
 from gateway.routing.aliases import NO_ALIASES, Aliases, Table, from_text
 
 MAX_OCTETS = 16 * 1024 * 1024
@@ -161,14 +162,13 @@ class AliasFile:
             with self._path.open("rb") as file:
                 octets = file.read(MAX_OCTETS + 1)
                 stamp = _stamp(os.fstat(file.fileno()))
-            text = octets.decode("utf-8-sig")
+            text = text_of(octets, MAX_OCTETS)
         except OSError as error:
             raise self._problem(error.strerror) from error
-        except UnicodeDecodeError as error:
-            line = octets.count(b"\n", 0, error.start) + 1
-            raise self._problem(f"octets that are not UTF-8 in line {line}") from None
-        if len(octets) > MAX_OCTETS:
-            raise self._problem(f"more than {MAX_OCTETS} octets")
+        except NotText as error:
+            raise self._problem(f"octets that are not UTF-8 in line {error.line}") from None
+        except TooMuchText:
+            raise self._problem(f"more than {MAX_OCTETS} octets") from None
         return stamp, from_text(text, str(self._path), self._domains, self._fixed.keys())
 
     def _problem(self, found: str | None) -> SettingsError:

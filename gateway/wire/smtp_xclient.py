@@ -90,4 +90,4 @@ def parse_xclient(text: bytes) -> Xclient:
         raise SyntaxRefused(BAD_XCLIENT) from None
     if not fields:
         raise SyntaxRefused(BAD_XCLIENT)
-    return Xclient(**fields)  # type: ignore[arg-type]
+    return Xclient(**fields)  # type: ignore[arg-type]  # as _ATTRIBUTES reads each

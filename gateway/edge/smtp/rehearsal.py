@@ -77,7 +77,7 @@ class Rehearsal:
         rehearsed = replace(
             services,
             intake=self._intake,
-            router=ObservedRouter(services.router, notes),  # type: ignore[arg-type]
+            router=ObservedRouter(services.router, notes),  # type: ignore[arg-type]  # the real one explains
             policy=observed(services.policy, notes),
             quota=None if quota is None else quota.rehearsed(QuotaLookedAt(quota.store)),
             submission=None

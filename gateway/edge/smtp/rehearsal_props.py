@@ -124,7 +124,7 @@ class ObservedSenders(Senders):
     """As whom somebody may send, with how that was found out."""
 
     def __init__(self, senders: Senders, notes: Notes) -> None:
-        router = ObservedRouter(senders.router, notes)  # type: ignore[arg-type]
+        router = ObservedRouter(senders.router, notes)  # type: ignore[arg-type]  # the real one explains
         super().__init__(router, groups=senders.groups, send_as=senders.send_as)
         self._notes = notes
 
