@@ -45,7 +45,7 @@ class Trust:
 def outbound_trust(settings: Settings) -> Trust:
     """Raises: SettingsError."""
     outbound = settings.outbound
-    smart_host = parse_next_hop(outbound.smart_host) if outbound.smart_host else None
+    smart_host = parse_next_hop(outbound.smart_host[0]) if outbound.smart_host else None
     if not outbound.ca_file:
         return Trust(smart_host, ClientTls())
     return Trust(smart_host, ClientTls(trust_root(outbound.ca_file, "outbound.ca_file")))

@@ -26,7 +26,7 @@ async def explain(server: MailServer, body: object) -> Mapping[str, Any]:
         services,
         parts.sessions,
         request,
-        smart_host=parts.settings.outbound.smart_host or "",
+        smart_host=next(iter(parts.settings.outbound.smart_host), ""),
     )
     return await rehearsal.run()
 

@@ -48,6 +48,10 @@ class QueueItem:
         size_octets: of what leaves.
         options: what the sender asked for.
         message_id: the id under which the message was accepted, for the trace.
+        destination: where these recipients go together: a server or chain of servers that the
+            configuration or routing names, else their domain; LOCAL.
+        turn: the order in its destination among equal priorities; a sender of many messages gets
+            turns further and further ahead, so that others need not wait for all of them.
     """
 
     queue_id: QueueId
@@ -59,11 +63,28 @@ class QueueItem:
     recipients: tuple[WaitingRecipient, ...]
     options: MessageOptions = NO_OPTIONS
     message_id: str = ""
+    destination: str = ""
+    turn: int = 0
 
     @property
     def eight_bit(self) -> bool:
         """Octets over 127 were announced."""
         return self.options.body is not BodyKind.SEVEN_BIT
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the runner wants of one destination.
+
+    Args:
+        messages: at most; 0: none now.
+        look_again_at: Unix time before which the destination does not come up again by itself if
+            mail is left there that is due.
+    """
+
+    destination: str
+    messages: int
+    look_again_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +103,14 @@ class Verdict(Enum):
     FAILED = "failed"
 
 
+class Trouble(Enum):
+    """What an attempt tells about its destination as a whole."""
+
+    NONE = "none"
+    BUSY = "busy"  # it asks for less: 421, too many connections, too much mail from here
+    DEAD = "dead"  # no host of it could be talked to, so no other message could have passed
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One attempt's end for one recipient.
@@ -95,6 +124,9 @@ class Outcome:
         timed: it has taken over the time by which to deliver (RFC 2852).
         copies: DELIVERED means: to these people here, in the transaction that records it.
         followed_to: and these are new recipients of the message, likewise.
+        trouble: of the destination, not of this recipient.
+        again: the server takes no more recipients in one transaction; nothing was said about this
+            one, who may be sent the next one at once. Only where another of the attempt is decided.
     """
 
     number: int
@@ -106,6 +138,8 @@ class Outcome:
     timed: bool = False
     copies: tuple[LocalCopy, ...] = ()
     followed_to: tuple[QueuedRecipient, ...] = ()
+    trouble: Trouble = Trouble.NONE
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ method may raise StoreUnavailable.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.address import Address
 from gateway.core.ids import BlobId, QueueId
 from gateway.core.messages import NewMessage
 from gateway.core.ports.body import IncomingBody
@@ -20,7 +22,27 @@ from gateway.core.queue import (
     QueueItem,
     Recorded,
     Start,
+    Wish,
 )
+
+
+class DestinationOf(Protocol):
+    """Where a recipient of the queue goes together with others; pure, by the configuration.
+
+    The store keeps the answer with what waits. When the configuration has changed, it asks again.
+    """
+
+    def __call__(self, sender: Address | None, recipient: Address, next_hop: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Args:
+    more: those of the destinations asked for that have more mail due.
+    """
+
+    items: Sequence[QueueItem]
+    more: frozenset[str]
 
 
 class QueueStore(Protocol):
@@ -31,16 +53,24 @@ class QueueStore(Protocol):
         a stop."""
         ...
 
-    async def lease_due(
-        self, now: int, owner: str, lease_s: int, limit: int
-    ) -> Sequence[QueueItem]:
-        """Take up to ``limit`` messages with due recipients, higher priorities first; nobody else
-        gets them till the lease ends or ``record`` frees them. What was held until now is free."""
+    async def ready(self, now: int, limit: int) -> Sequence[str]:
+        """Destinations that have mail due and may be looked at, the longest not served first.
+
+        What has become due, or is no longer leased or held, counts from this call on.
+        """
+        ...
+
+    async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
+        """Take due mail of these destinations: higher priorities first, then by turn. Nobody else
+        gets it till the lease ends or ``record`` frees it.
+
+        Each item has the due recipients of one message at one destination.
+        """
         ...
 
     async def next_due_at(self) -> int | None:
-        """When the earliest recipient becomes due or its lease ends; None if nothing waits. What
-        is held does not count."""
+        """When the earliest recipient becomes due, a lease ends, or a destination with due mail
+        may be looked at; None if nothing waits. What is held does not count."""
         ...
 
     async def next_release_at(self) -> int | None:
@@ -53,6 +83,7 @@ class QueueStore(Protocol):
         """Keep an attempt's results and accept the report about it in the same transaction, with
         copies for people here and new recipients.
 
+        The recipients of one call share one destination, whose lease of the message ends with it.
         Recipients done with are removed; a message without recipients goes (SECURITY D5). A result
         for a recipient that is gone already changes nothing.
 

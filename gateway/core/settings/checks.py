@@ -117,6 +117,33 @@ def smart_host_url(value: str) -> str:
     return _server_url(value, _MAIL, user=True, expected=expected, options=_TLS_REQUIRED)
 
 
+def destination_name(value: str) -> str:
+    """A recipient domain, or ``*.`` and one for all below it."""
+    host = value[2:] if value.startswith("*.") else value
+    try:
+        return value[: -len(host)] + domain(host)
+    except ValueError:
+        raise ValueError('a domain such as "example.net", or "*.example.net"') from None
+
+
+def sender_name(value: str) -> str:
+    """An address, or ``@`` and a domain for everybody there."""
+    try:
+        return "@" + domain(value[1:]) if value.startswith("@") else mail_address(value)
+    except ValueError:
+        raise ValueError('"sales@example.com", or "@example.com"') from None
+
+
+def login_at_host(value: str) -> str:
+    """A user at a server, as in its URL."""
+    expected = 'a user and a server as in the URL: "user@relay.example.net"'
+    user, _, _ = value.rpartition("@")
+    if not user:
+        raise ValueError(expected)
+    _server_url(f"smtp://{value}", _MAIL, user=True, expected=expected)
+    return value
+
+
 def https_url(value: str) -> str:
     """Where something is asked over HTTPS, or nothing."""
     try:

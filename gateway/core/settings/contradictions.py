@@ -13,6 +13,7 @@ from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
 from gateway.core.settings.login import login_contradictions, oauth_contradictions
 from gateway.core.settings.networks import open_relay, unknown_names
+from gateway.core.settings.outbound import outbound_contradictions
 from gateway.core.settings.tls import sni_contradictions
 
 Raw = Mapping[str, Any]
@@ -44,14 +45,7 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from _secrets(_section(raw, "directory"), "directory", "bind_password")
     outbound = _section(raw, "outbound")
     yield from _secrets(outbound, "outbound", "smart_host_password")
-    smart_host = outbound.get("smart_host")
-    has_password = outbound.get("smart_host_password") or outbound.get("smart_host_password_file")
-    if isinstance(smart_host, str) and "@" in smart_host and not has_password:
-        yield (
-            "outbound.smart_host_password_file",
-            "nothing",
-            "a file with the password of the user in outbound.smart_host",
-        )
+    yield from outbound_contradictions(outbound)
 
 
 def _directory(directory: Raw) -> Iterator[tuple[str, str, str]]:

@@ -21,13 +21,13 @@ from gateway.core.settings.domains import (
 from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
 from gateway.core.settings.login import LoginSettings, OAuthSettings
 from gateway.core.settings.networks import Cidrs, NetworkName
+from gateway.core.settings.outbound import OutboundSettings
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
-from gateway.core.settings.section import Domain, HostPort, Section, one_or_many
+from gateway.core.settings.section import Domain, Section, one_or_many
 from gateway.core.settings.submission import SubmissionSettings
 from gateway.core.settings.tls import TlsSettings
 from gateway.core.settings.trace import TraceSettings
 
-SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
 
@@ -79,32 +79,6 @@ class DirectorySettings(Section):
     )
     group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes that hold members, by DN or address; empty: the preset's"
-    )
-
-
-class OutboundSettings(Section):
-    smart_host: SmartHost | None = Field(
-        None, description="all outgoing mail goes there; absent: MX records decide"
-    )
-    smart_host_password: SecretStr = Field(SecretStr(""), description="for the user in smart_host")
-    smart_host_password_file: str = Field("", description="a file that holds it")
-    ca_file: str = Field("", description="certificates that smart_host is checked against")
-    resolvers: Annotated[tuple[HostPort, ...], Field(strict=False)] = Field(
-        (), description="name servers; empty: the system's"
-    )
-    retry_after_s: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...],
-        Field(strict=False),
-        AfterValidator(checks.not_empty),
-    ] = Field(
-        (60, 300, 900, 1800, 3600, 7200, 14400),
-        description="waits between attempts; the last one repeats",
-    )
-    lifetime_s: Annotated[int, Field(ge=60)] = Field(
-        432_000, description="after this the sender gets the message back (5 days)"
-    )
-    delay_notice_s: Annotated[int, Field(ge=0)] = Field(
-        14_400, description="after this the sender hears once that it takes longer; 0: never"
     )
 
 

@@ -1,0 +1,141 @@
+"""Mail that leaves: through which servers, protected how, how fast, and when it is given up.
+
+Values only; ``delivery`` and ``queue`` give them their meaning. Passwords stand beside their users
+in ``logins``, never in a URL. What contradicts is found by ``outbound_contradictions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from gateway.core.settings import checks
+from gateway.core.settings.section import HostPort, Section, one_or_many
+
+MailServer = Annotated[str, AfterValidator(checks.smart_host_url)]
+Chain = Annotated[tuple[MailServer, ...], BeforeValidator(one_or_many), Field(strict=False)]
+"""Servers that are tried in this order."""
+Waits = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
+TlsLevel = Literal["none", "opportunistic", "required", "verified"]
+DestinationName = Annotated[str, AfterValidator(checks.destination_name)]
+SenderName = Annotated[str, AfterValidator(checks.sender_name)]
+LoginName = Annotated[str, AfterValidator(checks.login_at_host)]
+
+
+class DestinationSettings(Section):
+    """What is left out is as for all others."""
+
+    next_hop: Chain = Field((), description="servers that take its mail, in this order")
+    tls: Literal["", TlsLevel] = Field(
+        "", description="none, opportunistic, required or verified; empty: as outbound.tls"
+    )
+    connections: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="at once, at most; 0: as outbound.connections_per_destination"
+    )
+    messages_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0, description="at most; 0: as outbound.messages_per_minute"
+    )
+    retry_after_s: Waits = Field((), description="waits between attempts; empty: as for all")
+    lifetime_s: Annotated[int, Field(ge=0)] = Field(0, description="0: as for all")
+
+
+class SenderSettings(Section):
+    smart_host: Chain = Field((), description="servers that take their mail, in this order")
+
+
+class LoginAtHostSettings(Section):
+    password: SecretStr = Field(SecretStr(""), description="of this user at this server")
+    password_file: str = Field("", description="a file that holds it")
+
+
+class OutboundSettings(Section):
+    smart_host: Chain = Field(
+        (), description="all outgoing mail goes there, in this order; absent: MX records decide"
+    )
+    smart_host_password: SecretStr = Field(SecretStr(""), description="for the user in smart_host")
+    smart_host_password_file: str = Field("", description="a file that holds it")
+    ca_file: str = Field("", description="certificates that other servers' are checked against")
+    resolvers: Annotated[tuple[HostPort, ...], Field(strict=False)] = Field(
+        (), description="name servers; empty: the system's"
+    )
+    tls: TlsLevel = Field(
+        "opportunistic",
+        description="to servers found by MX: required is encrypted, verified proves the name too",
+    )
+    connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        200, description="to all servers at once"
+    )
+    connections_per_destination: Annotated[int, Field(ge=1, le=1000)] = Field(
+        20, description="reached by steps while a destination takes mail without complaint"
+    )
+    messages_per_minute: Annotated[int, Field(ge=0)] = Field(
+        0, description="to one destination; 0: as fast as it takes them"
+    )
+    retry_after_s: Annotated[Waits, AfterValidator(checks.not_empty)] = Field(
+        (60, 300, 900, 1800, 3600, 7200, 14400),
+        description="waits between attempts; the last one repeats",
+    )
+    lifetime_s: Annotated[int, Field(ge=60)] = Field(
+        432_000, description="after this the sender gets the message back (5 days)"
+    )
+    delay_notice_s: Annotated[int, Field(ge=0)] = Field(
+        14_400, description="after this the sender hears once that it takes longer; 0: never"
+    )
+    destinations: dict[DestinationName, DestinationSettings] = Field(
+        {}, description='domains and "*.domains" whose mail is sent another way'
+    )
+    senders: dict[SenderName, SenderSettings] = Field(
+        {}, description='addresses and "@domains" whose mail leaves another way'
+    )
+    logins: dict[LoginName, LoginAtHostSettings] = Field(
+        {}, description='passwords of users at servers, by "user@host"'
+    )
+
+
+def outbound_contradictions(outbound: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Users without a password, and passwords without a user. Yields as ``contradictions.find``."""
+    logins = outbound.get("logins")
+    known = set(logins) if isinstance(logins, Mapping) else set()
+    if outbound.get("smart_host_password") or outbound.get("smart_host_password_file"):
+        known |= {_login(each) for each in _chain(outbound.get("smart_host"))}
+    for key, chain in _chains(outbound):
+        for url in chain:
+            login = _login(url)
+            if login and login not in known:
+                if key == "outbound.smart_host":
+                    missing = "outbound.smart_host_password_file"
+                    expected = "a file with the password of the user in outbound.smart_host"
+                else:
+                    missing = f'outbound.logins."{login}".password_file'
+                    expected = f"a file with the password of the user in {key}"
+                yield missing, "nothing", expected
+    for name, section in logins.items() if isinstance(logins, Mapping) else ():
+        if not isinstance(section, Mapping):
+            continue
+        ways = [way for way in ("password", "password_file") if section.get(way)]
+        if len(ways) != 1:
+            found = "both password and password_file" if ways else "neither of them"
+            yield f'outbound.logins."{name}"', found, "either password or password_file"
+
+
+def _chains(outbound: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    yield "outbound.smart_host", _chain(outbound.get("smart_host"))
+    for table, key in (("destinations", "next_hop"), ("senders", "smart_host")):
+        sections = outbound.get(table)
+        for name, section in sections.items() if isinstance(sections, Mapping) else ():
+            if isinstance(section, Mapping):
+                yield f'outbound.{table}."{name}".{key}', _chain(section.get(key))
+
+
+def _chain(value: object) -> list[str]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return [each for each in values if isinstance(each, str)]
+
+
+def _login(url: str) -> str:
+    """``user@host`` of a server's URL, empty without a user."""
+    authority = url.partition("://")[2].partition("/")[0].partition("?")[0]
+    user, _, host = authority.rpartition("@")
+    return f"{user}@{host}" if user else ""
