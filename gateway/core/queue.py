@@ -172,6 +172,15 @@ class QueueDepth:
     held: int = 0
 
 
+class QueueState(Enum):
+    """What a queued message, or its part for one destination, does now."""
+
+    READY = "ready"  # due; it waits for room, or for its destination
+    WAITING = "waiting"  # for its next time
+    SENDING = "sending"  # leased: it is being sent, or about to be
+    HELD = "held"
+
+
 @dataclass(frozen=True, slots=True)
 class QueueFilter:
     """Which messages are meant; what is empty does not narrow.
@@ -180,8 +189,12 @@ class QueueFilter:
         held: True: held ones only; False: those that are not.
         sender: address, or ``@domain``; ``<>`` for the null sender.
         recipient: address, or ``@domain``, of one of its recipients.
-        destination: domain or named next hop of one of its recipients.
+        destination: of one of its recipients, as QueueItem has it, or their domain or next hop.
         before: accepted before this Unix time.
+        since: accepted at this Unix time or later.
+        larger_octets: of more octets than this.
+        message_id: the id under which it was accepted.
+        state: of the message, or of its part for one of its destinations.
     """
 
     held: bool | None = None
@@ -189,6 +202,29 @@ class QueueFilter:
     recipient: str = ""
     destination: str = ""
     before: int | None = None
+    since: int | None = None
+    larger_octets: int | None = None
+    message_id: str = ""
+    state: QueueState | None = None
+
+
+SHAPE_AGES_S = (300, 900, 3600, 14_400, 86_400, 259_200)
+"""The ages up to which a shape counts; what is older comes behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeRow:
+    """How old is what waits for one destination, or from one sender's domain.
+
+    Args:
+        name: the destination, or the domain; empty for the null sender.
+        messages: counts by SHAPE_AGES_S, each younger than its age and not in an earlier one, and
+            of the older ones.
+    """
+
+    name: str
+    messages: tuple[int, ...]
+    octets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +235,7 @@ class QueuedMessage:
         recipients: how many wait; ``first_recipients`` are a few of them.
         due_at: None: when somebody releases it.
         leased: it is being sent, or about to be.
+        destinations: a few of them.
     """
 
     queue_id: QueueId
@@ -212,14 +249,30 @@ class QueuedMessage:
     recipients: int
     first_recipients: tuple[Address, ...]
     last_reply: str
+    state: QueueState = QueueState.WAITING
+    destinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingStatus:
-    """One recipient as an administrator sees it; ``next_attempt_at`` None: when released."""
+    """One recipient as an administrator sees it; ``next_attempt_at`` None: when released.
+
+    Args:
+        destination: as QueueItem has it.
+    """
 
     recipient: WaitingRecipient
     next_attempt_at: int | None
+    destination: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePart:
+    """What waits of a message for one destination; ``due_at`` None: when released."""
+
+    destination: str
+    state: QueueState
+    due_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +282,7 @@ class QueueEntry:
     message: QueuedMessage
     item: QueueItem
     recipients: tuple[WaitingStatus, ...]
+    parts: tuple[QueuePart, ...] = ()
 
 
 class Start(Enum):

@@ -21,6 +21,7 @@ from gateway.core.queue import (
     QueueFilter,
     QueueItem,
     Recorded,
+    ShapeRow,
     Start,
     Wish,
 )
@@ -121,6 +122,17 @@ class QueueControl(Protocol):
 
     async def hasten(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
         """Make messages due at once; returns those that were there and not held."""
+        ...
+
+    async def shape(self, now: int, *, by_sender: bool = False) -> Sequence[ShapeRow]:
+        """What waits by age and destination, the most first; or by the senders' domains. A message
+        counts once for each of its destinations."""
+        ...
+
+    async def reroute(self, queue_ids: Sequence[QueueId], next_hop: str) -> Sequence[QueueId]:
+        """Have messages leave through these servers, URLs joined by spaces, from now on; empty:
+        as the configuration decides. Not for recipients who have their mailbox here. Returns those
+        that were there."""
         ...
 
     async def remove(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
