@@ -285,6 +285,28 @@ class QueueEntry:
     parts: tuple[QueuePart, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class DestinationStatus:
+    """A destination as the runner sees it now.
+
+    Args:
+        window: attempts that may be made at once.
+        in_flight: those being made.
+        in_line: messages that were taken from the store and wait for room.
+        dead_until: Unix time before which nothing is tried, as nobody could be talked to.
+        limited_until: Unix time of the next one that its rate allows.
+        problem: the latest words of trouble, empty while all is well.
+    """
+
+    destination: str
+    window: int
+    in_flight: int
+    in_line: int = 0
+    dead_until: int | None = None
+    limited_until: int | None = None
+    problem: str = ""
+
+
 class Start(Enum):
     """What became of the wish to have a destination's mail sent now (RFC 1985)."""
 
