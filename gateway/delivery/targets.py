@@ -111,6 +111,31 @@ class MailHost:
     secure: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TlsResult:
+    """What became of TLS on one connection.
+
+    Args:
+        protocol: such as ``TLSv1.3``; empty: clear text.
+        proven: whatever the demand asks to be proven was proven.
+        failure: a result type of RFC 8460 section 4.3, empty for none; with a ``testing`` demand
+            also where the mail went on.
+        reason: the failure in words, printable.
+    """
+
+    protocol: str = ""
+    cipher: str = ""
+    proven: bool = False
+    failure: str = ""
+    reason: str = ""
+
+
+class TlsWitness(Protocol):
+    """Hears of every connection that was to speak TLS, once, when that is decided."""
+
+    def note(self, target: Target, result: TlsResult) -> None: ...
+
+
 class Routes(Protocol):
     """Finds targets."""
 
