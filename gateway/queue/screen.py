@@ -1,0 +1,37 @@
+"""What is looked at before an attempt: may this message be sent at all?
+
+Owns the question and an answer that lets everything pass. Rules that hold, and addresses that are
+written to no more, answer elsewhere. Asked on the reactor thread for each attempt, so an answer
+comes from memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.core.queue import Outcome, QueueItem
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The message is held, with all its recipients, until somebody releases it."""
+
+    reason: str
+
+
+class Screen(Protocol):
+    """Judges what is about to be sent."""
+
+    def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
+        """None: send it. Outcomes settle those of its recipients that they name, without an
+        attempt; the others are sent."""
+        ...
+
+
+class NoScreen:
+    """Everything passes."""
+
+    def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
+        return None
