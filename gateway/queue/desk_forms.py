@@ -6,13 +6,24 @@ Owns the keys and what a filter's value may be. Never looks at the queue.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from gateway.core.address import path
 from gateway.core.envelope import MessageOptions, Notify, RecipientOptions
 from gateway.core.errors import GatewayError
 from gateway.core.log_text import escaped
-from gateway.core.queue import QueuedMessage, QueueEntry, QueueFilter, WaitingStatus
+from gateway.core.messages import LOCAL
+from gateway.core.queue import (
+    DestinationStatus,
+    QueuedMessage,
+    QueueEntry,
+    QueueFilter,
+    QueuePart,
+    QueueState,
+    ShapeRow,
+    WaitingStatus,
+)
 from gateway.wire.address import AddressSyntax, parse_mailbox
 
 _FILTERS: dict[str, type] = {
@@ -21,6 +32,10 @@ _FILTERS: dict[str, type] = {
     "recipient": str,
     "destination": str,
     "before": int,
+    "since": int,
+    "larger_octets": int,
+    "message_id": str,
+    "state": str,
 }
 _ADDRESSES = ("sender", "recipient", "destination")
 
@@ -45,14 +60,31 @@ def filter_of(arguments: Arguments) -> QueueFilter:
     for name in _ADDRESSES:
         if chosen.get(name):
             chosen[name] = _stored_form(name, chosen[name])
+    if "state" in chosen:
+        chosen["state"] = _state(chosen["state"])
+    if "message_id" in chosen:
+        chosen["message_id"] = bare_id(chosen["message_id"])
     return QueueFilter(**chosen)
+
+
+def _state(text: str) -> QueueState:
+    try:
+        return QueueState(text)
+    except ValueError:
+        expected = ", ".join(each.value for each in QueueState)
+        raise CallRefused(f"state: found {escaped(text, 60)}; expected one of {expected}") from None
+
+
+def bare_id(text: str) -> str:
+    """An id as it is kept; refusals and answers show it in brackets."""
+    return text.strip(" []<>")
 
 
 def _stored_form(name: str, text: str) -> str:
     """An address, ``@domain``, domain or next hop as it stands in the queue: without the brackets
     that lists show, domains as A-labels. Raises: CallRefused."""
     is_destination = name == "destination"
-    if text == "<>" or (is_destination and "://" in text):
+    if text == "<>" or (is_destination and ("://" in text or text == LOCAL)):
         return text
     bare = text.removeprefix("<").removesuffix(">")
     if not is_destination and bare.casefold() == "postmaster":
@@ -93,19 +125,35 @@ def row_of(message: QueuedMessage) -> Answer:
         "recipient_count": message.recipients,
         "first_recipients": [str(each) for each in message.first_recipients],
         "last_reply": message.last_reply,
+        "state": message.state.value,
+        "destinations": list(message.destinations),
     }
 
 
 def entry_of(entry: QueueEntry) -> Answer:
     return {
         **row_of(entry.message),
+        "destinations": [each.destination for each in entry.parts],
         "content_octets": entry.item.size_octets,
-        "options": _options(entry.item.options),
-        "recipients": [_recipient(each) for each in entry.recipients],
+        "options": options_of(entry.item.options),
+        "recipients": [recipient_of(each) for each in entry.recipients],
     }
 
 
-def _options(options: MessageOptions) -> Answer:
+def part_of(part: QueuePart) -> Answer:
+    return {"destination": part.destination, "state": part.state.value, "due_at": part.due_at}
+
+
+def shape_row_of(row: ShapeRow) -> Answer:
+    messages = list(row.messages)
+    return {"name": row.name, "messages": messages, "total": sum(messages), "octets": row.octets}
+
+
+def status_of(status: DestinationStatus) -> Answer:
+    return asdict(status)
+
+
+def options_of(options: MessageOptions) -> Answer:
     """What differs from the defaults."""
     told: Answer = {"body": options.body.value}
     for name in ("smtputf8", "ret", "envid", "release_at", "priority", "require_tls"):
@@ -117,7 +165,7 @@ def _options(options: MessageOptions) -> Answer:
     return told
 
 
-def _recipient(status: WaitingStatus) -> Answer:
+def recipient_of(status: WaitingStatus) -> Answer:
     recipient = status.recipient
     return {
         "number": recipient.number,
@@ -127,6 +175,7 @@ def _recipient(status: WaitingStatus) -> Answer:
         "last_reply": recipient.last_reply,
         "next_attempt_at": status.next_attempt_at,
         "told_of_delay": recipient.told_of_delay,
+        "destination": status.destination,
         **_wishes(recipient.options),
     }
 

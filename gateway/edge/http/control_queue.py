@@ -12,7 +12,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from gateway.core.errors import GatewayError
 from gateway.edge.http.control import ControlCall, Route
 
-CALLS = ("list", "show", "retry", "hold", "release", "delete", "bounce")
+CALLS = (
+    "list",
+    "show",
+    "shape",
+    "destinations",
+    "retry",
+    "hold",
+    "release",
+    "reroute",
+    "delete",
+    "bounce",
+)
 
 Ask = Callable[[str, object], Awaitable[Mapping[str, object]]]
 """Asks the process that runs the queue: ``queue``, and the call with its arguments and who asks."""
