@@ -16,8 +16,8 @@ from gateway.core.envelope import MessageOptions, Notify, RecipientOptions
 from gateway.core.errors import OverQuota
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, QueuedRecipient
-from gateway.core.ports.queue import QueueStore
-from gateway.core.queue import LocalCopy, QueueItem, Recorded
+from gateway.core.ports.queue import Leased, QueueStore
+from gateway.core.queue import LocalCopy, QueueItem, Recorded, Wish
 from gateway.core.quota import Quota
 from tests.store.house import ALICE, BOB, NOW, House
 from tests.support.queue_fakes import MemoryQueue
@@ -44,8 +44,16 @@ class Bench:
         """This person has no room."""
         raise NotImplementedError
 
-    def lease(self, now: int = NOW, limit: int = 10) -> Sequence[QueueItem]:
-        return self.wait(self.store.lease_due(now, "me", 60, limit))
+    def ready(self, now: int = NOW, limit: int = 10) -> Sequence[str]:
+        return self.wait(self.store.ready(now, limit))
+
+    def lease_from(self, *wishes: Wish, now: int = NOW) -> Leased:
+        return self.wait(self.store.lease(wishes, now, "me", 60))
+
+    def lease(self, now: int = NOW) -> Sequence[QueueItem]:
+        """All that is due."""
+        wishes = [Wish(each, 10, now + 1) for each in self.ready(now)]
+        return self.lease_from(*wishes, now=now).items
 
     def record(self, item: QueueItem, *results: Recorded) -> None:
         self.wait(self.store.record(item.queue_id, results, None))
@@ -167,3 +175,112 @@ def test_results_for_what_is_gone_change_nothing(bench: Bench) -> None:
     for _ in range(2):
         bench.record(item, done)
     assert bench.wait(bench.store.depth()).messages == 0
+
+
+def put_off(item: QueueItem, at: int) -> Recorded:
+    return Recorded(item.recipients[0].number, 1, at, "451 later")
+
+
+def test_each_destination_has_its_own_part_of_a_message(bench: Bench) -> None:
+    bench.add("1", "b@y.example", "c@z.example", "d@y.example")
+    assert sorted(bench.ready()) == ["y.example", "z.example"]
+    (item,) = bench.lease_from(Wish("y.example", 5, NOW + 9)).items
+    assert item.destination == "y.example"
+    assert [str(each.address) for each in item.recipients] == ["b@y.example", "d@y.example"]
+    assert bench.ready() == ["z.example"]
+    (other,) = bench.lease_from(Wish("z.example", 5, NOW + 9)).items
+    assert (other.queue_id, other.destination) == (item.queue_id, "z.example")
+    assert not {each.number for each in item.recipients} & {other.recipients[0].number}
+
+
+def test_recipients_with_one_next_hop_go_together(bench: Bench) -> None:
+    bench.add("1", "b@y.example", "c@z.example", next_hop="smtp://relay.example:25")
+    assert bench.ready() == ["smtp://relay.example:25"]
+    (item,) = bench.lease()
+    assert len(item.recipients) == 2
+
+
+def test_what_is_left_at_a_destination_is_told_and_waits_for_its_time(bench: Bench) -> None:
+    for number in range(3):
+        bench.add(str(number), f"b{number}@y.example")
+    taken = bench.lease_from(Wish("y.example", 2, NOW + 30))
+    assert len(taken.items) == 2
+    assert taken.more == {"y.example"}
+    assert not bench.ready(NOW + 29)
+    assert bench.wait(bench.store.next_due_at()) == NOW + 30
+    bench.add("3", "b3@y.example")  # new mail does not bring it forward
+    assert not bench.ready(NOW + 29)
+    assert bench.ready(NOW + 30) == ["y.example"]
+    rest = bench.lease_from(Wish("y.example", 5, NOW + 60), now=NOW + 30)
+    assert (len(rest.items), rest.more) == (2, frozenset())
+
+
+def test_who_knows_a_destination_may_take_from_it_at_any_time(bench: Bench) -> None:
+    for number in range(2):
+        bench.add(str(number), f"b{number}@y.example")
+    assert not bench.lease_from(Wish("y.example", 0, NOW + 3600)).items
+    assert not bench.ready()
+    assert len(bench.lease_from(Wish("y.example", 5, NOW + 3600)).items) == 2
+    assert not bench.lease_from(Wish("nowhere.example", 5, NOW + 3600)).more
+
+
+def test_a_destination_put_off_keeps_no_other_back(bench: Bench) -> None:
+    bench.add("1", "b@y.example")
+    bench.add("2", "b@z.example")
+    bench.lease_from(Wish("y.example", 0, NOW + 3600))
+    assert bench.ready() == ["z.example"]
+
+
+def test_a_lease_ends_and_the_part_comes_again(bench: Bench) -> None:
+    bench.add("1", "b@y.example")
+    bench.lease()
+    assert not bench.ready(NOW + 59)
+    assert not bench.lease_from(Wish("y.example", 5, NOW + 99), now=NOW + 59).items
+    assert bench.ready(NOW + 60) == ["y.example"]
+
+
+def test_what_was_put_back_is_due_again_and_the_rest_with_it(bench: Bench) -> None:
+    bench.add("1", "b@y.example", "c@y.example")
+    (item,) = bench.lease()
+    bench.record(item, put_off(item, NOW + 500))
+    (rest,) = bench.lease()
+    assert [str(each.address) for each in rest.recipients] == ["c@y.example"]
+    bench.record(rest, Recorded(rest.recipients[0].number, 1, None, "250 ok"))
+    assert not bench.ready(NOW + 499)
+    assert bench.wait(bench.store.next_due_at()) == NOW + 500
+    (late,) = bench.lease(NOW + 500)
+    assert [str(each.address) for each in late.recipients] == ["b@y.example"]
+
+
+def test_one_destination_s_end_leaves_the_others_alone(bench: Bench) -> None:
+    bench.add("1", "b@y.example", "c@z.example")
+    first, second = sorted(bench.lease(), key=lambda item: item.destination)
+    bench.record(first, Recorded(first.recipients[0].number, 1, None, "250 ok"))
+    assert not bench.ready(NOW + 59)  # the other one is being sent
+    assert bench.wait(bench.store.depth()).recipients == 1
+    bench.record(second, Recorded(second.recipients[0].number, 1, None, "250 ok"))
+    assert bench.wait(bench.store.depth()).messages == 0
+    assert bench.wait(bench.store.next_due_at()) is None
+
+
+def test_who_is_followed_may_lie_elsewhere(bench: Bench) -> None:
+    bench.add("1", "b@y.example", "c@z.example")
+    first = next(item for item in bench.lease() if item.destination == "y.example")
+    new = (QueuedRecipient(_address("d@z.example")), QueuedRecipient(_address("e@w.example")))
+    done = Recorded(first.recipients[0].number, 1, None, "passed on", followed_to=new)
+    bench.record(first, done)
+    assert "w.example" in bench.ready()
+    known = {
+        str(each.address): item.destination
+        for item in bench.lease(NOW + 60)
+        for each in item.recipients
+    }
+    assert known == {
+        "c@z.example": "z.example", "d@z.example": "z.example", "e@w.example": "w.example"
+    }  # fmt: skip
+
+
+def test_no_more_destinations_are_named_than_asked_for(bench: Bench) -> None:
+    for number in range(5):
+        bench.add(str(number), f"b@y{number}.example")
+    assert len(bench.ready(limit=3)) == 3

@@ -19,6 +19,7 @@ from gateway.core.envelope import NO_OPTIONS, NOTHING_ASKED, MessageOptions, Rec
 from gateway.core.errors import GatewayError, OverQuota, UnknownRecipient
 from gateway.core.ids import AccountId, BlobId, QueueId
 from gateway.core.messages import NewMessage
+from gateway.core.ports.queue import DestinationOf, Leased
 from gateway.core.queue import (
     Outcome,
     QueueDepth,
@@ -26,6 +27,7 @@ from gateway.core.queue import (
     Recorded,
     Verdict,
     WaitingRecipient,
+    Wish,
 )
 from gateway.core.route import LocalMailbox, Outbound, Route
 
@@ -51,16 +53,31 @@ class MemoryBody:
         self.discarded = True
 
 
+Part = tuple[QueueId, str]
+
+
 @dataclass
 class _Row:
+    """A recipient; the item is without recipients and knows their destination."""
+
     item: QueueItem
     recipient: WaitingRecipient
     due_at: int
 
+    @property
+    def part(self) -> Part:
+        return self.item.queue_id, self.item.destination
+
+
+def next_hop_or_domain(sender: Address | None, recipient: Address, next_hop: str) -> str:
+    """What the store takes where nobody says better."""
+    return next_hop or recipient.domain
+
 
 @dataclass
 class MemoryQueue:
-    """Rows by message and recipient number."""
+    """Rows by message and recipient number, leases by message and destination, and the destinations
+    that are not to be looked at before some time."""
 
     content: bytes = b"Return-Path: <>\r\nSubject: hi\r\n\r\nbody\r\n"
     content_offset: int = 17
@@ -75,6 +92,9 @@ class MemoryQueue:
     watchers: list[Callable[[], None]] = field(default_factory=list)
     copies: list[tuple[QueueId, AccountId]] = field(default_factory=list)
     full: set[AccountId] = field(default_factory=set)
+    destination_of: DestinationOf = next_hop_or_domain
+    leased_until: dict[Part, int] = field(default_factory=dict)
+    look_at: dict[str, int] = field(default_factory=dict)
 
     def add(
         self,
@@ -86,6 +106,7 @@ class MemoryQueue:
         due_at: int | None = None,
         options: MessageOptions = NO_OPTIONS,
         asked: RecipientOptions = NOTHING_ASKED,
+        turn: int | None = None,
     ) -> None:
         """Accept a message, as the store would, and tell the watchers."""
         item = QueueItem(
@@ -97,13 +118,18 @@ class MemoryQueue:
             at,
             (),
             options,
+            turn=at * 1000 if turn is None else turn,
         )
         for number, address in enumerate(addresses):
             where = Address(*address.rsplit("@", 1))
             recipient = WaitingRecipient(number, where, next_hop, 0, options=asked)
-            key = (item.queue_id, number)
-            self.rows[key] = _Row(item, recipient, at if due_at is None else due_at)
+            self._add_row(item, recipient, at if due_at is None else due_at)
         self._changed()
+
+    def _add_row(self, item: QueueItem, recipient: WaitingRecipient, due_at: int) -> None:
+        destination = self.destination_of(item.sender, recipient.address, recipient.next_hop)
+        item = replace(item, destination=destination)
+        self.rows[item.queue_id, recipient.number] = _Row(item, recipient, due_at)
 
     def _changed(self) -> None:
         for watcher in list(self.watchers):
@@ -139,8 +165,50 @@ class MemoryQueue:
                 items[queue_id] = replace(held, recipients=(*held.recipients, row.recipient))
         return list(items.values())
 
+    async def ready(self, now: int, limit: int) -> Sequence[str]:
+        turns: dict[str, int] = {}
+        for row in self.rows.values():
+            destination = row.item.destination
+            if self._ready_at(row) <= now and self.look_at.get(destination, now) <= now:
+                turn = min(turns.get(destination, row.item.turn), row.item.turn)
+                turns[destination] = self.look_at.get(destination, 0) * 1000 or turn
+        return sorted(turns, key=lambda each: turns[each])[:limit]
+
+    def _ready_at(self, row: _Row) -> int:
+        """When it is due and nobody has it."""
+        return max(row.due_at, self.leased_until.get(row.part, row.due_at))
+
+    async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
+        self.leases += 1
+        if self.lease_problem is not None:
+            raise self.lease_problem
+        items: list[QueueItem] = []
+        more: set[str] = set()
+        for wish in wishes:
+            due = [
+                row
+                for row in self.rows.values()
+                if row.item.destination == wish.destination and self._ready_at(row) <= now
+            ]
+            due.sort(key=lambda row: (-row.item.options.priority, row.item.turn))
+            ids = list(dict.fromkeys(row.item.queue_id for row in due))
+            for queue_id in ids[: wish.messages]:
+                rows = [row for row in due if row.item.queue_id == queue_id]
+                recipients = tuple(row.recipient for row in rows)
+                items.append(replace(rows[0].item, recipients=recipients))
+                self.leased_until[rows[0].part] = now + lease_s
+            self.look_at.pop(wish.destination, None)
+            if len(ids) > wish.messages:
+                more.add(wish.destination)
+                self.look_at[wish.destination] = wish.look_again_at
+        return Leased(items, frozenset(more))
+
     async def next_due_at(self) -> int | None:
-        return min((row.due_at for row in self.rows.values()), default=None)
+        times = (
+            max(self._ready_at(row), self.look_at.get(row.item.destination, 0))
+            for row in self.rows.values()
+        )
+        return min(times, default=None)
 
     async def next_release_at(self) -> int | None:
         return None
@@ -161,13 +229,14 @@ class MemoryQueue:
         self.recorded.append((queue_id, tuple(results)))
         for result in results:
             row = self.rows[queue_id, result.number]
+            self.leased_until.pop(row.part, None)
             for number, each in enumerate(
                 dict.fromkeys(result.followed_to), start=100 + len(self.rows)
             ):
                 recipient = WaitingRecipient(
                     number, each.address, each.next_hop, 0, options=each.options
                 )
-                self.rows[queue_id, number] = _Row(row.item, recipient, row.item.created_at)
+                self._add_row(row.item, recipient, row.item.created_at)
             if result.next_attempt_at is None:
                 del self.rows[queue_id, result.number]
             else:
