@@ -1,0 +1,1 @@
+"""Questions to name servers, for the sending side."""

@@ -1,0 +1,171 @@
+"""One question to one name server: out of a socket of its own, over UDP or TCP.
+
+Owns the sockets and their time. Over UDP each question leaves from a port that the system draws by
+lot, connected to the server, so that the kernel takes datagrams from there alone, and a server that
+is not there is told at once. What does not answer the question is passed over and the right answer
+waited for; after MAX_FOREIGN such datagrams somebody is guessing, and the question goes over TCP.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet import error
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.internet.protocol import Protocol as StreamProtocol
+from twisted.python.failure import Failure
+
+from gateway.delivery.dns.answers import Answer
+from gateway.delivery.dns.messages import Fault
+
+MAX_FOREIGN = 20
+MAX_STREAM_OCTETS = 65_537
+_LENGTH = struct.Struct("!H")
+
+Server = tuple[str, int]
+"""IP address and port."""
+
+Judge = Callable[[bytes], Answer | Fault]
+
+
+class NoAnswer(Exception):
+    """The server could not be talked to, or was silent; the text says which."""
+
+
+class Exchange(Protocol):
+    """Carries a question and brings what the judge makes of the answer."""
+
+    async def udp(
+        self, server: Server, octets: bytes, judge: Judge, timeout_s: float
+    ) -> Answer | Fault:
+        """FOREIGN only when there were too many of those. Raises: NoAnswer."""
+        ...
+
+    async def tcp(
+        self, server: Server, octets: bytes, judge: Judge, timeout_s: float
+    ) -> Answer | Fault:
+        """Raises: NoAnswer."""
+        ...
+
+
+class Sockets:
+    """Implements ``Exchange`` on a reactor."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    async def udp(
+        self, server: Server, octets: bytes, judge: Judge, timeout_s: float
+    ) -> Answer | Fault:
+        talk = _Datagrams(server, octets, judge)
+        interface = "::" if ":" in server[0] else ""
+        try:
+            port = self._reactor.listenUDP(0, talk, interface=interface, maxPacketSize=4096)
+        except error.CannotListenError as problem:
+            raise NoAnswer(f"no socket for a question ({problem.socketError})") from None
+        try:
+            return await self._in_time(talk.done, timeout_s)
+        finally:
+            port.stopListening()
+
+    async def tcp(
+        self, server: Server, octets: bytes, judge: Judge, timeout_s: float
+    ) -> Answer | Fault:
+        done: Deferred[Answer | Fault] = Deferred()
+        factory = _StreamFactory(octets, judge, done)
+        connector = self._reactor.connectTCP(*server, factory, timeout=timeout_s)
+        try:
+            return await self._in_time(done, timeout_s)
+        finally:
+            connector.disconnect()
+
+    async def _in_time(self, done: Deferred[Answer | Fault], timeout_s: float) -> Answer | Fault:
+        late = self._reactor.callLater(timeout_s, _fail, done, f"silent for {timeout_s:g} s")
+        try:
+            return await done
+        finally:
+            if late.active():
+                late.cancel()
+
+
+def _fail(done: Deferred[Answer | Fault], why: str) -> None:
+    if not done.called:
+        done.errback(Failure(NoAnswer(why)))
+
+
+class _Datagrams(DatagramProtocol):
+    noisy = False
+
+    def __init__(self, server: Server, octets: bytes, judge: Judge) -> None:
+        self._server = server
+        self._octets = octets
+        self._judge = judge
+        self._foreign = 0
+        self.done: Deferred[Answer | Fault] = Deferred()
+
+    def startProtocol(self) -> None:
+        transport: Any = self.transport
+        try:
+            transport.connect(*self._server)
+            transport.write(self._octets)
+        except OSError as problem:
+            _fail(self.done, f"cannot be reached ({problem.strerror or problem})")
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        # Before the socket was connected, others may have been faster.
+        if self.done.called or tuple(addr[:2]) != self._server:
+            return
+        said = self._judge(datagram)
+        if said is Fault.FOREIGN:
+            self._foreign += 1
+            if self._foreign < MAX_FOREIGN:
+                return
+        self.done.callback(said)
+
+    def connectionRefused(self) -> None:
+        _fail(self.done, "connection refused")
+
+
+class _StreamFactory(ClientFactory):
+    noisy = False
+
+    def __init__(self, octets: bytes, judge: Judge, done: Deferred[Answer | Fault]) -> None:
+        self._talk = _Stream(octets, judge, done)
+        self._done = done
+
+    def buildProtocol(self, addr: object) -> StreamProtocol:
+        return self._talk
+
+    def clientConnectionFailed(self, connector: object, reason: Failure) -> None:
+        if not reason.check(error.UserError, CancelledError):
+            _fail(self._done, "no connection over TCP")
+
+
+class _Stream(StreamProtocol):
+    """RFC 1035 section 4.2.2: two octets of length, then the message."""
+
+    def __init__(self, octets: bytes, judge: Judge, done: Deferred[Answer | Fault]) -> None:
+        self._octets = octets
+        self._judge = judge
+        self._done = done
+        self._heard = bytearray()
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.write(_LENGTH.pack(len(self._octets)) + self._octets)
+
+    def dataReceived(self, data: bytes) -> None:
+        heard = self._heard
+        heard += data[: MAX_STREAM_OCTETS - len(heard)]
+        if self._done.called or len(heard) < _LENGTH.size:
+            return
+        (length,) = _LENGTH.unpack_from(heard)
+        if len(heard) - _LENGTH.size >= length:
+            message = bytes(heard[_LENGTH.size : _LENGTH.size + length])
+            self._done.callback(self._judge(message))
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        _fail(self._done, "hung up without an answer")
