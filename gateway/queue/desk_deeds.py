@@ -29,8 +29,7 @@ from gateway.core.settings.checks import smart_host_url
 from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument, bare_id
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
-from gateway.wire.dsn import Reported
-from gateway.wire.dsn_words import Action
+from gateway.wire.dsn_values import Action, Reported
 
 MAX_IDS = 500
 MAX_REASON = 200

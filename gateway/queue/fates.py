@@ -13,8 +13,7 @@ from gateway.core.envelope import Notify
 from gateway.core.queue import Outcome, QueueItem, Recorded, Verdict, WaitingRecipient
 from gateway.queue import deadlines
 from gateway.queue.schedule import Schedule
-from gateway.wire.dsn import Reported
-from gateway.wire.dsn_words import Action
+from gateway.wire.dsn_values import Action, Reported
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,9 @@ from gateway.core.ports.routing import Router
 from gateway.core.queue import QueueItem
 from gateway.core.route import LocalMailbox, Outbound, Route, ends_of
 from gateway.queue.journal import Journal
-from gateway.wire import dsn
-from gateway.wire.dsn import MAX_HEADER_OCTETS, MAX_RETURNED_OCTETS, Reported, header_of
-from gateway.wire.dsn_words import Action
+from gateway.wire import dsn, dsn_values
+from gateway.wire.dsn_original import MAX_HEADER_OCTETS, MAX_RETURNED_OCTETS, header_of
+from gateway.wire.dsn_values import Action, Reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class ReportWriter:
         kind = "" if failed else "-delay" if first.action is Action.DELAYED else "-success"
         report_id = f"report-{item.queue_id}-{number}{kind}"
         octets = dsn.render(
-            dsn.Report(
+            dsn_values.Report(
                 report_id=report_id,
                 hostname=self._hostname,
                 to=item.sender,

@@ -17,7 +17,7 @@ from gateway.core.envelope import (
 )
 from gateway.core.queue import Verdict
 from gateway.queue.schedule import DAY_S
-from gateway.wire.dsn import MAX_RETURNED_OCTETS
+from gateway.wire.dsn_original import MAX_RETURNED_OCTETS
 from tests.support.queue_world import World
 
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
@@ -160,7 +160,7 @@ def test_the_sender_hears_once_that_it_takes_longer() -> None:
     assert world.queue.reports == []
     world.pass_time(60)
     (report,) = reports(world)
-    assert report["Subject"] == "Your message is delayed"
+    assert report["Subject"] == "Your message is delayed: hi"
     assert block(report)["Action"] == "delayed" and block(report)["Status"] == "4.2.0"
     assert block(report)["Will-Retry-Until"]
     world.pass_time(2 * DAY_S, step=600)

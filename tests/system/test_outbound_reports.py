@@ -98,7 +98,7 @@ def test_a_next_hop_without_dsn_is_reported_as_a_relay(demo: Demo, sink: Sink) -
         rcpt=["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;old+2B{FRIEND}"],
     )
     report, (fields, block) = report_about(demo, "relayed one")
-    assert report["Subject"] == "Your message was passed on"
+    assert report["Subject"] == "Your message was passed on: relayed one"
     assert fields["Original-Envelope-Id"] == "QQ+1"
     assert block["Original-Recipient"] == f"rfc822; old+{FRIEND}"
     assert (block["Action"], block["Status"]) == ("relayed", "2.0.0")
@@ -109,7 +109,7 @@ def test_a_next_hop_without_dsn_is_reported_as_a_relay(demo: Demo, sink: Sink) -
 def test_a_delivery_here_is_reported_as_one(demo: Demo) -> None:
     send(demo, text("delivered one"), BOB, rcpt=["NOTIFY=SUCCESS"])
     report, (_, block) = report_about(demo, "delivered one")
-    assert report["Subject"] == "Your message was delivered"
+    assert report["Subject"] == "Your message was delivered: delivered one"
     assert (block["Action"], block["Final-Recipient"]) == ("delivered", f"rfc822; {BOB}")
     copies = [each for each in inbox(demo.port(143)) if b"delivered one" in each]
     assert len(copies) == 1 and copies[0].startswith(b"Return-Path: <alice@example.test>\r\n")

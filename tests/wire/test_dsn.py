@@ -11,14 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.address import Address
-from gateway.wire.dsn import (
-    MAX_HEADER_OCTETS,
-    Report,
-    Reported,
-    header_of,
-    render,
-)
-from gateway.wire.dsn_words import Action
+from gateway.wire.dsn import render
+from gateway.wire.dsn_original import MAX_HEADER_OCTETS, header_of
+from gateway.wire.dsn_values import Action, Report, Reported
 
 FAILED = Action.FAILED
 HEADER = b"From: a@x.example\r\nSubject: hello\r\n"

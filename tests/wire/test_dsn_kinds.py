@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.core.address import Address
-from gateway.wire.dsn import Report, Reported, render
-from gateway.wire.dsn_words import Action
+from gateway.wire.dsn import render
+from gateway.wire.dsn_values import Action, Report, Reported
 
 BOB = Address("bob", "y.example")
 GREEN = Address("grün", "y.example")
@@ -60,7 +60,7 @@ def blocks(part: Message) -> list[Message]:
 def test_each_kind_says_what_it_is(action: Action, subject: str, words: str) -> None:
     reported = Reported(BOB, action, "2.1.5", "250 2.1.5 ok", "mx.y.example")
     message, (text, status, _) = parts(reported)
-    assert message["Subject"] == subject
+    assert message["Subject"] == f"{subject}: hello"
     assert words in str(text.get_payload()).replace("\n    ", " ")
     _, block = blocks(status)
     assert block["Action"] == action.value
