@@ -1,29 +1,52 @@
-"""TLS towards other servers: whose certificate is believed, and for which name.
+"""TLS towards other servers: a handshake for each connection, and what it must prove.
 
-Owns the two kinds of client contexts. Without ``verified`` the peer's name is only told to it
-(SNI) and nothing is checked: between strangers' servers encryption without proof is still better
-than clear text (RFC 7435), and most of their certificates prove nothing. TLS 1.2 is the oldest.
+Owns the client contexts, one for each kind and made once, as reading the authorities costs more
+than a handshake. What differs between connections (names, TLSA records, whether a failure counts)
+travels with the connection. TLS 1.2 is the oldest, and what was agreed is never agreed anew.
+
+Never decides what a connection must prove (``tls_policies`` does), nor goes on in clear text.
+Sessions are not resumed: a resumed one shows no certificate to check, and connections are kept.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import (
-    CertificateOptions,
-    TLSVersion,
-    optionsForClientTLS,
-    platformTrust,
-)
+from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-MAX_VERIFIED = 100
+from gateway.core.hosts import parse_ip
+from gateway.core.log_text import escaped
+from gateway.delivery.dane import DaneFailure, prove
+from gateway.delivery.targets import Protection, TlsDemand, TlsResult
+from gateway.wire.tlsrpt import ResultType
+
+_EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_REASON_CHARACTERS = 200
+_NO_PROOF = (VerificationError, CertificateError, ValueError)
+"""Another name, none at all, names that cannot be read, or a host name that only DNS allows."""
+
+
+class Unproven(Exception):
+    """The peer did not prove what it must.
+
+    Args:
+        kind: for reports.
+    """
+
+    def __init__(self, kind: ResultType, text: str) -> None:
+        self.kind = kind
+        super().__init__(text)
 
 
 class ClientTls:
-    """Makes client connection creators.
+    """Begins handshakes.
 
     Args:
         trust_root: an IOpenSSLTrustRoot such as ``trustRootFromCertificates`` gives; None: the
@@ -32,42 +55,200 @@ class ClientTls:
 
     def __init__(self, trust_root: Any = None) -> None:
         self._trust_root = trust_root if trust_root is not None else platformTrust()
-        options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2)
-        self._unverified_context = options.getContext()
-        self._verified: dict[str, IOpenSSLClientConnectionCreator] = {}
+        self._contexts: dict[Protection, SSL.Context] = {}
 
-    def creator(self, host: str, *, verified: bool) -> IOpenSSLClientConnectionCreator:
-        """For a connection to this host name (or IP address).
+    def handshake(self, host: str, demand: TlsDemand) -> Handshake:
+        """For one connection to this host (a name or an IP address)."""
+        match demand.protection:
+            case Protection.VERIFIED:
+                kind = Protection.VERIFIED
+            case Protection.DANE if demand.tlsa:
+                kind = Protection.DANE
+            case _:
+                kind = Protection.OPPORTUNISTIC
+        if kind not in self._contexts:
+            self._contexts[kind] = _context(kind, self._trust_root)
+        return Handshake(self._contexts[kind], host, demand)
 
-        Verifying creators are kept, as making one reads all authorities, but not for ever: whoever
-        sends with REQUIRETLS chooses the servers.
-
-        Raises: ValueError, where no certificate can be for such a name.
-        """
-        if not verified:
-            return IOpenSSLClientConnectionCreator(_Unverified(self._unverified_context, host))
-        if host not in self._verified:
-            if len(self._verified) >= MAX_VERIFIED:
-                self._verified.clear()
-            self._verified[host] = optionsForClientTLS(
-                host,
-                self._trust_root,
-                extraCertificateOptions={"raiseMinimumTo": TLSVersion.TLSv1_2},
-            )
-        return self._verified[host]
+    def creator(self, host: str, *, verified: bool) -> Handshake:
+        """The same, by one question."""
+        protection = Protection.VERIFIED if verified else Protection.OPPORTUNISTIC
+        return self.handshake(host, TlsDemand(protection))
 
 
 @implementer(IOpenSSLClientConnectionCreator)
-class _Unverified:
-    """Encrypts and checks nothing; Twisted's own creator always verifies."""
+class Handshake:
+    """TLS on one connection, and afterwards what became of it."""
 
-    def __init__(self, context: SSL.Context, host: str) -> None:
+    def __init__(self, context: SSL.Context, host: str, demand: TlsDemand) -> None:
         self._context = context
         self._host = host
+        self._demand = demand
+        self._connection: SSL.Connection | None = None
+        self._protocol: Any = None
+        self._problem: Unproven | None = None
 
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        connection = SSL.Connection(self._context, None)
-        # RFC 6066 section 3: no IP addresses in the server name extension.
-        if not self._host.replace(".", "").isdigit() and ":" not in self._host:
-            connection.set_tlsext_host_name(self._host.encode("ascii"))
+        """Twisted asks for the connection."""
+        self._protocol = tlsProtocol
+        self._connection = connection = SSL.Connection(self._context, None)
+        connection.set_app_data(self)
+        name = self._sent_name()
+        if name:
+            connection.set_tlsext_host_name(name)
         return connection
+
+    def result(self, reason: Failure | None = None) -> TlsResult:
+        """What became of it.
+
+        Args:
+            reason: why the connection was lost before the handshake was done; None: it is done.
+        """
+        if self._problem is not None:
+            failure, words = self._problem.kind.value, str(self._problem)
+        elif reason is not None:
+            failure, words = ResultType.VALIDATION_FAILURE.value, words_of(reason)
+        else:
+            failure = words = ""
+        if reason is not None or self._connection is None:
+            return TlsResult(failure=failure, reason=words)
+        return TlsResult(
+            self._connection.get_protocol_version_name(),
+            self._connection.get_cipher_name() or "",
+            proven=not failure,
+            failure=failure,
+            reason=words,
+        )
+
+    # -- what OpenSSL reports
+
+    def certificate_seen(self, error: int, depth: int, good: bool) -> bool:
+        """The verdict of the authorities on one certificate of the chain; the first bad one
+        counts."""
+        if good:
+            return True
+        if self._problem is None:
+            self._problem = _untrusted(error, depth)
+        return self._demand.testing
+
+    def shaken(self, connection: SSL.Connection) -> None:
+        """The handshake is done as far as OpenSSL is concerned; no data has been passed on yet."""
+        try:
+            self._prove(connection)
+        except Unproven as problem:
+            # What the authorities said before says more.
+            self._problem = self._problem or problem
+            if not self._demand.testing:
+                self._protocol.failVerification(Failure(self._problem))
+
+    def failed(self, failure: Failure) -> None:
+        """Our own checks broke, which proves nothing."""
+        text = "the certificate was not understood"
+        self._problem = Unproven(ResultType.VALIDATION_FAILURE, text)
+        self._protocol.failVerification(failure)
+
+    # -- the proof
+
+    def _prove(self, connection: SSL.Connection) -> None:
+        """Raises: Unproven."""
+        demand = self._demand
+        names = demand.names or (self._host,)
+        if demand.protection is Protection.VERIFIED:
+            _prove_name(connection, names)
+            return
+        try:
+            prove(connection.get_peer_cert_chain() or (), demand.tlsa, names)
+        except DaneFailure as problem:
+            raise Unproven(problem.kind, str(problem)) from None
+
+    def _sent_name(self) -> bytes:
+        """For the server name extension, empty for none.
+
+        With DANE it is the TLSA base domain (RFC 7672 section 8.1), else the host (RFC 8461
+        section 4.1 for MTA-STS). RFC 6066 section 3: never an IP address.
+        """
+        names = self._demand.names
+        dane = self._demand.protection is Protection.DANE
+        name = names[0] if dane and names else self._host
+        return b"" if parse_ip(name) is not None else name.encode("ascii", "replace")
+
+
+def words_of(reason: Failure) -> str:
+    """A TLS failure in words; OpenSSL's are (library, function, reason) triples in a list."""
+    value = reason.value
+    if isinstance(value, Unproven):
+        return escaped(value, _REASON_CHARACTERS)
+    args = getattr(value, "args", ())
+    triples = args[0] if args and isinstance(args[0], list) else []
+    words = ", ".join(str(triple[-1]) for triple in triples if isinstance(triple, tuple) and triple)
+    return escaped(words or type(value).__name__, _REASON_CHARACTERS)
+
+
+def _context(kind: Protection, trust_root: Any) -> SSL.Context:
+    verified = kind is Protection.VERIFIED
+    options = CertificateOptions(
+        raiseMinimumTo=TLSVersion.TLSv1_2, trustRoot=trust_root if verified else None
+    )
+    context: SSL.Context = options.getContext()
+    context.set_options(SSL.OP_NO_RENEGOTIATION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    if verified:
+        context.set_verify(SSL.VERIFY_PEER, _on_certificate)
+    if kind is not Protection.OPPORTUNISTIC:
+        context.set_info_callback(_on_info)
+    return context
+
+
+def _on_certificate(
+    connection: SSL.Connection, certificate: Any, error: int, depth: int, good: int
+) -> bool:
+    handshake: Handshake = connection.get_app_data()
+    return handshake.certificate_seen(error, depth, bool(good))
+
+
+def _on_info(connection: SSL.Connection, where: int, result: int) -> None:
+    if not where & SSL.SSL_CB_HANDSHAKE_DONE:
+        return
+    handshake: Handshake = connection.get_app_data()
+    try:
+        handshake.shaken(connection)
+    except Exception:
+        # OpenSSL would swallow it and go on.
+        handshake.failed(Failure())
+
+
+def _untrusted(error: int, depth: int) -> Unproven:
+    words = _X509_WORDS.get(error, f"error {error} of the certificate's verification")
+    where = "" if depth == 0 else f" (the certificate {depth} above the server's)"
+    kind = (
+        ResultType.CERTIFICATE_EXPIRED if error in _EXPIRED else ResultType.CERTIFICATE_NOT_TRUSTED
+    )
+    return Unproven(kind, words + where)
+
+
+_X509_WORDS = {
+    2: "the issuer of the certificate is not known",
+    9: "the certificate is not valid yet",
+    10: "the certificate has expired",
+    18: "the certificate is self-signed",
+    19: "the chain ends in a self-signed certificate that is not trusted",
+    20: "the issuer of the certificate is not known",
+    21: "the certificate is signed by nobody we know",
+    23: "the certificate was revoked",
+    26: "the certificate is not for servers",
+}
+
+
+def _prove_name(connection: SSL.Connection, names: tuple[str, ...]) -> None:
+    """One of the names must be in the certificate (RFC 6125; ``*.`` there stands for one label)."""
+    for name in names:
+        try:
+            if parse_ip(name) is None:
+                verify_hostname(connection, name)
+            else:
+                verify_ip_address(connection, str(ipaddress.ip_address(name)))
+        except _NO_PROOF:
+            continue
+        return
+    text = f"the certificate is not for {' or '.join(names)}"
+    raise Unproven(ResultType.CERTIFICATE_HOST_MISMATCH, text)
