@@ -65,6 +65,7 @@ class QueueItem:
     message_id: str = ""
     destination: str = ""
     turn: int = 0
+    rules_passed: int = 0
 
     @property
     def eight_bit(self) -> bool:
