@@ -9,6 +9,8 @@ SOURCES := $(shell find gateway twisted etc -type f -not -name '*.pyc' -not -nam
 export PYTHONPATH := $(CURDIR)
 PORT_BASE ?= 10000
 FUZZ_SECONDS ?= 600
+# So many files of tests at once.
+TESTS_AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint fast system fuzz crash bench bench-scale image-check clean
@@ -21,7 +23,7 @@ run: $(VENV)/.installed  ## start the demo in the foreground
 
 test: $(VENV)/.test-installed lint  ## every check and every test
 	tests/install-servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TESTS_AT_ONCE) --dist loadfile
 
 lint: $(VENV)/.test-installed  ## style and types
 	$(BIN)/ruff check .
