@@ -18,6 +18,7 @@ from service_identity import CertificateError, VerificationError
 from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -55,20 +56,16 @@ class ClientTls:
 
     def __init__(self, trust_root: Any = None) -> None:
         self._trust_root = trust_root if trust_root is not None else platformTrust()
-        self._contexts: dict[Protection, SSL.Context] = {}
+        self._anybody = _context(None)
+        self._authorities: SSL.Context | None = None
 
     def handshake(self, host: str, demand: TlsDemand) -> Handshake:
         """For one connection to this host (a name or an IP address)."""
-        match demand.protection:
-            case Protection.VERIFIED:
-                kind = Protection.VERIFIED
-            case Protection.DANE if demand.tlsa:
-                kind = Protection.DANE
-            case _:
-                kind = Protection.OPPORTUNISTIC
-        if kind not in self._contexts:
-            self._contexts[kind] = _context(kind, self._trust_root)
-        return Handshake(self._contexts[kind], host, demand)
+        if demand.protection is not Protection.VERIFIED:
+            return Handshake(self._anybody, host, demand)
+        if self._authorities is None:
+            self._authorities = _context(self._trust_root)
+        return Handshake(self._authorities, host, demand)
 
     def creator(self, host: str, *, verified: bool) -> Handshake:
         """The same, by one question."""
@@ -80,6 +77,8 @@ class ClientTls:
 class Handshake:
     """TLS on one connection, and afterwards what became of it."""
 
+    _log = Logger()
+
     def __init__(self, context: SSL.Context, host: str, demand: TlsDemand) -> None:
         self._context = context
         self._host = host
@@ -87,12 +86,19 @@ class Handshake:
         self._connection: SSL.Connection | None = None
         self._protocol: Any = None
         self._problem: Unproven | None = None
+        self._proves = demand.protection is Protection.VERIFIED or (
+            demand.protection is Protection.DANE and bool(demand.tlsa)
+        )
 
     def clientConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
         """Twisted asks for the connection."""
         self._protocol = tlsProtocol
         self._connection = connection = SSL.Connection(self._context, None)
-        connection.set_app_data(self)
+        # Callbacks of its own, as Twisted puts its protocol where the context's could look for us.
+        if self._demand.protection is Protection.VERIFIED:
+            connection.set_verify(SSL.VERIFY_PEER, self._certificate_seen)
+        if self._proves:
+            connection.set_info_callback(self._on_info)
         name = self._sent_name()
         if name:
             connection.set_tlsext_host_name(name)
@@ -122,7 +128,9 @@ class Handshake:
 
     # -- what OpenSSL reports
 
-    def certificate_seen(self, error: int, depth: int, good: bool) -> bool:
+    def _certificate_seen(
+        self, connection: SSL.Connection, certificate: object, error: int, depth: int, good: int
+    ) -> bool:
         """The verdict of the authorities on one certificate of the chain; the first bad one
         counts."""
         if good:
@@ -131,21 +139,22 @@ class Handshake:
             self._problem = _untrusted(error, depth)
         return self._demand.testing
 
-    def shaken(self, connection: SSL.Connection) -> None:
+    def _on_info(self, connection: SSL.Connection, where: int, result: int) -> None:
         """The handshake is done as far as OpenSSL is concerned; no data has been passed on yet."""
+        if not where & SSL.SSL_CB_HANDSHAKE_DONE:
+            return
         try:
             self._prove(connection)
         except Unproven as problem:
             # What the authorities said before says more.
             self._problem = self._problem or problem
-            if not self._demand.testing:
-                self._protocol.failVerification(Failure(self._problem))
-
-    def failed(self, failure: Failure) -> None:
-        """Our own checks broke, which proves nothing."""
-        text = "the certificate was not understood"
-        self._problem = Unproven(ResultType.VALIDATION_FAILURE, text)
-        self._protocol.failVerification(failure)
+        except Exception:
+            # OpenSSL would swallow it and go on.
+            self._log.failure("the certificate of {host} cannot be judged", host=self._host)
+            text = "the certificate was not understood"
+            self._problem = Unproven(ResultType.VALIDATION_FAILURE, text)
+        if self._problem is not None and not self._demand.testing:
+            self._protocol.failVerification(Failure(self._problem))
 
     # -- the proof
 
@@ -184,37 +193,13 @@ def words_of(reason: Failure) -> str:
     return escaped(words or type(value).__name__, _REASON_CHARACTERS)
 
 
-def _context(kind: Protection, trust_root: Any) -> SSL.Context:
-    verified = kind is Protection.VERIFIED
-    options = CertificateOptions(
-        raiseMinimumTo=TLSVersion.TLSv1_2, trustRoot=trust_root if verified else None
-    )
+def _context(trust_root: Any) -> SSL.Context:
+    """Args: trust_root: None: OpenSSL judges no certificate."""
+    options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2, trustRoot=trust_root)
     context: SSL.Context = options.getContext()
     context.set_options(SSL.OP_NO_RENEGOTIATION)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    if verified:
-        context.set_verify(SSL.VERIFY_PEER, _on_certificate)
-    if kind is not Protection.OPPORTUNISTIC:
-        context.set_info_callback(_on_info)
     return context
-
-
-def _on_certificate(
-    connection: SSL.Connection, certificate: Any, error: int, depth: int, good: int
-) -> bool:
-    handshake: Handshake = connection.get_app_data()
-    return handshake.certificate_seen(error, depth, bool(good))
-
-
-def _on_info(connection: SSL.Connection, where: int, result: int) -> None:
-    if not where & SSL.SSL_CB_HANDSHAKE_DONE:
-        return
-    handshake: Handshake = connection.get_app_data()
-    try:
-        handshake.shaken(connection)
-    except Exception:
-        # OpenSSL would swallow it and go on.
-        handshake.failed(Failure())
 
 
 def _untrusted(error: int, depth: int) -> Unproven:

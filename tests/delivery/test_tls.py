@@ -1,149 +1,97 @@
-"""Real TLS in memory: whose certificate is believed, and for which name."""
+"""Real TLS in memory: whose certificate is believed, for which name, and what is told of it."""
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-from typing import Any
-
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.ssl import Certificate, trustRootFromCertificates
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.protocols.tls import TLSMemoryBIOFactory
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
+from gateway.delivery.targets import Protection, TlsDemand
 from gateway.delivery.tls import ClientTls
+from tests.support.authority import new_authority
+from tests.support.tls_talk import Server, meet, talk, trusting
+
+CA, STRANGER = new_authority(), new_authority("Nobody knows")
+SERVER = Server(CA.issue("mx.example.test", "*.wild.test", "192.0.2.1"))
+OUTDATED = Server(CA.issue("mx.example.test", expired=True))
+FOREIGN = Server(STRANGER.issue("mx.example.test"))
+VERIFIED = TlsDemand(Protection.VERIFIED)
+TESTED = TlsDemand(Protection.VERIFIED, testing=True)
 
 
-@implementer(IOpenSSLServerConnectionCreator)
-class Server:
-    """A certificate with its key, as a server's connection creator."""
-
-    def __init__(self, signed: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
-        self.pem = signed.public_bytes(serialization.Encoding.PEM)
-        self._context = SSL.Context(SSL.TLS_METHOD)
-        self._context.use_certificate(signed)
-        self._context.use_privatekey(key)
-
-    def serverConnectionForTLS(self, tlsProtocol: object) -> SSL.Connection:
-        return SSL.Connection(self._context, None)
-
-
-def server(*names: str) -> Server:
-    """Self-signed, for these names."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
-    general: list[x509.GeneralName] = [
-        x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name)
-        for name in names
-    ]
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(general), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return Server(signed, key)
-
-
-SERVER = server("mx.example.test", "192.0.2.1")
-OTHER = server("mx.example.test")
-
-
-def trust(of: Server) -> ClientTls:
-    return ClientTls(trustRootFromCertificates([Certificate.loadPEM(of.pem)]))
-
-
-class Hello(Protocol):
-    """Says hello; keeps what it heard and how it ended."""
-
-    def __init__(self) -> None:
-        self.heard = b""
-        self.lost: Failure | None = None
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.write(b"hello")
-
-    def dataReceived(self, data: bytes) -> None:
-        self.heard += data
-
-    def connectionLost(self, reason: Failure = Failure(Exception())) -> None:  # noqa: B008
-        self.lost = reason
-
-
-class Hellos(Factory):
-    """Gives out one prepared protocol."""
-
-    def __init__(self, hello: Hello) -> None:
-        self.hello = hello
-
-    def buildProtocol(self, addr: object) -> Hello:
-        return self.hello
-
-
-def talk(creator: Any, other: Any = SERVER) -> tuple[Hello, Hello]:
-    """Client and server after all octets have gone to and fro."""
-    ends: list[Any] = []
-    clock = Clock()  # Twisted gathers small writes till the next turn
-    hellos = (Hello(), Hello())
-    for is_client, context, hello in ((True, creator, hellos[0]), (False, other, hellos[1])):
-        make: Any = TLSMemoryBIOFactory
-        factory = make(context, is_client, Hellos(hello), clock)
-        protocol: Any = factory.buildProtocol(None)
-        protocol.makeConnection(StringTransport())
-        ends.append(protocol)
-    for _ in range(10):
-        clock.advance(1)
-        for source, sink in (ends, ends[::-1]):
-            data = source.transport.value()
-            source.transport.clear()
-            if data:
-                sink.dataReceived(data)
-    for end in ends:
-        if end.transport.disconnecting:
-            end.connectionLost(Failure(ConnectionError()))
-    return hellos
-
-
-@pytest.mark.parametrize("host", ["mx.example.test", "192.0.2.1"])
+@pytest.mark.parametrize("host", ["mx.example.test", "one.wild.test", "192.0.2.1"])
 def test_a_trusted_certificate_for_the_name_is_believed(host: str) -> None:
-    client, server = talk(trust(SERVER).creator(host, verified=True))
-    assert (client.heard, server.heard) == (b"hello", b"hello")
+    result, talked = meet(trusting(CA), SERVER, VERIFIED, host)
+    assert talked and result.proven and not result.failure
+    assert (result.protocol, bool(result.cipher)) == ("TLSv1.3", True)
 
 
 @pytest.mark.parametrize(
-    "tls, host",
+    "server, host, failure, words",
     [
-        (trust(SERVER), "other.example.test"),
-        (trust(OTHER), "mx.example.test"),
-        (ClientTls(), "mx.example.test"),
+        (SERVER, "other.test", "certificate-host-mismatch", "not for other.test"),
+        (SERVER, "two.labels.wild.test", "certificate-host-mismatch", "not for"),
+        (SERVER, "192.0.2.2", "certificate-host-mismatch", "not for 192.0.2.2"),
+        (SERVER, "a_b.example", "certificate-host-mismatch", "not for a_b.example"),
+        (FOREIGN, "mx.example.test", "certificate-not-trusted", "issuer"),
+        (OUTDATED, "mx.example.test", "certificate-expired", "expired"),
     ],
-    ids=["wrong name", "not trusted", "the system's authorities"],
+    ids=["name", "two labels for one", "address", "no host name", "authority", "expired"],
 )
-def test_anything_else_is_refused_before_a_word_is_said(tls: ClientTls, host: str) -> None:
-    client, server = talk(tls.creator(host, verified=True))
-    assert (client.heard, server.heard) == (b"", b"")
-    assert client.lost is not None
+@pytest.mark.parametrize("testing", [False, True])
+def test_anything_else_is_refused_before_a_word_is_said_unless_it_is_only_tested(
+    server: Server, host: str, failure: str, words: str, testing: bool
+) -> None:
+    result, talked = meet(trusting(CA), server, TESTED if testing else VERIFIED, host)
+    assert talked is testing
+    assert (result.failure, result.proven) == (failure, False)
+    assert words in result.reason
 
 
+def test_the_systems_authorities_do_not_know_a_stranger() -> None:
+    assert meet(ClientTls(), SERVER, VERIFIED)[1] is False
+
+
+def test_one_of_several_names_is_enough() -> None:
+    demand = TlsDemand(Protection.VERIFIED, names=("example.test", "mx.example.test"))
+    assert meet(trusting(CA), SERVER, demand, "elsewhere.test")[0].proven
+
+
+@pytest.mark.parametrize("level", [Protection.OPPORTUNISTIC, Protection.REQUIRED, Protection.DANE])
 @pytest.mark.parametrize("host", ["any.example.test", "192.0.2.77", "2001:db8::1"])
-def test_unverified_tls_encrypts_with_anybody(host: str) -> None:
-    client, server = talk(trust(OTHER).creator(host, verified=False))
-    assert (client.heard, server.heard) == (b"hello", b"hello")
+def test_tls_that_need_not_prove_anything_encrypts_with_anybody(
+    level: Protection, host: str
+) -> None:
+    # DANE without a usable record is no more than that (RFC 7672 section 2.2).
+    result, talked = meet(trusting(CA), OUTDATED, TlsDemand(level), host)
+    assert talked and result.protocol and not result.failure
+
+
+def test_the_server_hears_the_hosts_name_and_never_an_address() -> None:
+    server = Server(CA.issue("mx.example.test"))
+    for host in ("mx.example.test", "192.0.2.1"):
+        meet(trusting(CA), server, TlsDemand(), host)
+    # Without the extension OpenSSL asks nobody.
+    assert [name for name in server.asked if name] == [b"mx.example.test"]
+
+
+def test_an_old_protocol_is_no_handshake() -> None:
+    old = Server(CA.issue("mx.example.test"), newest=SSL.TLS1_1_VERSION)
+    result, talked = meet(trusting(CA), old, TlsDemand())
+    assert not talked and result.failure == "validation-failure" and "version" in result.reason
+
+
+def test_contexts_are_made_once_for_all_connections() -> None:
+    tls = trusting(CA)
+    shaken = [tls.handshake(f"mx{n}.example.test", VERIFIED) for n in range(3)]
+    connections = [each.clientConnectionForTLS(None) for each in shaken]
+    assert len({id(each.get_context()) for each in connections}) == 1
+
+
+def test_a_peer_cannot_agree_on_something_else_later() -> None:
+    server = Server(CA.issue("mx.example.test"), newest=SSL.TLS1_2_VERSION)
+    handshake = trusting(CA).handshake("mx.example.test", VERIFIED)
+    client, other = talk((handshake, server))
+    assert client.shaken and other.heard == b"hello"
+    assert handshake.result().protocol == "TLSv1.2"
+    connection = handshake.clientConnectionForTLS(None)
+    assert connection.set_options(0) & SSL.OP_NO_RENEGOTIATION
