@@ -52,6 +52,7 @@ class QueueItem:
             configuration or routing names, else their domain; LOCAL.
         turn: the order in its destination among equal priorities; a sender of many messages gets
             turns further and further ahead, so that others need not wait for all of them.
+        rules_passed: somebody released it when this was the last hold rule (``rule_id``).
     """
 
     queue_id: QueueId

@@ -24,14 +24,29 @@ class Keep:
 class Screen(Protocol):
     """Judges what is about to be sent."""
 
+    async def load(self) -> None:
+        """Before the first question, and again in a process that takes the queue over. Raises:
+        StoreUnavailable (nothing may be sent then)."""
+        ...
+
     def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
         """None: send it. Outcomes settle those of its recipients that they name, without an
         attempt; the others are sent."""
+        ...
+
+    def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:
+        """How an attempt has ended, once that is recorded."""
         ...
 
 
 class NoScreen:
     """Everything passes."""
 
+    async def load(self) -> None:
+        return None
+
     def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
+        return None
+
+    def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:
         return None
