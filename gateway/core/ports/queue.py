@@ -129,10 +129,16 @@ class QueueControl(Protocol):
         counts once for each of its destinations."""
         ...
 
-    async def reroute(self, queue_ids: Sequence[QueueId], next_hop: str) -> Sequence[QueueId]:
-        """Have messages leave through these servers, URLs joined by spaces, from now on; empty:
-        as the configuration decides. Not for recipients who have their mailbox here. Returns those
-        that were there."""
+    async def reroute(
+        self, queue_ids: Sequence[QueueId], next_hop: str, which: QueueFilter
+    ) -> Sequence[QueueId]:
+        """Have mail leave through these servers from now on: URLs joined by spaces; ``mx``; empty:
+        as the configuration decides. Returns the messages of which any recipient was meant.
+
+        Args:
+            which: only the recipients of the messages who fit its ``recipient`` and
+                ``destination``; never those who have their mailbox here.
+        """
         ...
 
     async def remove(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
