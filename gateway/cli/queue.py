@@ -1,40 +1,50 @@
 """``gateway queue``: what waits to be delivered, why, and what to do about it.
 
-Owns the options and how messages are chosen. A long queue is read and worked off in pieces, so
+Owns the commands and their options; which messages are meant is ``queue_filters``', how things
+look ``queue_shown``'s and ``queue_shape``'s. A long queue is read and worked off in pieces, so
 nothing is held whole. Every deed is logged and traced by the gateway with the user who did it.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown
 from gateway.cli.queue_access import Call, at_queue
+from gateway.cli.queue_export import export
+from gateway.cli.queue_filters import (
+    PAGE,
+    Filter,
+    chosen_filter,
+    chosen_messages,
+    filter_options,
+    pages,
+    pieces,
+)
+from gateway.cli.queue_shape import destinations_table, shape_table
 from gateway.cli.queue_shown import details, listing
 from gateway.core.errors import GatewayError
+from gateway.queue.desk_forms import CallRefused
+from gateway.queue.desk_reroute import known_logins, next_hop_of
 
-PAGE = 200
 FIRST_PAGE = 100
+MOST_ROWS = 1000
 
-_AGE = re.compile(r"(\d{1,6})([dhms])")
-_SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _PAST = {
     "retry": "due now",
     "hold": "held",
     "release": "released",
+    "reroute": "rerouted",
     "delete": "deleted",
     "bounce": "given back",
 }
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-Filter = dict[str, object]
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class SomeRefused(GatewayError):
@@ -43,106 +53,129 @@ class SomeRefused(GatewayError):
     temporary = False
 
 
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 @click.group("queue")
 def group() -> None:
     """See what waits to be delivered, and act on it.
 
     Works at the running gateway, which takes notice at once, or on its store while it is stopped.
+    An ID is that of the queue, or the one under which the message was accepted: the log, the trace,
+    the answer to the client and the Received line have it.
     """
 
 
-def _before(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """``4h``; becomes the Unix time so long ago."""
-    if value is None:
-        return None
-    age = _AGE.fullmatch(value)
-    if age is None:
-        raise click.BadParameter(
-            f"found {value!r}; expected an age such as 2d, 4h, 30m or 90s", context, parameter
-        )
-    return int(time.time()) - int(age[1]) * _SECONDS[age[2]]
-
-
-def filter_options(command: Command) -> Command:
-    """Which messages are meant."""
-    for option in (
-        click.option("--older", "before", callback=_before, metavar="4h", help="Accepted before."),
-        click.option("--destination", metavar="DOMAIN", help="To this domain or next hop."),
-        click.option("--recipient", metavar="ADDRESS", help="Or @DOMAIN."),
-        click.option("--sender", metavar="ADDRESS", help="Or @DOMAIN, or <> for reports."),
-        click.option("--held/--not-held", "held", default=None, help="Held messages, or others."),
-    ):
-        command = option(command)
-    return command
-
-
-def _filter(**chosen: object) -> Filter:
-    return {name: value for name, value in chosen.items() if value is not None}
-
-
-@group.command("list")
-@filter_options
-@click.option(
+_limit_option = click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=FIRST_PAGE,
     show_default=True,
     metavar="N",
-    help="Show so many, the oldest first.",
+    help="Show so many, the oldest first; of a shape the fullest.",
 )
+
+
+@group.command(
+    "list",
+    epilog=example(
+        "gateway queue list --state waiting --older 4h --destination example.net",
+        "gateway queue list --shape",
+    ),
+)
+@click.option("--shape", is_flag=True, help="Count by age and destination instead.")
+@click.option("--senders", is_flag=True, help="With --shape: by the senders' domains.")
+@filter_options
+@_limit_option
 @click.option("--all", "everything", is_flag=True, help="Show all, however many.")
 @config_option
 @json_option
 def list_(
-    limit: int, everything: bool, config_path: str | None, as_json: bool, **chosen: object
+    limit: int,
+    everything: bool,
+    shape: bool,
+    senders: bool,
+    config_path: str | None,
+    as_json: bool,
+    **chosen: object,
 ) -> None:
-    """List what waits, the oldest first."""
+    """List what waits, the oldest first.
+
+    A shape has a row for each destination and a column for each age, so that one sees at a glance
+    where mail piles up, and since when.
+    """
+    which = chosen_filter(**chosen)
+    if shape and which:
+        raise click.UsageError("--shape counts all that waits; found a filter beside it")
+    if senders and not shape:
+        raise click.UsageError("--senders goes with --shape")
     settings = load_settings(config_path).settings
-    which = _filter(**chosen)
+    if shape:
+        rows = MOST_ROWS if everything else min(limit, MOST_ROWS)
+        by = "sender" if senders else "destination"
+        at_queue(settings, lambda call: _shape(call, by, rows, as_json))
+    else:
+        at_queue(settings, lambda call: _list(call, which, None if everything else limit, as_json))
+
+
+def _list(call: Call, which: Filter, left: int | None, as_json: bool) -> None:
+    shown: list[dict[str, Any]] = []
+    total, more = 0, False
+    for page, is_last in pages(call, which, left):
+        total += len(page)
+        more = not is_last
+        if as_json:
+            shown += page
+        elif page:
+            click.echo(listing(page))
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+    elif not total:
+        click.echo("nothing waits" + (" that fits" if which else ""))
+    elif more:
+        click.echo(f"\nthe first {total:,}; --limit or --all shows more")
+
+
+def _shape(call: Call, by: str, rows: int, as_json: bool) -> None:
+    answer = call("shape", {"by": by, "limit": rows})
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    elif not answer["rows"]:
+        click.echo("nothing waits")
+    else:
+        click.echo(shape_table(answer, by))
+
+
+@group.command(epilog=example("gateway queue destinations"))
+@_limit_option
+@config_option
+@json_option
+def destinations(limit: int, config_path: str | None, as_json: bool) -> None:
+    """Show where mail waits for: connections in use, and who cannot be talked to, and why.
+
+    The window is how many connections may be open to a destination at the moment; it grows while
+    the destination takes mail and shrinks when it complains.
+    """
+    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
-        left = None if everything else limit
-        shown: list[dict[str, Any]] = []
-        total, more = 0, False
-        for page, is_last in _pages(call, which, left):
-            total += len(page)
-            more = not is_last
-            if as_json:
-                shown += page
-            elif page:
-                click.echo(listing(page))
-        if as_json:
-            click.echo(json.dumps(shown, indent=2))
-        elif not total:
-            click.echo("nothing waits" + (" that fits" if which else ""))
-        elif more:
-            click.echo(f"\nthe first {total:,}; --limit or --all shows more")
+        answer = call("destinations", {"limit": min(limit, MOST_ROWS)})
+        click.echo(json.dumps(answer, indent=2) if as_json else destinations_table(answer))
 
     at_queue(settings, work)
 
 
-def _pages(
-    call: Call, which: Filter, left: int | None
-) -> Iterator[tuple[list[dict[str, Any]], bool]]:
-    """Pages, and whether each is the last one."""
-    after = ""
-    while left is None or left > 0:
-        size = PAGE if left is None else min(PAGE, left)
-        answer = call("list", {**which, "after": after, "limit": size})
-        after = answer["more_after"]
-        yield answer["messages"], not after
-        if not after:
-            return
-        if left is not None:
-            left -= len(answer["messages"])
-
-
-@group.command()
+@group.command(epilog=example("gateway queue show 0000002A"))
 @click.argument("queue_id", metavar="ID")
 @config_option
 @json_option
 def show(queue_id: str, config_path: str | None, as_json: bool) -> None:
-    """Show one message: envelope, options, and for each recipient the attempts and last answer."""
+    """Show one message: envelope, route, what the checks said, every attempt, and what comes next.
+
+    The attempts are in the trace, and told for as long as that is kept (trace.keep_days).
+    """
     settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
@@ -152,39 +185,57 @@ def show(queue_id: str, config_path: str | None, as_json: bool) -> None:
     at_queue(settings, work)
 
 
-def _deed(name: str, text: str, *, takes_reason: bool = False) -> None:
-    """A command that does the same to each message chosen."""
+def _deed(name: str, text: str, line: str, *options: Option) -> None:
+    """A command that does the same to each message chosen.
+
+    Args:
+        options: that only this command has; their values go to the desk under their names.
+    """
 
     def run(
         ids: tuple[str, ...],
         everything: bool,
         config_path: str | None,
         as_json: bool,
-        reason: str = "",
+        reason: str | None = None,
+        to: tuple[str, ...] = (),
         **chosen: object,
     ) -> None:
-        which = _filter(**chosen)
-        if sum(map(bool, (ids, which, everything))) != 1:
-            raise click.UsageError("say which messages: ids, or filters, or --all")
+        which = chosen_filter(**chosen)
+        chosen_messages(ids, which, everything)
         settings = load_settings(config_path).settings
-        at_queue(settings, lambda call: _do(call, name, ids, which, reason, as_json))
+        told: dict[str, object] = {"reason": reason} if reason else {}
+        if to:
+            try:
+                next_hop_of(to, known_logins(settings.outbound))
+            except CallRefused as error:
+                raise click.UsageError(f"--{error}") from None
+            told["to"] = list(to)
+            told |= {name: which[name] for name in _OF_RECIPIENTS if name in which}
+        at_queue(settings, lambda call: _do(call, name, ids, which, told, as_json))
 
-    command = filter_options(run)
-    if takes_reason:
-        command = click.option("--reason", default="", metavar="TEXT", help="Why.")(command)
+    command: Callable[..., Any] = filter_options(config_option(json_option(run)))
+    for option in options:
+        command = option(command)
     command = click.option("--all", "everything", is_flag=True, help="All that waits.")(command)
     command = click.argument("ids", metavar="[ID]...", nargs=-1)(command)
-    group.command(name, help=text)(config_option(json_option(command)))
+    epilog = example(f"gateway queue {name} {line}")
+    group.command(name, help=text, epilog=epilog)(command)
 
 
 def _do(
-    call: Call, name: str, ids: tuple[str, ...], which: Filter, reason: str, as_json: bool
+    call: Call,
+    name: str,
+    ids: tuple[str, ...],
+    which: Filter,
+    told: Mapping[str, object],
+    as_json: bool,
 ) -> None:
     done: list[str] = []
     refused: list[dict[str, str]] = []
     with ProgressShown() as progress:
-        for piece in _pieces(call, ids, which):
-            answer = call(name, {"ids": piece, "reason": reason})
+        for piece in pieces(call, ids, which):
+            answer = call(name, {"ids": piece, **told})
             done += answer["done"]
             refused += answer["refused"]
             if len(done) + len(refused) > PAGE:
@@ -202,18 +253,44 @@ def _one(done: list[str], name: str) -> str:
     return f"{done[0]} {_PAST[name]}"
 
 
-def _pieces(call: Call, ids: tuple[str, ...], which: Filter) -> Iterator[list[str]]:
-    if ids:
-        for start in range(0, len(ids), PAGE):
-            yield list(ids[start : start + PAGE])
-        return
-    for page, _ in _pages(call, which, None):
-        if page:
-            yield [message["id"] for message in page]
+_OF_RECIPIENTS = ("recipient", "destination")
+"""Filters that tell the recipients of a message apart."""
+_reason = click.option("--reason", metavar="TEXT", help="Why; for log, trace and reports.")
+_to = click.option(
+    "--to",
+    required=True,
+    multiple=True,
+    metavar="URL|mx|settings",
+    help="Such as smtp://host:25; again for the next of a chain. mx: by MX records, past any"
+    " smart host. settings: undo it.",
+)
 
-
-_deed("retry", "Try messages now; held ones stay held.")
-_deed("hold", "Keep messages until they are released.", takes_reason=True)
-_deed("release", "Send on messages that are held.")
-_deed("delete", "Remove messages; nobody is told.", takes_reason=True)
-_deed("bounce", "Give messages back to their senders with a report.", takes_reason=True)
+_deed(
+    "retry",
+    "Try messages now; held ones stay held.\n\n"
+    "A destination that is put off, as nobody there could be talked to, is tried at once.",
+    "--destination example.net",
+)
+_deed(
+    "hold",
+    "Keep messages until they are released.",
+    "--sender alice@example.com --reason 'ask her first'",
+    _reason,
+)
+_deed("release", "Send on messages that are held.", "--held --sender alice@example.com")
+_deed(
+    "reroute",
+    "Have messages leave through other servers.\n\n"
+    "With --destination or --recipient only the recipients who fit; others keep their way. Mail is"
+    " due when it was; `retry` sends it now. A user in a URL needs a password in outbound.logins.",
+    "--destination example.net --to smtp://relay.example.com:25",
+    _to,
+)
+_deed("delete", "Remove messages; nobody is told.", "--sender '<>' --older 2d", _reason)
+_deed(
+    "bounce",
+    "Give messages back to their senders with a report.",
+    "0000002A --reason 'the company has closed'",
+    _reason,
+)
+group.add_command(export)

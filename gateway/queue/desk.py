@@ -13,6 +13,7 @@ from typing import Protocol
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.queue import QueueControl, QueueStore
+from gateway.core.ports.routing import Router
 from gateway.core.ports.trace import TraceStore
 from gateway.queue.desk_deeds import Deeds, Sending
 from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument
@@ -34,7 +35,8 @@ class QueueDesk:
         trace: what happened to messages; None: that is not told.
         ways: where messages would go; None: likewise.
         timers: for the time that ``ways`` may take.
-        logins: users at servers whose passwords are known, as ``user@host``, for ``reroute``.
+        router: where messages go by the settings, for ``reroute``; None: nobody can ask.
+        logins: users at servers whose passwords are known, likewise.
     """
 
     def __init__(
@@ -49,9 +51,10 @@ class QueueDesk:
         trace: TraceStore | None = None,
         ways: Ways | None = None,
         timers: Timers | None = None,
+        router: Router | None = None,
         logins: frozenset[str] = frozenset(),
     ) -> None:
-        self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, logins)
+        self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, router, logins)
         self._views = Views(control, wall_clock, runner, trace, ways, timers)
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:

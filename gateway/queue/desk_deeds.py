@@ -24,9 +24,17 @@ from gateway.core.log_text import escaped
 from gateway.core.messages import LOCAL
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.queue import QueueControl, QueueStore
+from gateway.core.ports.routing import Router
 from gateway.core.queue import QueueEntry, QueueFilter, Recorded
-from gateway.core.settings.checks import smart_host_url
-from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument, bare_id
+from gateway.queue.desk_forms import (
+    Answer,
+    Arguments,
+    CallRefused,
+    argument,
+    bare_id,
+    filter_of,
+)
+from gateway.queue.desk_reroute import Rerouting, next_hop_of
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
 from gateway.wire.dsn_values import Action, Reported
@@ -34,7 +42,6 @@ from gateway.wire.dsn_values import Action, Reported
 MAX_IDS = 500
 MAX_REASON = 200
 AT_ONCE = 100  # share a write
-BY_CONFIGURATION = "mx"
 BOUNCED_STATUS = "5.7.1"  # RFC 3463 section 3.8: refused by the management
 
 _GONE = "no such message waits in the queue"
@@ -63,12 +70,14 @@ class _Piece:
     """Some of the messages of a call.
 
     Args:
+        which: of the messages' recipients, as far as a deed tells them apart.
         entries: those that are there, by the id that was asked for.
         problems: why others are left as they are, likewise.
         trouble: what went wrong in the middle; the others are done all the same.
     """
 
     asked: Sequence[str]
+    which: QueueFilter
     entries: dict[str, QueueEntry] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     trouble: list[Failure] = field(default_factory=list)
@@ -93,7 +102,8 @@ class Deeds:
     Args:
         reports: for ``bounce``.
         runner: None where nobody sends.
-        logins: users at servers whose passwords are known, as ``user@host``.
+        router: for ``reroute``; None where nobody can ask.
+        logins: users at servers whose passwords are known, likewise.
     """
 
     log = Logger()
@@ -106,8 +116,10 @@ class Deeds:
         journal: Journal,
         wall_clock: WallClock,
         runner: Sending | None,
+        router: Router | None = None,
         logins: frozenset[str] = frozenset(),
     ) -> None:
+        self._rerouting = Rerouting(control, router)
         self._store = store
         self._control = control
         self._reports = reports
@@ -135,11 +147,12 @@ class Deeds:
         if not 0 < len(ids) <= MAX_IDS:
             raise CallRefused(f"ids: found {len(ids)}; expected 1 to {MAX_IDS}")
         told = self._told(name, arguments)
+        which = filter_of({name: arguments.get(name) for name in ("recipient", "destination")})
         done: list[str] = []
         refused: list[Answer] = []
         wanted = list(dict.fromkeys(ids))
         for start in range(0, len(wanted), AT_ONCE):
-            piece = _Piece(wanted[start : start + AT_ONCE])
+            piece = _Piece(wanted[start : start + AT_ONCE], which)
             await self._do_piece(name, piece, told, actor)
             for asked in piece.asked:
                 if asked in piece.entries:
@@ -156,7 +169,7 @@ class Deeds:
             return str(argument(arguments, "reason", str, ""))[:MAX_REASON]
         to = arguments.get("to")
         if not isinstance(to, list) or not to or not all(isinstance(each, str) for each in to):
-            raise CallRefused("to: expected a list of servers, or of the one word mx")
+            raise CallRefused("to: expected a list of servers, or of the one word mx or settings")
         return next_hop_of(to, self._logins)
 
     async def _do_piece(self, name: str, piece: _Piece, told: str, actor: str) -> None:
@@ -210,15 +223,7 @@ class Deeds:
                 piece.entries[asked] = entry
 
     async def find(self, some_id: str) -> QueueEntry | None:
-        """A message by its queue id, or by the id under which it was accepted."""
-        queue_id = bare_id(some_id)
-        if "-" in queue_id:
-            which = QueueFilter(message_id=queue_id.lower())
-            found = await self._control.listed(which, after=None, limit=1)
-            if not found:
-                return None
-            queue_id = found[0].queue_id
-        return await self._control.entry(QueueId(queue_id))
+        return await find_message(self._control, some_id)
 
     # -- deeds: those done stay in the piece
 
@@ -243,8 +248,9 @@ class Deeds:
         for asked, entry in list(piece.entries.items()):
             if all(each.next_hop == LOCAL for each in entry.item.recipients):
                 piece.refuse(asked, "it waits for people who have their mailbox here")
-        done = await self._control.reroute(piece.queue_ids, next_hop)
-        piece.refuse_others(done, lambda entry: _DELIVERED)
+        entries = list({each.item.queue_id: each for each in piece.entries.values()}.values())
+        done = await self._rerouting.reroute(entries, next_hop, piece.which)
+        piece.refuse_others(done, lambda entry: "none of its recipients is meant")
 
     async def _delete(self, piece: _Piece, reason: str) -> None:
         done = await self._control.remove(piece.queue_ids)
@@ -289,23 +295,16 @@ class Deeds:
         return ""
 
 
-def next_hop_of(to: Sequence[str], logins: frozenset[str]) -> str:
-    """Servers as the queue keeps them; empty for ``mx``. Raises: CallRefused."""
-    if list(to) == [BY_CONFIGURATION]:
-        return ""
-    for url in to:
-        try:
-            smart_host_url(url)
-        except ValueError as error:
-            raise CallRefused(f"to: found {escaped(url, 100)}; expected mx, or {error}") from None
-        authority = url.partition("://")[2].partition("/")[0].partition("?")[0]
-        user, _, host = authority.rpartition("@")
-        if user and authority not in logins:
-            raise CallRefused(
-                f"to: found the user {escaped(user, 60)} at {escaped(host, 60)}, whose password is"
-                f' not known; expected it as outbound.logins."{escaped(authority, 100)}"'
-            )
-    return " ".join(to)
+async def find_message(control: QueueControl, some_id: str) -> QueueEntry | None:
+    """By its queue id, or by the id under which it was accepted."""
+    queue_id = bare_id(some_id)
+    if "-" in queue_id:
+        which = QueueFilter(message_id=queue_id.lower())
+        found = await control.listed(which, after=None, limit=1)
+        if not found:
+            return None
+        queue_id = found[0].queue_id
+    return await control.entry(QueueId(queue_id))
 
 
 async def _together(flows: Sequence[Awaitable[Any]]) -> list[Any]:

@@ -129,10 +129,10 @@ class MboxFile:
         date = time.asctime(time.gmtime(message.internal_date)).encode("ascii")
         yield b"From %b %b +0000\n" % (sender[1] if sender else b"MAILER-DAEMON", date)
         kept = _without_state(header)
-        yield from _quoted(iter([kept + b"\n" if kept else b""]))
+        yield from quoted(iter([kept + b"\n" if kept else b""]))
         yield self._state_lines(message, is_first=not self._state["last_uid"])
         yield b"\n"
-        yield from _quoted(_chained(body, chunks))
+        yield from quoted(_chained(body, chunks))
         yield b"\n"
 
     def _state_lines(self, message: OutgoingMessage, *, is_first: bool) -> bytes:
@@ -167,7 +167,7 @@ def _without_state(header: bytes) -> bytes:
     return b"\n".join(kept)
 
 
-def _quoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def quoted(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Lines that begin with ``From ``, quoted or not, get one more ``>``; the last one ends."""
     held = b""
     in_line = False
