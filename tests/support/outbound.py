@@ -14,16 +14,19 @@ FRIEND = "friend@elsewhere.example"
 
 
 @contextmanager
-def running(demo: Demo, settings: str, arguments: Sequence[str] = ()) -> Iterator[Demo]:
+def running(
+    demo: Demo, settings: str, arguments: Sequence[str] = (), *, command: Sequence[str] = ()
+) -> Iterator[Demo]:
     """The demo with tables of settings added to its configuration.
 
     Args:
         arguments: start it otherwise than as a demo, which has its own listeners in any case.
+        command: goes before it.
     """
     prepare(demo.folder, demo.base)
     demo.config.write_text(f"{demo.config.read_text()}\n{settings}")
     demo.arguments = list(arguments) or demo.arguments
-    demo.start()
+    demo.start(command=command)
     try:
         yield demo
     finally:

@@ -20,7 +20,10 @@ _CLONE_NEWNET = 0x40000000  # unshare(2)
 
 @contextmanager
 def private_network(*addresses: str) -> Iterator[None]:
-    """This thread, inside the block, in a network with loopback and these addresses alone."""
+    """This thread, inside the block, in a network with loopback and these addresses alone.
+
+    With a prefix (``192.0.2.1/24``) all addresses of that network are had.
+    """
     ip = need("ip")
     libc = ctypes.CDLL(None, use_errno=True)
     # /proc/thread-self: a namespace belongs to the thread, and only this one changes.
@@ -31,7 +34,8 @@ def private_network(*addresses: str) -> Iterator[None]:
         try:
             run([ip, "link", "set", "lo", "up"])
             for address in addresses:
-                run([ip, "address", "add", f"{address}/32", "dev", "lo"])
+                had = address if "/" in address else f"{address}/32"
+                run([ip, "address", "add", had, "dev", "lo"])
             yield
         finally:
             if libc.setns(outside, _CLONE_NEWNET) != 0:
