@@ -15,6 +15,7 @@ from typing import Any
 from twisted.names.client import createResolver
 from twisted.names.dns import DNSDatagramProtocol
 
+from gateway.app.paces import outbound_paces
 from gateway.app.trust import trust_root
 from gateway.core.account import Account
 from gateway.core.ports.routing import Router
@@ -28,9 +29,9 @@ from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
 from gateway.delivery.tls import ClientTls
 from gateway.queue.desk import QueueDesk
 from gateway.queue.journal import Journal
+from gateway.queue.limits import RunnerLimits
 from gateway.queue.reports import ReportWriter
 from gateway.queue.runner import QueueRunner
-from gateway.queue.schedule import Schedule
 from gateway.store.store import Store
 
 
@@ -91,7 +92,8 @@ def make_queue(
         timers=reactor,
         wall_clock=time.time,
         random=Random(),
-        schedule=Schedule(outbound.retry_after_s, outbound.lifetime_s, outbound.delay_notice_s),
+        paces=outbound_paces(outbound),
+        limits=RunnerLimits(attempts=outbound.connections),
         owner=owner,
         rejects_over_quota=settings.quota.answer == "reject",
         trace=store.trace,

@@ -1,51 +1,66 @@
 """What waits in the runner for room at its destination.
 
-Owns the order: the higher priority first (RFC 6710), else as it came. Bounded by whoever adds.
+Owns the order: the higher priority first (RFC 6710), then by turn, so that a sender of many
+messages waits behind another's one. Bounded by whoever adds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
 
-from gateway.core.queue import QueueItem, WaitingRecipient
+from twisted.internet.defer import Deferred
+
+from gateway.core.queue import QueueItem
 
 
-@dataclass(eq=False, slots=True)
 class Group:
-    """Recipients of one message that share an attempt."""
+    """Recipients of one message that share an attempt.
 
-    item: QueueItem
-    recipients: tuple[WaitingRecipient, ...]
-    destination: str
+    Args:
+        item: with no other recipients than these.
+        rest: the message has more of them for this destination, due as well; they are taken from
+            the store again when these are recorded.
+    """
 
-    @property
-    def priority(self) -> int:
-        return self.item.options.priority
+    __slots__ = ("counts", "epoch", "item", "rest", "task", "unproven", "waits")
+
+    def __init__(self, item: QueueItem, rest: bool = False) -> None:
+        self.item = item
+        self.rest = rest
+        self.waits = True  # in a line; else it is being sent or recorded
+        self.counts = False  # as an attempt in flight
+        self.epoch = 0  # of the destination when the attempt began
+        self.unproven = False  # nobody knew then that it answers
+        self.task: Deferred[None] | None = None
 
 
-@dataclass(slots=True)
 class Line:
     """Groups for one destination."""
 
-    groups: list[Group] = field(default_factory=list)
+    __slots__ = ("_heap", "_order")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, int, Group]] = []
+        self._order = count()
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return len(self._heap)
 
     def add(self, group: Group) -> None:
-        at = len(self.groups)
-        while at and self.groups[at - 1].priority < group.priority:
-            at -= 1
-        self.groups.insert(at, group)
+        item = group.item
+        heappush(self._heap, (-item.options.priority, item.turn, next(self._order), group))
 
     def first(self) -> Group:
         """Takes it out."""
-        return self.groups.pop(0)
+        return heappop(self._heap)[3]
 
-    def last(self) -> Group:
-        """Takes it out."""
-        return self.groups.pop()
+    def remove(self, group: Group) -> None:
+        self._heap = [each for each in self._heap if each[3] is not group]
+        heapify(self._heap)
 
-    def outranks(self, group: Group) -> bool:
-        """Whether a full line does better without this one: it is not more urgent than the last."""
-        return self.groups[-1].priority >= group.priority
+    def clear(self) -> list[Group]:
+        """Takes out all, in their order."""
+        groups = [each[3] for each in sorted(self._heap, key=lambda each: each[:3])]
+        self._heap.clear()
+        return groups

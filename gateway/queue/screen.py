@@ -29,7 +29,7 @@ class Screen(Protocol):
         StoreUnavailable (nothing may be sent then)."""
         ...
 
-    def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
+    def judge(self, item: QueueItem) -> Keep | Sequence[Outcome] | None:
         """None: send it. Outcomes settle those of its recipients that they name, without an
         attempt; the others are sent."""
         ...
@@ -45,7 +45,7 @@ class NoScreen:
     async def load(self) -> None:
         return None
 
-    def judge(self, item: QueueItem) -> None | Keep | Sequence[Outcome]:
+    def judge(self, item: QueueItem) -> Keep | Sequence[Outcome] | None:
         return None
 
     def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:

@@ -37,6 +37,7 @@ class Settler:
     """Records outcomes.
 
     Args:
+        schedule_of: of a destination and a recipient's domain.
         sleep: waits so many seconds; raises CancelledError when the queue stops.
         rejects_over_quota: mail for a full mailbox goes back at once instead of waiting.
     """
@@ -48,7 +49,7 @@ class Settler:
         store: QueueStore,
         reports: ReportWriter,
         *,
-        schedule: Schedule,
+        schedule_of: Callable[[str, str], Schedule],
         random: Random,
         sleep: Sleep,
         journal: Journal,
@@ -56,7 +57,7 @@ class Settler:
     ) -> None:
         self._store = store
         self._reports = reports
-        self._schedule = schedule
+        self._schedule_of = schedule_of
         self._random = random
         self._sleep = sleep
         self._journal = journal
@@ -77,7 +78,7 @@ class Settler:
                 recipient,
                 by_number.get(recipient.number) or _no_outcome(recipient),
                 now=now,
-                schedule=self._schedule,
+                schedule=self._schedule_of(item.destination, recipient.address.domain),
                 random=self._random,
             )
             for recipient in recipients
@@ -150,16 +151,17 @@ class Settler:
             else:
                 self.log.failure("{queue_id} report cannot be made", queue_id=item.queue_id)
             # The refusal comes again with the next attempt, and with it the report.
-            later = [replace(fate, record=self._again(fate.record, now)) for fate in fates]
+            later = [replace(each, record=self._again(item, each, now)) for each in fates]
             await self._record(item, [fate.record for fate in later], None)
             self._tell(item, later, None)
             return
         await self._record(item, [fate.record for fate in fates], report)
         self._tell(item, fates, report)
 
-    def _again(self, record: Recorded, now: int) -> Recorded:
-        at = now + self._schedule.delay_s(record.attempts, self._random)
-        return replace(record, next_attempt_at=at)
+    def _again(self, item: QueueItem, fate: Fate, now: int) -> Recorded:
+        schedule = self._schedule_of(item.destination, fate.recipient.address.domain)
+        at = now + schedule.delay_s(fate.record.attempts, self._random)
+        return replace(fate.record, next_attempt_at=at)
 
     def _without(self, fate: Fate, full: OverQuota) -> Outcome:
         """The outcome as far as there is room; of several people behind one address each who has
@@ -208,13 +210,13 @@ class Settler:
             return
         reported = [fate.reported for fate in fates if fate.reported is not None]
         self.log.info(
-            "{queue_id} reported to its sender {sender} as {report_id}",
+            "{queue_id} reported to {to} as {report_id}",
             queue_id=item.queue_id,
-            sender=escaped(item.sender),
+            to=escaped(report.to),
             report_id=report.report_id,
         )
         actions = ", ".join(sorted({each.action.value for each in reported}))
-        self._journal.reported(item, report.report_id, actions)
+        self._journal.reported(item, report.report_id, actions, report.to)
 
     def _log(self, item: QueueItem, fate: Fate) -> None:
         outcome, at = fate.outcome, fate.record.next_attempt_at

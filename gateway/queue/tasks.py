@@ -27,11 +27,12 @@ class Tasks:
         self._drained: Deferred[None] | None = None
         self._no_more_sleep = False
 
-    def run(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
-        """Keep a coroutine till its end; one that fails is logged."""
+    def run(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+        """Keep a coroutine till its end; one that fails is logged. Returns what ``cancel`` ends."""
         task: Deferred[None] = Deferred.fromCoroutine(coroutine)
         self._tasks.add(task)
         task.addBoth(self._ended, task)
+        return task
 
     def _ended(self, result: Failure | None, task: Deferred[None]) -> None:
         self._tasks.discard(task)

@@ -11,6 +11,7 @@ from twisted.logger import globalLogPublisher
 from gateway.core.errors import DirectoryUnavailable, StoreUnavailable
 from gateway.core.messages import LOCAL
 from gateway.core.queue import Verdict
+from gateway.queue.paces import Pace
 from gateway.queue.schedule import DAY_S
 from tests.support.queue_world import World
 
@@ -36,7 +37,7 @@ def test_recipients_are_grouped_by_destination() -> None:
     world = World()
     world.add("a@y.example", "b@z.example", "c@y.example")
     assert sorted(world.tried) == [("a@y.example", "c@y.example"), ("b@z.example",)]
-    world.delivery.smart_host = "smtp://relay"
+    world.queue.destination_of = lambda *_: "smtp://relay"
     world.add("a@y.example", "b@z.example", queue_id="Q2")
     assert world.tried[-1] == ("a@y.example", "b@z.example")
     world.add("a@y.example", "b@z.example", queue_id="Q3", next_hop="smtp://old")
@@ -223,7 +224,7 @@ def test_a_missing_outcome_counts_as_deferred() -> None:
 
 
 def test_N6_a_slow_destination_is_bounded_and_the_others_go_on() -> None:
-    world = World(attempts=20, per_destination=3)
+    world = World(attempts=20, pace=Pace(3))
     world.delivery.default = None
     for n in range(10):
         world.add("b@slow.example", queue_id=f"S{n}")
@@ -238,13 +239,13 @@ def test_N6_a_slow_destination_is_bounded_and_the_others_go_on() -> None:
 
 
 def test_N6_one_destination_cannot_fill_the_runner() -> None:
-    world = World(messages=20, per_destination=2, waiting_per_destination=5, put_back_s=60)
+    world = World(messages=20, pace=Pace(2))
     world.delivery.answers["b@slow.example"] = None
     for n in range(60):
         world.add("b@slow.example", queue_id=f"S{n}")
     world.add("c@z.example", queue_id="Q2")
     assert ("c@z.example",) in world.tried
-    # What was put back has not used up an attempt.
+    # What waits has not used up an attempt.
     assert all(attempts == 0 for attempts, _ in world.queue.waiting().values())
     world.delivery.answers.clear()
     while world.delivery.pending:

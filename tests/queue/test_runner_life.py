@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.errors import StoreUnavailable
 from gateway.core.queue import Verdict
+from gateway.queue.paces import Pace
 from gateway.queue.schedule import DAY_S
 from tests.support.queue_world import World
 
@@ -64,7 +65,7 @@ def test_stopping_waits_for_attempts_in_flight() -> None:
 
 
 def test_stopping_breaks_off_what_takes_too_long_and_leaves_it_due() -> None:
-    world = World(per_destination=1, drain_s=20)
+    world = World(pace=Pace(1), drain_s=20)
     world.delivery.default = None
     world.add("b@y.example")
     world.add("c@y.example", queue_id="Q2")

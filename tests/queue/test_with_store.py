@@ -11,11 +11,12 @@ from gateway.core.address import Address
 from gateway.core.ids import AccountId
 from gateway.core.messages import NewMessage, QueuedRecipient
 from gateway.core.queue import Verdict
+from gateway.queue.paces import Paces
 from gateway.queue.runner import QueueRunner
-from gateway.queue.schedule import Schedule
 from gateway.store.store import Store
 from tests.support.pump import Pump
 from tests.support.queue_fakes import FakeDelivery, FakeRouter
+from tests.support.queue_world import EXACT
 
 NOW = 1_700_000_000
 
@@ -38,7 +39,7 @@ def test_D5_outcomes_and_the_report_are_durable(tmp_path: Path) -> None:
             timers=clock,
             wall_clock=wall,
             random=Random(1),
-            schedule=Schedule(jitter=0.0),
+            paces=Paces(EXACT),
         )
 
     store = open_store()

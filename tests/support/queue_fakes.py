@@ -25,6 +25,7 @@ from gateway.core.queue import (
     QueueDepth,
     QueueItem,
     Recorded,
+    Trouble,
     Verdict,
     WaitingRecipient,
     Wish,
@@ -148,23 +149,6 @@ class MemoryQueue:
         self.watchers.append(callback)
         return lambda: self.watchers.remove(callback)
 
-    async def lease_due(
-        self, now: int, owner: str, lease_s: int, limit: int
-    ) -> Sequence[QueueItem]:
-        self.leases += 1
-        if self.lease_problem is not None:
-            raise self.lease_problem
-        items: dict[QueueId, QueueItem] = {}
-        order = sorted(
-            self.rows.items(), key=lambda pair: (-pair[1].item.options.priority, pair[1].due_at)
-        )
-        for (queue_id, _), row in order:
-            if row.due_at <= now and (queue_id in items or len(items) < limit):
-                row.due_at = now + lease_s
-                held = items.get(queue_id, row.item)
-                items[queue_id] = replace(held, recipients=(*held.recipients, row.recipient))
-        return list(items.values())
-
     async def ready(self, now: int, limit: int) -> Sequence[str]:
         turns: dict[str, int] = {}
         for row in self.rows.values():
@@ -280,7 +264,12 @@ Answer = Verdict | Exception | None
 
 @dataclass
 class FakeDelivery:
-    """Answers by address; None never answers. ``default`` is for all others."""
+    """Answers by address; None never answers. ``default`` is for all others.
+
+    Args:
+        troubles: of destinations, at which all mail is deferred then.
+        takes: so many recipients in one transaction.
+    """
 
     answers: dict[str, Answer] = field(default_factory=dict)
     default: Answer = Verdict.DELIVERED
@@ -288,25 +277,29 @@ class FakeDelivery:
     running: int = 0
     most_running: int = 0
     pending: list[Deferred[None]] = field(default_factory=list)
-    smart_host: str = ""
     reports_on: bool = False
     timed: bool = False
+    troubles: dict[str, Trouble] = field(default_factory=dict)
+    takes: int = 100
 
-    def destination(self, recipient: WaitingRecipient) -> str:
-        return recipient.next_hop or self.smart_host or recipient.address.domain
-
-    async def attempt(
-        self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
-    ) -> list[Outcome]:
+    async def attempt(self, item: QueueItem) -> list[Outcome]:
+        recipients, left = item.recipients[: self.takes], item.recipients[self.takes :]
         addresses = tuple(str(recipient.address) for recipient in recipients)
-        self.attempts.append((item.queue_id, addresses, next_hop))
+        self.attempts.append((item.queue_id, addresses, recipients[0].next_hop))
         self.running += 1
         self.most_running = max(self.most_running, self.running)
         try:
-            return [
+            outcomes = [
                 await self._answer(recipient.number, str(recipient.address))
                 for recipient in recipients
             ]
+            text = "452 4.5.3 too many recipients"
+            outcomes += [
+                Outcome(each.number, Verdict.DEFERRED, "4.5.3", text, "mx.y.example", again=True)
+                for each in left
+            ]
+            trouble = self.troubles.get(item.destination)
+            return [_troubled(each, trouble) for each in outcomes] if trouble else outcomes
         finally:
             self.running -= 1
 
@@ -334,6 +327,13 @@ class FakeDelivery:
             reports_on=taken and self.reports_on,
             timed=taken and self.timed,
         )
+
+
+def _troubled(outcome: Outcome, trouble: Trouble) -> Outcome:
+    outcome = replace(outcome, verdict=Verdict.DEFERRED, trouble=trouble)
+    if trouble is Trouble.BUSY:
+        return replace(outcome, status="4.7.0", reply="421 4.7.0 too much from you")
+    return replace(outcome, status="4.4.1", reply="connection refused", remote="")
 
 
 @dataclass

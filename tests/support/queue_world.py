@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from gateway.queue.limits import RunnerLimits
+from gateway.queue.paces import Pace, Paces
 from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
 from tests.support.queue_fakes import FakeDelivery, FakeRouter, FakeTime, MemoryQueue
 
+EXACT = Pace(schedule=Schedule(jitter=0.0))
+
 
 class World:
-    def __init__(self, *, start: bool = True, wall_s: float = 1_000_000, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        start: bool = True,
+        wall_s: float = 1_000_000,
+        pace: Pace = EXACT,
+        domains: Mapping[str, Pace] | None = None,
+        **limits: Any,
+    ) -> None:
         self.time = FakeTime(wall_s)
         self.queue = MemoryQueue()
         self.delivery = FakeDelivery()
         self.router = FakeRouter()
         self.limits = RunnerLimits(**limits)
+        self.paces = Paces(pace, domains)
         self.runner = self.new_runner()
         if start:
             self.runner.start()
@@ -33,7 +46,7 @@ class World:
             timers=self.time.clock,
             wall_clock=self.time.wall,
             random=Random(1),
-            schedule=Schedule(jitter=0.0),
+            paces=self.paces,
             limits=self.limits,
             **options,
         )
