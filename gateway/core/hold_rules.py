@@ -12,7 +12,7 @@ class HoldRule:
     Args:
         rule_id: ascending, never given twice; 0: not made yet.
         sender, recipient, destination: as in ``core.queue.QueueFilter``.
-        min_octets: messages of at least this size; 0: of any.
+        larger_octets: messages of more octets than this; 0: of any.
         reason: in plain words.
         made_by: who made it.
         made_at: Unix time.
@@ -22,7 +22,7 @@ class HoldRule:
     sender: str = ""
     recipient: str = ""
     destination: str = ""
-    min_octets: int = 0
+    larger_octets: int = 0
     reason: str = ""
     made_by: str = ""
     made_at: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core.address import path
+from gateway.core.address import Address, path
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.trace import TraceStore
@@ -49,14 +49,13 @@ class Journal:
         kind = "expired" if expired else outcome.verdict.value
         self._note(item, kind, fields, search_key(str(recipient.address)))
 
-    def reported(self, item: QueueItem, report_id: str, what: str) -> None:
-        """A report goes to the sender. ``what``: ``failure``, ``delay``, ``success``..."""
-        fields: dict[str, FieldValue] = {
-            "report_id": report_id,
-            "about": what,
-            "to": path(item.sender),
-        }
-        self._note(item, "reported", fields, search_key(report_id), search_key(path(item.sender)))
+    def reported(
+        self, item: QueueItem, report_id: str, what: str, to: Address | None = None
+    ) -> None:
+        """A report goes to the sender, or to somebody in their place. ``what``: ``failed``..."""
+        shown = path(to or item.sender)
+        fields: dict[str, FieldValue] = {"report_id": report_id, "about": what, "to": shown}
+        self._note(item, "reported", fields, search_key(report_id), search_key(shown))
 
     def unreported(self, item: QueueItem, recipient: str, why: str) -> None:
         """Nobody is told of a failure."""
@@ -65,6 +64,14 @@ class Journal:
     def handled(self, item: QueueItem, kind: str, by: str, **fields: FieldValue) -> None:
         """Somebody held, released, retried, deleted or bounced the message; ``kind`` says which."""
         self._note(item, kind, {"by": by, **fields})
+
+    def changed(self, kind: str, by: str, what: str, fields: Mapping[str, FieldValue]) -> None:
+        """Somebody changed what all mail goes by; found by ``what``."""
+        if self._trace is None:
+            return
+        at = self._wall_clock()
+        trace_id = f"{kind.replace(' ', '-')}-{at:.6f}"  # a record of its own: no message's
+        self._trace.note(TraceRecord(trace_id, at, kind, (search_key(what),), {"by": by, **fields}))
 
     def _note(
         self, item: QueueItem, kind: str, fields: Mapping[str, FieldValue], *keys: str

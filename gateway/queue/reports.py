@@ -5,7 +5,8 @@ Owns the decision whether and where a report goes and how much of the message it
 is reported (SECURITY D5).
 
 A message with the null sender is never reported about (SECURITY S35, RFC 5321 section 4.5.5): it
-is a report itself, and answering reports never ends. Only the log knows then. While nobody can say
+is a report itself, and answering reports never ends. Log and trace know of it, and where one is
+named for that the postmaster hears, whose report is the last in any case. While nobody can say
 where the sender is, the report itself waits in the queue.
 """
 
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from twisted.logger import Logger
 
-from gateway.core.address import path
+from gateway.core.address import Address, path
 from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.errors import GatewayError, RelayDenied, StoreDamaged, UnknownRecipient
 from gateway.core.ids import AccountId
@@ -32,6 +33,9 @@ from gateway.wire import dsn, dsn_values
 from gateway.wire.dsn_original import MAX_HEADER_OCTETS, MAX_RETURNED_OCTETS, header_of
 from gateway.wire.dsn_values import Action, Reported
 
+LAST_PREFIX = "report-last-"
+"""Of the ids of reports to the postmaster: nothing is reported about these."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -39,7 +43,7 @@ class Report:
     that a report whose storing has an unknown outcome can be stored again harmlessly."""
 
     report_id: str
-    item: QueueItem
+    to: Address
     route: Route
     octets: bytes
     options: MessageOptions
@@ -47,11 +51,10 @@ class Report:
 
     def to_message(self, body: IncomingBody) -> NewMessage:
         """As the store takes it; ``body`` is fresh."""
-        assert self.item.sender is not None
         body.write(self.octets)
         local: list[AccountId] = []
         remote: list[QueuedRecipient] = []
-        for end in ends_of(self.item.sender, self.route):
+        for end in ends_of(self.to, self.route):
             if isinstance(end.route, LocalMailbox):
                 local.append(end.route.account.account_id)
             else:
@@ -70,23 +73,40 @@ class Report:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Addressee:
+    """Who is told; ``in_place_of``: why they are though they did not send the message."""
+
+    address: Address
+    route: Route
+    in_place_of: str = ""
+
+
 class ReportWriter:
     """Prepares reports.
 
     Args:
         router: None: nobody can say here where senders are; reports wait for whoever runs the
             queue next.
+        double_bounces_to: who hears of failures that no sender can be told of; None: nobody.
     """
 
     log = Logger()
 
     def __init__(
-        self, store: QueueStore, router: Router | None, hostname: str, journal: Journal
+        self,
+        store: QueueStore,
+        router: Router | None,
+        hostname: str,
+        journal: Journal,
+        *,
+        double_bounces_to: Address | None = None,
     ) -> None:
         self._store = store
         self._router = router
         self._hostname = hostname
         self._journal = journal
+        self._double_bounces_to = double_bounces_to
 
     async def prepare(
         self, item: QueueItem, reported: Sequence[tuple[int, Reported]], now: int
@@ -99,25 +119,23 @@ class ReportWriter:
                 these the message is gone.
         """
         number, first = reported[0]
-        if item.sender is None:
-            self._log_unreported(item, reported, "it has the null sender")
-            return None
-        route = await self._route(item, reported)
-        if route is None:
-            return None
-        ends = ends_of(item.sender, route)
-        stays_here = all(isinstance(end.route, LocalMailbox) for end in ends)
-        utf8 = not str(item.sender).isascii() or (item.options.smtputf8 and stays_here)
         failed = first.action is Action.FAILED
+        told = await self._addressee(item, reported, failed=failed)
+        if told is None:
+            return None
+        ends = ends_of(told.address, told.route)
+        stays_here = all(isinstance(end.route, LocalMailbox) for end in ends)
+        utf8 = not str(told.address).isascii() or (item.options.smtputf8 and stays_here)
         original, whole = await self._original(item, failed=failed, stays_here=stays_here)
         # A recipient fails for good, is late or succeeds only once, so these tell reports apart.
         kind = "" if failed else "-delay" if first.action is Action.DELAYED else "-success"
-        report_id = f"report-{item.queue_id}-{number}{kind}"
+        prefix = LAST_PREFIX if told.in_place_of else "report-"
+        report_id = f"{prefix}{item.queue_id}-{number}{kind}"
         octets = dsn.render(
             dsn_values.Report(
                 report_id=report_id,
                 hostname=self._hostname,
-                to=item.sender,
+                to=told.address,
                 recipients=tuple(each for _, each in reported),
                 arrived_at=item.created_at,
                 reported_at=now,
@@ -125,6 +143,8 @@ class ReportWriter:
                 whole=whole,
                 envelope_id=item.options.envid,
                 utf8=utf8,
+                reference=item.message_id or item.queue_id,
+                in_place_of=told.in_place_of,
             )
         )
         options = MessageOptions(
@@ -133,18 +153,31 @@ class ReportWriter:
             priority=item.options.priority,
             require_tls=item.options.require_tls,  # RFC 8689 section 5
         )
-        return Report(report_id, item, route, octets, options, now)
+        return Report(report_id, told.address, told.route, octets, options, now)
 
-    async def _route(
-        self, item: QueueItem, reported: Sequence[tuple[int, Reported]]
-    ) -> Route | None:
-        assert item.sender is not None
+    async def _addressee(
+        self, item: QueueItem, reported: Sequence[tuple[int, Reported]], *, failed: bool
+    ) -> _Addressee | None:
+        why, reason = "it has the null sender", "the message has no sender who could be told"
+        if item.sender is not None:
+            route = await self._route(item, item.sender)
+            if route is not None:
+                return _Addressee(item.sender, route)
+            why, reason = "its sender does not exist", f"its sender {item.sender} does not exist"
+        self._log_unreported(item, reported, why)
+        instead = self._double_bounces_to
+        if instead is None or not failed or item.message_id.startswith(LAST_PREFIX):
+            return None
+        route = await self._route(item, instead)
+        return None if route is None else _Addressee(instead, route, reason)
+
+    async def _route(self, item: QueueItem, address: Address) -> Route | None:
+        """None: there is nobody."""
         if self._router is None:
             return Outbound(LOCAL)
         try:
-            return await self._router.route(item.sender, may_relay=True)
+            return await self._router.route(address, may_relay=True)
         except (UnknownRecipient, RelayDenied):
-            self._log_unreported(item, reported, "its sender does not exist")
             return None
         except GatewayError as problem:
             self.log.warn("{queue_id} report waits: {why}", queue_id=item.queue_id, why=problem)

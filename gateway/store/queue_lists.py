@@ -23,7 +23,7 @@ _SUPPRESSION = (
     "address, failures, first_at, last_at, suppressed_at, status, reply, remote, made_by, reason,"
     " turned_away"
 )
-_RULE = "rule_id, sender, recipient, destination, min_octets, reason, made_by, made_at"
+_RULE = "rule_id, sender, recipient, destination, larger_octets, reason, made_by, made_at"
 
 
 class SuppressionTable:

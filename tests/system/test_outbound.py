@@ -67,7 +67,7 @@ def test_S35_a_permanent_refusal_comes_back_with_its_reason(demo: Demo, sink: Si
     sink.script.refuse_rcpt[FRIEND] = "550 5.1.1 nobody of that name"
     submit(demo, FRIEND, "other@elsewhere.example", message=MESSAGE)
     (report,) = eventually(lambda: inbox(demo.port(143), ALICE))
-    demo.wait_for_line(f"reported to its sender {ALICE[0]} as report-")
+    demo.wait_for_line(f"reported to {ALICE[0]} as report-")
     assert b"nobody of that name" in report
     assert b"Return-Path: <>" in report
     assert b"multipart/report" in report
