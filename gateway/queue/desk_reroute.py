@@ -7,6 +7,7 @@ undoes it: whatever routing says of each recipient now, as it would of a new mes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gateway.core.errors import GatewayError
@@ -23,6 +24,7 @@ from gateway.queue.desk_forms import CallRefused
 
 BY_SETTINGS = "settings"
 AS_SETTINGS_SAY = ""
+_PASSWORD = re.compile(r"^([^:/]*://[^:]*):.*@")
 _EXPECTED = "a server such as smtp://relay.example.net:25, mx, or settings"
 
 
@@ -84,7 +86,8 @@ def next_hop_of(to: Sequence[str], logins: frozenset[str]) -> str:
             hop = parse_next_hop(url)
         except NextHopSyntax as wrong:
             why = f" ({wrong})" if "://" in url else ""
-            raise CallRefused(f"to: found {escaped(url, 100)}; expected {_EXPECTED}{why}") from None
+            found = escaped(_PASSWORD.sub(r"\1:...@", url), 100)
+            raise CallRefused(f"to: found {found}; expected {_EXPECTED}{why}") from None
         if hop.user and logins.isdisjoint(hop.login_names):
             raise CallRefused(
                 f"to: found the user {escaped(hop.user, 60)} at {hop.host}, whose password is not"
