@@ -104,6 +104,11 @@ class Handshake:
             connection.set_tlsext_host_name(name)
         return connection
 
+    @property
+    def problem(self) -> Unproven | None:
+        """What the peer failed to prove, also where that is only noted."""
+        return self._problem
+
     def result(self, reason: Failure | None = None) -> TlsResult:
         """What became of it.
 
@@ -116,11 +121,15 @@ class Handshake:
             failure, words = ResultType.VALIDATION_FAILURE.value, words_of(reason)
         else:
             failure = words = ""
-        if reason is not None or self._connection is None:
+        if reason is not None:
             return TlsResult(failure=failure, reason=words)
+        protocol, cipher = "TLS", ""
+        if self._connection is not None:
+            protocol = self._connection.get_protocol_version_name()
+            cipher = self._connection.get_cipher_name() or ""
         return TlsResult(
-            self._connection.get_protocol_version_name(),
-            self._connection.get_cipher_name() or "",
+            protocol,
+            cipher,
             proven=not failure,
             failure=failure,
             reason=words,
