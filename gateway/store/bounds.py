@@ -13,6 +13,8 @@ LAST_UID = 2**32 - 2
 LAST_NUMBER = 2**62
 LAST_ID = 2**60
 _FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799  # years 1 and 9999
+NEVER = LAST_DATE
+"""When a message is due that waits for somebody to release it."""
 _NOW = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 
@@ -102,8 +104,16 @@ STRETCHES = Bounds(
     ),
 )  # fmt: skip
 QUEUE = Bounds(
-    "queue", ("queue_id",), (_count("size_octets"), _date("created_at"), _date("due_at"))
+    "queue", ("queue_id",), (_count("size_octets"), _date("created_at"), _date("held_until"))
 )
+PARTS = Bounds(
+    "queue_parts", ("queue_id", "destination"),
+    (
+        Bound("state", 0, 3, "1"), _count("turn"), _date("due_at"), Bound("rank", -9, 9),
+        _count("first_number"), _count("last_number"),
+    ),
+)  # fmt: skip
+DESTINATIONS = Bounds("queue_destinations", ("destination",), (_date("look_at"), _count("turn")))
 VAULT = Bounds(
     "vault", ("vault_id",),
     (

@@ -19,12 +19,13 @@ from gateway.core.trace import FieldValue, TraceRecord, search_key
 from gateway.store import submissions
 from gateway.store.accounts import Accounts
 from gateway.store.bodies import Payload
-from gateway.store.bounds import LAST_DATE
-from gateway.store.queue_options import body_number, message_text, recipient_text
+from gateway.store.bounds import NEVER
+from gateway.store.departures import Departures, Leaving, Rows, queue_id_text
 from gateway.store.quota import Bounds
 from gateway.store.trace_form import encode
 from gateway.store.trace_notes import Note
 from gateway.store.transaction import ROWS_PER_STATEMENT, Row, Transaction
+from gateway.store.turns import flow_of
 
 MESSAGE_COLUMNS = (
     "messages (mailbox_id, uid, modseq, created_modseq, flags, keywords, internal_date,"
@@ -33,21 +34,10 @@ MESSAGE_COLUMNS = (
 BLOB_COLUMNS = (
     "blobs (blob_id, refs, size_octets, segment_id, segment_offset, file_name, head, checksums)"
 )
-NEVER = LAST_DATE
-"""When a message is due that waits for somebody to release it."""
 RELEASE_LATER = "release: the sender wants it to be delivered later"
 Copy = tuple[AccountId, MailboxId, int, int, int]
 """Who gets a message, their INBOX, the blob, its octets, the internal date."""
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
-_QUEUE_COLUMNS = (
-    "queue (queue_id, sender_local, sender_domain, blob_id, content_offset, size_octets,"
-    " eight_bit, created_at, due_at, lease_owner, options, message_id, hold, priority,"
-    " last_number)"
-)
-RECIPIENT_COLUMNS = (
-    "queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
-    " next_attempt_at, reply, options)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +57,6 @@ class Delivery:
     submission: Submission | None = None
     held: tuple[QueuedRecipient, ...] = ()
     trace: Note | None = None
-
-
-def queue_id_text(number: int) -> QueueId:
-    """A queue row's number as administrators see it."""
-    return QueueId(f"{number:08X}")
 
 
 def blob_row(blob_id: int, refs: int, payload: Payload) -> Row:
@@ -97,9 +82,10 @@ def count_records(tx: Transaction, payloads: Iterable[Payload]) -> None:
 class Deliveries:
     """The group of operations that accept mail."""
 
-    def __init__(self, accounts: Accounts, bounds: Bounds) -> None:
+    def __init__(self, accounts: Accounts, bounds: Bounds, departures: Departures) -> None:
         self._accounts = accounts
         self._bounds = bounds
+        self.departures = departures
 
     def run_together(
         self, tx: Transaction, items: Sequence[Delivery], careful: bool
@@ -117,8 +103,7 @@ class Deliveries:
         results: list[Accepted | OverQuota] = []
         blobs: list[Row] = []
         ingests: list[Row] = []
-        queue: list[Row] = []
-        recipients: list[Row] = []
+        leaving = Rows()
         copies: list[Copy] = []
         added: dict[MailboxId, tuple[int, int]] = {}
         kept: list[Payload] = []
@@ -148,8 +133,7 @@ class Deliveries:
             if item.remote:
                 number = tx.next_id("queue")
                 queue_id = queue_id_text(number)
-                queue.append(_queue_row(number, blob_id, item))
-                recipients += _recipient_rows(number, item)
+                self.departures.add(leaving, _leaving(number, blob_id, item), tx.now)
             refs = len(item.local) + bool(item.remote)
             if refs:
                 blobs.append(blob_row(blob_id, refs, item.payload))
@@ -165,10 +149,8 @@ class Deliveries:
         count_records(tx, kept)
         if copies:
             self._insert_copies(tx, copies, added)
-        if queue:
-            tx.insert(_QUEUE_COLUMNS, queue)
-            tx.insert(RECIPIENT_COLUMNS, recipients)
-            tx.queue_grew = True
+        if leaving.queue:
+            leaving.insert(tx)
         if room is not None:
             room.settle(tx)
         return results
@@ -273,60 +255,30 @@ def _add_trace(tx: Transaction, item: Delivery, trace: Note, queue_id: QueueId) 
         tx.traced.append(Note(trace.at, encode(queued)))
 
 
-def _queue_row(number: int, blob_id: int, item: Delivery) -> Row:
-    sender = item.sender
-    return (
+def _hold(item: Delivery) -> tuple[str, int]:
+    """Why it is held and till when; a hold never ends before the time that the sender has named
+    (RFC 4865 section 4)."""
+    release_at = item.options.release_at or item.received_at
+    if item.hold is None:
+        return (RELEASE_LATER, release_at) if release_at > item.received_at else ("", 0)
+    until = NEVER if item.hold.until is None else max(item.hold.until, release_at)
+    return item.hold.reason, until
+
+
+def _leaving(number: int, blob_id: int, item: Delivery) -> Leaving:
+    hold, until = _hold(item)
+    account_id = "" if item.submission is None else item.submission.account_id
+    return Leaving(
         number,
-        None if sender is None else sender.local_part,
-        "" if sender is None else sender.domain,
+        item.sender,
         blob_id,
         item.content_offset,
         item.payload.size_octets - item.content_offset,
-        body_number(item.options),
+        item.options,
         item.received_at,
-        _first_attempt_at(item),
-        "",
-        message_text(item.options),
         item.ingest_id,
-        _hold(item),
-        item.options.priority,
-        len(item.remote),
+        hold,
+        until,
+        item.remote,
+        flow_of(item.sender, account_id),
     )
-
-
-def _hold(item: Delivery) -> str:
-    if item.hold is not None:
-        return item.hold.reason
-    return RELEASE_LATER if _first_attempt_at(item) > item.received_at else ""
-
-
-def _first_attempt_at(item: Delivery) -> int:
-    """A hold never ends before the time that the sender has named (RFC 4865 section 4)."""
-    release_at = item.options.release_at or item.received_at
-    if item.hold is None:
-        return max(item.received_at, release_at)
-    return NEVER if item.hold.until is None else max(item.hold.until, release_at)
-
-
-def _recipient_rows(number: int, item: Delivery) -> list[Row]:
-    return recipient_rows(number, item.remote, 1, _first_attempt_at(item))
-
-
-def recipient_rows(
-    number: int, recipients: Iterable[QueuedRecipient], first: int, first_attempt_at: int
-) -> list[Row]:
-    """Rows of the recipients of the message ``number``, which are numbered from ``first`` on."""
-    return [
-        (
-            number,
-            index,
-            recipient.address.local_part,
-            recipient.address.domain,
-            recipient.next_hop,
-            0,
-            first_attempt_at,
-            "",
-            recipient_text(recipient.options),
-        )
-        for index, recipient in enumerate(recipients, start=first)
-    ]

@@ -15,6 +15,7 @@ from typing import TypedDict
 
 from gateway.core.ids import AccountId, MailboxId
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.ports.queue import DestinationOf
 from gateway.core.trace import TraceRecord
 from gateway.store import engine
 from gateway.store.blobs import StoredOctets
@@ -51,6 +52,8 @@ class Options(TypedDict, total=False):
     """What may be said about how a store works in a process; each has a default."""
 
     reader_threads: int
+    destination_of: DestinationOf
+    configuration: str
     files: Files | None
     summarise: Summarise
     roll_octets: int

@@ -1,25 +1,29 @@
 """The port QueueStore: what waits for delivery, leased to one runner at a time.
 
-Owns the rows of ``queue`` and ``queue_recipients``; the statements are in ``queue_lease`` (what is
-due), ``queue_results`` (what attempts leave) and ``queue_control`` (what administrators do). Never
-decides when to retry.
+The statements are in ``queue_parts`` (what must hold), ``departures`` (what comes in),
+``queue_lease`` (what is due), ``queue_results`` (what attempts leave) and ``queue_control`` (what
+administrators do). Never decides when to retry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from gateway.core.ids import QueueId
 from gateway.core.messages import NewMessage
-from gateway.core.queue import QueueDepth, QueueItem, Recorded
+from gateway.core.ports.queue import Leased
+from gateway.core.queue import QueueDepth, Recorded, Wish
 from gateway.store import queue_lease
 from gateway.store.blobs import StoredOctets
 from gateway.store.bodies import Payload
 from gateway.store.committer import Committer
 from gateway.store.deliveries import Deliveries, Delivery
 from gateway.store.intake import MailIntake
+from gateway.store.operations import Operation
 from gateway.store.queue_lease import free_leases
-from gateway.store.queue_results import keep_results
+from gateway.store.queue_results import AttemptResults, Results
 from gateway.store.readers import Pool
 from gateway.store.transaction import ID_BLOCK, Transaction
 
@@ -49,17 +53,27 @@ class QueueTables:
         self._committer = committer
         self._readers = readers
         self._intake = intake
-        self._deliveries = deliveries
+        self._results = Results(deliveries)
 
-    async def lease_due(
-        self, now: int, owner: str, lease_s: int, limit: int
-    ) -> Sequence[QueueItem]:
-        if not await self._readers.run(
-            lambda stored: queue_lease.anything_due(stored.connection, now)
-        ):
-            return ()  # asked often, due seldom: no write for nothing
+    async def ready(self, now: int, limit: int) -> Sequence[str]:
+        def read(stored: StoredOctets) -> list[str] | None:
+            if queue_lease.anything_due(stored.connection, now):
+                return None
+            return queue_lease.in_line(stored.connection, limit)
+
+        found = await self._readers.run(read)
+        if found is not None:
+            return found  # asked often, due seldom: no write for nothing
+
+        def run(tx: Transaction) -> list[str]:
+            queue_lease.promote(tx, now)
+            return queue_lease.in_line(tx.connection, limit)
+
+        return await self._committer.write(run, uses_reserve=True)
+
+    async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
         return await self._committer.write(
-            lambda tx: queue_lease.lease(tx, now, owner, lease_s, limit), uses_reserve=True
+            lambda tx: queue_lease.lease(tx, wishes, now, owner, lease_s), uses_reserve=True
         )
 
     async def next_due_at(self) -> int | None:
@@ -73,19 +87,23 @@ class QueueTables:
     async def record(
         self, queue_id: QueueId, results: Sequence[Recorded], report: NewMessage | None
     ) -> None:
-        delivery: Delivery | None = None
         payloads: list[Payload] = []
+        delivery: Delivery | None = None
         if report is not None:
             delivery = await self._intake.prepare(report)
             payloads.append(delivery.payload)
-
-        def run(tx: Transaction) -> None:
-            # The report first: if it cannot be kept, nothing is, and the item stays (SECURITY D5).
-            if delivery is not None:
-                self._deliveries.run_together(tx, [delivery], True)
-            keep_results(tx, self._deliveries, queue_id, results)
-
-        await self._committer.write(run, payloads=payloads, uses_reserve=True)
+        deferred: Deferred[None] = Deferred()
+        item = AttemptResults(int(queue_id, 16), results, delivery)
+        self._committer.submit(
+            Operation(
+                payloads=payloads,
+                uses_reserve=True,
+                group=self._results,
+                item=item,
+                deferred=deferred,
+            )
+        )
+        await deferred
 
     async def free_leases(self) -> None:
         """For the process that takes the queue over from one that has ended."""

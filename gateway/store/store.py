@@ -39,12 +39,14 @@ from gateway.core.messages import (
 )
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.ports.queue import Leased
 from gateway.core.ports.store import Span, Unreadable
-from gateway.core.queue import QueueDepth, QueueItem, Recorded
+from gateway.core.queue import QueueDepth, Recorded, Wish
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
 from gateway.store.accounts import Accounts
 from gateway.store.deliveries import Deliveries
+from gateway.store.departures import Departures, next_hop_or_domain
 from gateway.store.feed import Feed, Tell
 from gateway.store.greylist import GreylistTable, expire_greylist
 from gateway.store.holding import Holding
@@ -63,9 +65,11 @@ from gateway.store.quota import Bounds, Quotas
 from gateway.store.reserve import Reserve
 from gateway.store.retention import Retention
 from gateway.store.search import Search
+from gateway.store.sts_policies import StsPolicyTable, expire_sts_policies
 from gateway.store.submissions import Submissions
 from gateway.store.submissions import forget as forget_submissions
 from gateway.store.summaries import Summaries
+from gateway.store.tls_counts import TlsCountTable, forget_tls_counts
 from gateway.store.trace import Traces
 from gateway.store.vault import Vault
 from gateway.store.views import Views
@@ -92,7 +96,8 @@ class Store:
         self._closing: Deferred[None] | None = None
         accounts = Accounts()
         bounds = Bounds(accounts)
-        deliveries = Deliveries(accounts, bounds)
+        departures = Departures(options.get("destination_of", next_hop_or_domain))
+        deliveries = Deliveries(accounts, bounds, departures)
         monotonic = options.get("monotonic", time.monotonic)
         reserve = Reserve(layout, monotonic=monotonic)
         retention = Retention(options.get("keep_deleted_s", 0), reserve)
@@ -104,7 +109,14 @@ class Store:
             reserve=reserve,
             aftermath=self._feed,
             inboxes=accounts.inboxes,
-            housekeeping=(ForgetIngests(), retention.expire, forget_submissions, expire_greylist),
+            housekeeping=(
+                ForgetIngests(),
+                retention.expire,
+                forget_submissions,
+                expire_greylist,
+                expire_sts_policies,
+                forget_tls_counts,
+            ),
             relief=retention.relief,
             call_from_thread=call_from_thread,
             wall_clock=wall_clock,
@@ -128,10 +140,12 @@ class Store:
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self.submissions = Submissions(self._readers)
         self.greylist = GreylistTable(self._committer, self._readers, wall_clock)
+        self.sts_policies = StsPolicyTable(self._committer, self._readers)
+        self.tls_counts = TlsCountTable(self._committer, self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
         self._queue = QueueTables(self._committer, self._readers, self._intake, deliveries)
-        self.queue = QueueOffice(self._committer, self._readers)
+        self.queue = QueueOffice(self._committer, self._readers, departures)
         self._machinery.start()
 
     @classmethod
@@ -337,10 +351,11 @@ class Store:
     def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._feed.watch_queue(callback)
 
-    async def lease_due(
-        self, now: int, owner: str, lease_s: int, limit: int
-    ) -> Sequence[QueueItem]:
-        return await self._queue.lease_due(now, owner, lease_s, limit)
+    async def ready(self, now: int, limit: int) -> Sequence[str]:
+        return await self._queue.ready(now, limit)
+
+    async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
+        return await self._queue.lease(wishes, now, owner, lease_s)
 
     async def next_due_at(self) -> int | None:
         return await self._queue.next_due_at()

@@ -12,8 +12,8 @@ threads several times, and getting it back from a busy reactor is what writing w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from gateway.core.ids import AccountId, MailboxId, ModSeq
 from gateway.core.mailboxes import MailboxEvent
@@ -28,7 +28,19 @@ ID_BLOCK = 256
 # One prepared statement for each number of rows up to this and each table; together with the others
 # they stay below engine.STATEMENT_CACHE.
 ROWS_PER_STATEMENT = 64
+K = TypeVar("K")
 MAX_UID_VALIDITY = 2**32 - 1
+
+
+def in_pieces(values: Sequence[K], mark: str = "?") -> Iterator[tuple[Sequence[K], str]]:
+    """For ``x IN (…)``: as many as a statement takes at once, with the marks for them.
+
+    The last one is repeated up to a power of two, so that there are few different statements.
+    """
+    for start in range(0, len(values), ROWS_PER_STATEMENT):
+        piece = [*values[start : start + ROWS_PER_STATEMENT]]
+        piece += [piece[-1]] * ((1 << (len(piece) - 1).bit_length()) - len(piece))
+        yield piece, ", ".join([mark] * len(piece))
 
 
 class Transaction:
@@ -69,8 +81,9 @@ class Transaction:
         rows = self._cursor.execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 
-    def insert(self, into: str, rows: Sequence[Row]) -> None:
-        """Insert rows, many to a statement. ``into`` is ``table (column, …)``."""
+    def insert(self, into: str, rows: Sequence[Row], conflict: str = "") -> None:
+        """Insert rows, many to a statement. ``into`` is ``table (column, …)``, ``conflict`` what
+        follows the rows."""
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             chunk = rows[start : start + ROWS_PER_STATEMENT]
             count = len(chunk)
@@ -78,7 +91,7 @@ class Transaction:
             sql = self._insert_sql.get(key)
             if sql is None:
                 one = "(" + ", ".join("?" * len(chunk[0])) + ")"
-                sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}"  # noqa: S608 - own names only
+                sql = f"INSERT INTO {into} VALUES {', '.join([one] * count)}{conflict}"  # noqa: S608 - own names only
                 self._insert_sql[key] = sql
             self._cursor.execute(sql, [value for row in chunk for value in row])
 
