@@ -14,7 +14,10 @@ ALICE = ("alice@example.test", "wonderland")
 BOB = ("bob@example.test", "builder")
 
 # RFC 5321 section 4.4: what final delivery puts on top.
-ADDED = re.compile(rb"\AReturn-Path: <[^\r\n]*>\r\nReceived: [^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*\Z")
+ADDED = re.compile(
+    rb"\AReturn-Path: <[^\r\n]*>\r\n(?:Delivered-To: [^\r\n]*\r\n)?"
+    rb"Received: [^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*\Z"
+)
 
 # Long lines come back as they went in; poplib's own bound is far below RFC 5321's "should not".
 poplib._MAXLINE = 20_000_000  # type: ignore[attr-defined]

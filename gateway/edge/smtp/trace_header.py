@@ -1,5 +1,5 @@
-"""The fields put before a message that was received by SMTP: Return-Path, Received, and the one in
-which checks tell what they found.
+"""The fields put before a message that was received by SMTP: Return-Path, Delivered-To, Received,
+and the one in which checks tell what they found.
 
 Owns their form (RFC 5321 section 4.4). Everything the client chose is made harmless first: the HELO
 name cannot end a line, open a comment or forge a clause (SECURITY S9).
@@ -27,6 +27,12 @@ _NOT_IN_TAGS = re.compile(r"[^ -~]+|;")
 def return_path(sender: str) -> bytes:
     """For local copies only (section 4.4: added at final delivery). ``sender``: in brackets."""
     return f"Return-Path: {sender}\r\n".encode()
+
+
+def delivered_to(recipient: Address) -> bytes:
+    """For whom the message came (RFC 9228). Never where several were named: a copy must not show
+    the others."""
+    return f"Delivered-To: {recipient}\r\n".encode()
 
 
 def policy_field(tags: Sequence[str]) -> bytes:

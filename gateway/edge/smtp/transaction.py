@@ -13,10 +13,10 @@ from gateway.core.envelope import Hold
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
-from gateway.core.route import Expansion, LocalMailbox, Outbound, ends_of
+from gateway.core.route import Expansion, LocalMailbox, Outbound, Route, ends_of
 from gateway.core.submissions import Submission
 from gateway.core.trace import TraceRecord
-from gateway.edge.smtp.trace_header import return_path
+from gateway.edge.smtp.trace_header import delivered_to, return_path
 from gateway.policy.facts import Envelope, Recipient
 
 
@@ -127,6 +127,11 @@ class Transaction:
         return recipients[0].address if len(recipients) == 1 else None
 
     @property
+    def leads_outside(self) -> bool:
+        """An address here stands for one elsewhere."""
+        return any(_leads_outside(each.route) for each in self.envelope.recipients)
+
+    @property
     def recipients_in_short(self) -> str:
         """For the log: the first one as it was named, and how many RCPTs followed."""
         recipients = self.envelope.recipients
@@ -152,10 +157,19 @@ class Transaction:
         so it does behind a group that is expanded there, as only the queue knows then who has a
         copy already."""
         waits = hold is not None or self._expands_later
+        local_header = return_path(self.sender_path)
+        only = self.only_recipient
+        if only is not None:
+            # What is sent on carries it too, so that a loop ends when it comes back here
+            # (``forwarding``); but never what would make it need SMTPUTF8.
+            if not self.leads_outside:
+                local_header += delivered_to(only)
+            elif str(only).isascii():
+                trace_header = delivered_to(only) + trace_header
         return NewMessage(
             ingest_id=self.message_id,
             sender=self.envelope.sender,
-            local_header=return_path(self.sender_path),
+            local_header=local_header,
             trace_header=trace_header,
             body=body,
             local=() if waits else self.local,
@@ -168,3 +182,9 @@ class Transaction:
             held=self._everybody if submission is not None and submission.otherwise else (),
             trace=trace,
         )
+
+
+def _leads_outside(route: Route) -> bool:
+    return isinstance(route, Expansion) and any(
+        isinstance(member.route, Outbound) for member in route.members
+    )

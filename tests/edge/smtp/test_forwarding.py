@@ -50,3 +50,47 @@ def test_S34_mail_that_stays_or_is_only_relayed_is_not_counted() -> None:
     message = f"Received: by {OURS}; Thu\r\n".encode() * 50 + b"\r\nx\r\n"
     for to in (b"<staff@example.test>", b"<x@far.test>"):
         assert client.deliver(message, to).startswith(b"250 ")
+
+
+# -- Delivered-To
+
+
+def test_copies_say_for_whom_they_came_and_what_is_sent_on_says_it_too() -> None:
+    bench = SmtpBench(router=Forwarding())
+    client = bench.ready()
+    client.deliver(b"Subject: x\r\n\r\nx\r\n", b"<bob@example.test>")
+    client.deliver(b"Subject: x\r\n\r\nx\r\n", b"<staff@example.test>")
+    client.deliver(b"Subject: x\r\n\r\nx\r\n", b"<staff@example.test>", b"<bob@example.test>")
+    sent_on, stays, several = bench.intake.accepted
+    assert sent_on.trace_header.startswith(b"Delivered-To: bob@example.test\r\nReceived: ")
+    assert b"Delivered-To" not in sent_on.local_header  # once
+    assert stays.local_header.endswith(b"Delivered-To: staff@example.test\r\n")
+    assert b"Delivered-To" not in several.local_header + several.trace_header
+
+
+@pytest.mark.parametrize(
+    ("field", "to", "refused"),
+    [
+        (b"Delivered-To: bob@example.test\r\n", [b"<bob@example.test>"], True),
+        (b"delivered-to:  Bob@Example.Test\r\n", [b"<BOB@example.test>"], True),
+        (b"Delivered-To: ann@example.test\r\n", [b"<bob@example.test>"], False),
+        (b"X: 1\r\n Delivered-To: bob@example.test\r\n", [b"<bob@example.test>"], False),
+        # Somebody elsewhere who got a copy sends it back to all of us, by hand.
+        (b"Resent-From: x\r\nDelivered-To: bob@example.test\r\n", [b"<bob@example.test>"], False),
+        # Where it stays nothing goes round.
+        (b"Delivered-To: staff@example.test\r\n", [b"<staff@example.test>"], False),
+        # Nobody loses mail because of somebody else's loop.
+        (
+            b"Delivered-To: bob@example.test\r\n",
+            [b"<bob@example.test>", b"<staff@example.test>"],
+            False,
+        ),
+    ],
+)
+def test_S34_what_was_sent_on_for_an_address_is_not_sent_on_for_it_again(
+    field: bytes, to: list[bytes], refused: bool
+) -> None:
+    bench = SmtpBench(router=Forwarding())
+    client = bench.ready()
+    answer = client.deliver(field + b"Subject: x\r\n\r\nx\r\n", *to)
+    assert answer.startswith(b"554 5.4.6 " if refused else b"250 ")

@@ -23,7 +23,9 @@ def test_a_message_is_accepted_with_its_trace() -> None:
     assert str(message.sender) == "a@far.test"
     assert message.local == (ALICE.account_id,) and message.remote == ()
     assert message.received_at == int(NOW) and message.options == NO_OPTIONS
-    assert message.local_header == b"Return-Path: <a@far.test>\r\n"
+    assert message.local_header == (
+        b"Return-Path: <a@far.test>\r\nDelivered-To: alice@example.test\r\n"
+    )
     assert message.trace_header == (
         b"Received: from client.test ([192.0.2.9])\r\n"
         b"\tby mail.example.test with ESMTP id 00000001-1\r\n"
