@@ -53,6 +53,7 @@ class QueueDesk:
         timers: Timers | None = None,
         router: Router | None = None,
         logins: frozenset[str] = frozenset(),
+        guards: Guards | None = None,
     ) -> None:
         self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, router, logins)
         self._views = Views(control, wall_clock, runner, trace, ways, timers)

@@ -5,8 +5,8 @@ went; a destination that may start one later is woken when its time has come, by
 
 Shares: a destination starts another attempt only while more places are free than it has in flight
 (the dynamic threshold that switches share their buffers by). So one alone has at most half of them,
-and however many are slow, some places stay free for others. Destinations that nobody knows to
-answer have at most three quarters together.
+and while fewer are slow than there are places, some stay free for others. Destinations that nobody
+knows to answer have at most three quarters together, and share these in the same way.
 """
 
 from __future__ import annotations
@@ -93,17 +93,13 @@ class Dispatcher:
         free = self._limits.attempts - self._in_flight
         if free <= 0:
             return None
-        known = self._known.first()
-        unknown = None
-        if self._unproven < self._limits.unproven_attempts:
-            unknown = self._unknown.first()
-        site = known or unknown
-        if known is not None and unknown is not None:
-            if known.in_flight != unknown.in_flight:
-                site = min(known, unknown, key=lambda each: each.in_flight)
-            elif self._unknown_next:
-                site = unknown
-        return site if site is not None and site.in_flight < free else None
+        known = self._known.first(free)
+        unknown = self._unknown.first(min(free, self._limits.unproven_attempts - self._unproven))
+        if known is None or unknown is None:
+            return known or unknown
+        if known.in_flight == unknown.in_flight:
+            return unknown if self._unknown_next else known
+        return known if known.in_flight < unknown.in_flight else unknown
 
     def _start(self, site: Site) -> None:
         group = site.line.first()

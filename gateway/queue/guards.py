@@ -19,22 +19,33 @@ class Guards:
     """A Screen."""
 
     def __init__(self, rules: HoldRules, suppressions: Suppressions) -> None:
-        self._rules = rules
-        self._suppressions = suppressions
+        self.rules = rules
+        self.suppressions = suppressions
+        self._is_live = False
 
     async def load(self) -> None:
-        """Raises: StoreUnavailable."""
-        await self._rules.load()
-        await self._suppressions.load()
+        """From now on this process alone changes them. Raises: StoreUnavailable."""
+        await self._read()
+        self._is_live = True
+
+    async def fresh(self) -> None:
+        """For who looks or changes something where perhaps nobody runs the queue. Raises:
+        StoreUnavailable."""
+        if not self._is_live:
+            await self._read()
+
+    async def _read(self) -> None:
+        await self.rules.load()
+        await self.suppressions.load()
 
     def judge(self, item: QueueItem) -> Keep | Sequence[Outcome] | None:
-        rule = self._rules.judge(item)
+        rule = self.rules.judge(item)
         if rule is not None:
             return Keep(hold_of(rule))
         if item.destination == LOCAL:
             return None
-        return self._suppressions.judge(item) or None
+        return self.suppressions.judge(item) or None
 
     def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:
         if item.destination != LOCAL:
-            self._suppressions.learn(item, outcomes)
+            self.suppressions.learn(item, outcomes)

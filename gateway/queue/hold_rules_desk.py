@@ -33,7 +33,7 @@ class HoldRulesDesk:
     """Answers calls.
 
     Args:
-        loaded: False: nobody runs the queue here, so what is kept is read first.
+        fresh: makes sure that what is in memory is what is kept.
     """
 
     CALLS = frozenset({"rules", "rule-add", "rule-apply", "rule-remove"})
@@ -46,21 +46,18 @@ class HoldRulesDesk:
         hold: HoldMessages,
         journal: Journal,
         wall_clock: WallClock,
-        *,
-        loaded: bool = True,
+        fresh: Callable[[], Awaitable[None]],
     ) -> None:
         self._rules = rules
         self._control = control
         self._hold = hold
         self._journal = journal
         self._wall_clock = wall_clock
-        self._loaded = loaded
+        self._fresh = fresh
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Raises: CallRefused, StoreUnavailable."""
-        if not self._loaded:
-            await self._rules.load()
-            self._loaded = True
+        await self._fresh()
         match name:
             case "rule-add":
                 return await self._add(arguments, actor)

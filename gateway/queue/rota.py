@@ -33,9 +33,9 @@ class Rota:
             self._places[site.place].pop(site, None)
         site.place = -1
 
-    def first(self) -> Site | None:
-        """Stays in."""
-        for place in self._places:
+    def first(self, free: int) -> Site | None:
+        """The next that has fewer in flight than this; stays in."""
+        for place in self._places[: max(free, 0)]:
             if place:
                 return next(iter(place))
         return None

@@ -4,14 +4,15 @@ Owns the window, the rate and the rounds of one destination, and the table of th
 Arithmetic on monotonic seconds, so that no clock that is set matters; never sends, never asks the
 store.
 
-The window starts at FIRST_WINDOW and grows by one whenever as many attempts as it allows were
-answered (1/window for each, as in Postfix), but only while it is used up: a window that was not
-used proves nothing. BUSY halves it, once for all attempts that were begun before; a destination
+The window starts at FIRST_WINDOW, so that many destinations that never answer do not fill the
+runner. It opens by one for each answer up to OPEN_WINDOW, and grows then by one whenever as many
+attempts as it allows were answered (1/window for each, as in Postfix), but only while it is used
+up: a window that was not used proves nothing. BUSY halves it, once for all attempts that were begun before; a destination
 that is busy even for one at a time is left alone for a while. DEAD counts a share of the attempts
 in flight (a pseudo-cohort, as Postfix calls it): when as many as were in flight have reached nobody
 and none was answered meanwhile, the destination is dead. So a lone attempt suffices, but one
 failure among twenty attempts that pass does not. A dead one is tried with one attempt when its
-round is over; then the window opens by one for each answer until it is where it starts.
+round is over; then the window opens as for a new one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from gateway.core.queue import Outcome, Trouble, Verdict
 from gateway.queue.line import Line
 from gateway.queue.paces import Pace, Paces
 
-FIRST_WINDOW = 5.0
+FIRST_WINDOW = 2.0
+OPEN_WINDOW = 5.0
 MAX_ROUND_S = 600
 """A dead destination is tried this often, if it has mail that is due then."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 2.0, 300.0
@@ -168,7 +170,7 @@ class Site:
         self._pauses = 0
         self.problem = None
         if self.in_flight >= int(self.window):
-            self.window += 1.0 if self.window < FIRST_WINDOW else 1.0 / self.window
+            self.window += 1.0 if self.window < OPEN_WINDOW else 1.0 / self.window
             self.window = min(self.window, float(self.pace.connections))
 
     def _alive(self) -> None:

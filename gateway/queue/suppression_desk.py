@@ -5,6 +5,8 @@ Owns the calls and that each deed is logged and traced with who did it.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from twisted.logger import Logger
 
 from gateway.core.address import Address
@@ -26,7 +28,7 @@ class SuppressionDesk:
     """Answers calls.
 
     Args:
-        loaded: False: nobody runs the queue here, so what is kept is read first.
+        fresh: makes sure that what is in memory is what is kept.
     """
 
     CALLS = frozenset({"suppressed", "suppress", "unsuppress"})
@@ -37,19 +39,16 @@ class SuppressionDesk:
         suppressions: Suppressions,
         journal: Journal,
         wall_clock: WallClock,
-        *,
-        loaded: bool = True,
+        fresh: Callable[[], Awaitable[None]],
     ) -> None:
         self._suppressions = suppressions
         self._journal = journal
         self._wall_clock = wall_clock
-        self._loaded = loaded
+        self._fresh = fresh
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Raises: CallRefused, StoreUnavailable."""
-        if not self._loaded:
-            await self._suppressions.load()
-            self._loaded = True
+        await self._fresh()
         if name == "suppressed":
             return self._listed(arguments)
         addresses = _addresses(arguments)
