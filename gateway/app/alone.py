@@ -77,7 +77,7 @@ class Alone:
             "runs_queue": True,
             "sessions": sessions,
         }
-        queue = queue_status(await parts.store.depth())
+        queue = queue_status(await parts.store.depth(), parts.queue.snapshot())
         return {"sessions": sessions, "queue": queue, "workers": [worker]}
 
     async def ask(self, kind: str, body: object) -> Mapping[str, object]:

@@ -9,11 +9,13 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gateway.app import descriptors
 from gateway.app.free_space import FreeSpace
+from gateway.app.hurry import Hurry, Starter, revive
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
@@ -92,6 +94,7 @@ def build(
     limits: Limits | None = None,
     counting: Counting | None = None,
     queue_owner: str = "runner",
+    hurry: Hurry | None = None,
 ) -> Parts:
     """Everything but the doors.
 
@@ -100,6 +103,7 @@ def build(
         limits: of connections; None: the settings', for one process.
         counting: of what policies bound; None: for one process.
         queue_owner: names our queue in leases.
+        hurry: tells whoever runs the queue; None: that is this process.
 
     Raises:
         SettingsError: a file named in the settings cannot be used.
@@ -149,7 +153,7 @@ def build(
         submission=submission_from(
             settings, store=store, router=router, directory=directory, send_as=send_as
         ),
-        queue_starter=store.queue,
+        queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
     )
 
 

@@ -82,6 +82,13 @@ class StatusAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Hurried:
+    """To whoever runs the queue, by the parent: somebody wants these destinations tried now."""
+
+    destinations: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """To any worker: something the administrator wants to know; answer with the same number.
 
@@ -119,6 +126,7 @@ Message = (
     | Reload
     | StatusAsked
     | StatusAnswer
+    | Hurried
     | Ask
     | Answer
 )
@@ -134,6 +142,7 @@ _PLAIN: Mapping[str, type[Message]] = {
         Reload,
         StatusAsked,
         StatusAnswer,
+        Hurried,
         Ask,
         Answer,
     )

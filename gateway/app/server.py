@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from gateway.app.build import Parts
 from gateway.app.doors import door_factory, mail_door, smtp_services
-from gateway.core.queue import QueueDepth
+from gateway.core.queue import DestinationStatus, QueueDepth
 from gateway.core.settings.listen import ListenSettings
 from gateway.edge import listener
 from gateway.edge.connection import Door
@@ -26,6 +26,7 @@ from gateway.edge.tls import Listening, ServerContexts
 from gateway.edge.tls_material import TlsMaterial
 
 DRAIN_LIMIT_S = 20.0
+SHOWN_DEAD = 5
 """How long running sessions and deliveries may take to finish at stop; docker kills after 30."""
 
 
@@ -110,8 +111,15 @@ async def stopped(port: listener.Listening) -> None:
         await stopping
 
 
-def queue_status(depth: QueueDepth) -> Mapping[str, object]:
-    """The queue as ``gateway status`` shows it."""
+def queue_status(
+    depth: QueueDepth, destinations: Sequence[DestinationStatus]
+) -> Mapping[str, object]:
+    """The queue as ``gateway status`` shows it; of dead destinations the first SHOWN_DEAD."""
+    dead = sorted(
+        (each.destination, each.dead_until, each.problem)
+        for each in destinations
+        if each.dead_until is not None
+    )
     oldest_s = None
     if depth.oldest_created_at is not None:
         oldest_s = max(0, int(time.time()) - depth.oldest_created_at)
@@ -120,4 +128,9 @@ def queue_status(depth: QueueDepth) -> Mapping[str, object]:
         "recipients": depth.recipients,
         "held": depth.held,
         "oldest_s": oldest_s,
+        "dead_destinations": len(dead),
+        "dead": [
+            {"destination": name, "dead_until": until, "problem": problem}
+            for name, until, problem in dead[:SHOWN_DEAD]
+        ],
     }

@@ -36,6 +36,7 @@ from gateway.app.messages import (
     Beat,
     Failed,
     FrameReader,
+    Hurried,
     Lead,
     Message,
     Ready,
@@ -244,6 +245,10 @@ class Supervisor:
                 pass
             case Answer():
                 self._asker.heard(message)
+            case Hurried() if self._leader is not None:
+                self._hub.send([self._leader], message)
+            case Hurried():
+                pass  # who takes the queue over begins without put-offs
             case Failed(_, text):
                 self.log.error("worker {number} cannot start: {text}", number=number, text=text)
             case _:

@@ -15,7 +15,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from gateway.app.asking import answer_to
 from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
 from gateway.app.counting import CountingMemory, tables_of
+from gateway.app.hurry import revive
 from gateway.app.line import Line, adopt
 from gateway.app.log import begin_child_log, gather_while_running
 from gateway.app.messages import (
@@ -34,6 +35,7 @@ from gateway.app.messages import (
     Doubt,
     Failed,
     Hints,
+    Hurried,
     Lead,
     Message,
     Ready,
@@ -100,6 +102,7 @@ class Worker:
             limits=limits,
             counting=counting,
             queue_owner=name,
+            hurry=self._hurry,
         )
         server = MailServer(
             parts, self._reactor, tls=boot.tls, clear_text_login=boot.clear_text_login
@@ -126,6 +129,9 @@ class Worker:
                 self._line.send(Beat())
             case Lead():
                 self._begin_leading()
+            case Hurried(destinations):
+                if self._leading:
+                    revive(server.parts.queue, destinations)
             case Reload(tls):
                 self._reload(server, TlsMaterial.from_json(tls))
             case Ask():
@@ -134,6 +140,9 @@ class Worker:
                 self._run(lambda: self._answer(number, with_queue), "status not answered")
             case _:
                 self.log.warn("not for a worker: {kind}", kind=type(message).__name__)
+
+    def _hurry(self, destinations: Sequence[str]) -> None:
+        self._line.send(Hurried(destinations))
 
     def _run(self, work: Callable[[], Any], trouble: str) -> None:
         running: Deferred[None] = Deferred.fromCoroutine(work())
@@ -176,7 +185,7 @@ class Worker:
         status: dict[str, Any] = {"sessions": dict(parts.sessions.count_by_protocol())}
         if with_queue:
             with contextlib.suppress(GatewayError):  # the parent tells that it is not known
-                status["queue"] = queue_status(await parts.store.depth())
+                status["queue"] = queue_status(await parts.store.depth(), parts.queue.snapshot())
         self._line.send(StatusAnswer(number, status))
 
     async def _answer_question(self, server: MailServer, asked: Ask) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gateway.cli.deleted import plain
 from gateway.cli.progress import table
 from gateway.cli.queue_shown import age, cut
 
@@ -82,7 +81,10 @@ def _state(row: Row, now: float) -> str:
     if dead_until is not None and dead_until > now:
         return f"dead, tried again in {age(dead_until - now)}: {problem}"
     if limited_until is not None and limited_until > now:
-        return f"as fast as its rate allows; next in {age(limited_until - now)}"
+        left = age(limited_until - now)
+        if problem:
+            return f"left alone for {left}, as it asks for less: {problem}"
+        return f"as fast as its rate allows; next in {left}"
     if problem:
-        return f"the last trouble: {plain(problem)}"
+        return f"the last trouble: {problem}"
     return "sending" if row["in_flight"] else ""

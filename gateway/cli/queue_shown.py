@@ -42,7 +42,7 @@ def _row(message: Message) -> tuple[object, ...]:
         message["size_octets"],
         cut(message["sender"], ADDRESS_WIDTH),
         _several(message["first_recipients"], message["recipient_count"], ADDRESS_WIDTH),
-        _several(message["destinations"], len(message["destinations"]), DESTINATION_WIDTH),
+        _first(message["destinations"]),
         message["state"],
         _next(message),
         cut(reply, REPLY_WIDTH),
@@ -52,6 +52,12 @@ def _row(message: Message) -> tuple[object, ...]:
 def _several(first: Sequence[str], count: int, width: int) -> str:
     shown = cut(first[0], width) if first else ""
     return f"{shown} +{count - 1}" if count > 1 else shown
+
+
+def _first(destinations: Sequence[str]) -> str:
+    """A list knows the first few only."""
+    shown = cut(destinations[0], DESTINATION_WIDTH) if destinations else ""
+    return f"{shown} and others" if len(destinations) > 1 else shown
 
 
 def _next(message: Message) -> str:

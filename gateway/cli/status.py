@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from gateway.cli.control_client import ControlClient
+from gateway.cli.deleted import plain
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.paths import control_socket
 
@@ -42,7 +44,13 @@ def as_text(answer: Mapping[str, Any]) -> str:
     if len(workers) > 1:
         lines += ["", "workers", *map(_worker, workers)]
     lines += ["", f"sessions    {_sessions(answer['sessions'])}"]
-    lines.append(f"queue       {_queue(answer['queue'])}")
+    queue = answer["queue"]
+    lines.append(f"queue       {_queue(queue)}")
+    if queue is not None:
+        lines += map(_dead, queue.get("dead", ()))
+        more = queue.get("dead_destinations", 0) - len(queue.get("dead", ()))
+        if more > 0:
+            lines.append(f"            and {more:,} more; see `gateway queue destinations`")
     lines += [f"warning     {warning}" for warning in answer.get("warnings", ())]
     return "\n".join(lines)
 
@@ -60,6 +68,13 @@ def _queue(queue: Mapping[str, Any] | None) -> str:
     if queue["oldest_s"] is not None:
         waiting += f", the oldest for {_duration(queue['oldest_s'])}"
     return waiting
+
+
+def _dead(row: Mapping[str, Any]) -> str:
+    left = _duration(max(0, row["dead_until"] - time.time()))
+    text = f"nobody at {row['destination']} can be talked to, tried again in {left}"
+    problem = row["problem"]
+    return f"            {plain(f'{text}: {problem}')}"
 
 
 def _worker(worker: Mapping[str, Any]) -> str:

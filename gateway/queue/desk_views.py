@@ -267,6 +267,8 @@ def _why(
     if seen is None:
         return "due"
     if seen.limited_until is not None and seen.limited_until > now:
+        if seen.problem:
+            return f"{one.destination} asks for less: {seen.problem}"
         return f"as many messages as its rate allows go to {one.destination}"
     if seen.in_flight >= seen.window:
         used = f"{seen.in_flight} of {seen.window} connections to {one.destination} are in use"

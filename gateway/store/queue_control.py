@@ -146,9 +146,8 @@ class QueueOffice:
     # -- QueueStarter
 
     async def start(self, name: str) -> Start:
-        below = name.startswith("@")
-        domain = name.removeprefix("@").casefold().rstrip(".")
-        if not _DOMAIN.fullmatch(domain):
+        domain, below = _meant(name)
+        if not domain:
             return Start.UNKNOWN
         found = False
         after = 0
@@ -158,10 +157,23 @@ class QueueOffice:
             after = numbers[-1]
         return Start.STARTED if found else Start.NOTHING_WAITS
 
+    async def destinations_of(self, name: str, limit: int) -> Sequence[str]:
+        """Where mail goes that waits for what ``start`` would mean by the name."""
+        domain, below = _meant(name)
+        return await self._readers.run(
+            lambda stored: queue_listing.destinations_of(stored.connection, domain, below, limit)
+        )
+
     async def _waiting_for(self, domain: str, below: bool, after: int) -> list[int]:
         return await self._readers.run(
             lambda stored: queue_listing.waiting_for(stored.connection, domain, below, after, PIECE)
         )
+
+
+def _meant(name: str) -> tuple[str, bool]:
+    """A domain, and whether all below it is meant too; empty for what is none."""
+    domain = name.removeprefix("@").casefold().rstrip(".")
+    return domain if _DOMAIN.fullmatch(domain) else "", name.startswith("@")
 
 
 def _release(tx: Transaction, number: int) -> bool:

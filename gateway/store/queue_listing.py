@@ -308,10 +308,7 @@ def waiting_for(
     connection: sqlite3.Connection, domain: str, below: bool, after: int, limit: int
 ) -> list[int]:
     """Some of the messages for a domain, in their order; ``below`` counts subdomains too."""
-    condition, values = "r.domain = ?", [domain]
-    if below:
-        condition = "(r.domain = ? OR r.domain LIKE ? ESCAPE '!')"
-        values.append("%." + domain.replace("_", "!_"))
+    condition, values = _domain_is(domain, below)
     rows = connection.execute(
         "SELECT DISTINCT r.queue_id FROM queue_recipients AS r"  # noqa: S608 - own names only
         " CROSS JOIN queue AS q ON q.queue_id = r.queue_id"
@@ -320,3 +317,23 @@ def waiting_for(
         (after, *values, LOCAL, limit),
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def destinations_of(
+    connection: sqlite3.Connection, domain: str, below: bool, limit: int
+) -> list[str]:
+    """Where that mail goes."""
+    condition, values = _domain_is(domain, below)
+    rows = connection.execute(
+        f"SELECT DISTINCT r.destination FROM queue_recipients AS r WHERE {condition}"  # noqa: S608 - own names only
+        " AND r.next_hop <> ? LIMIT ?",
+        (*values, LOCAL, limit),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _domain_is(domain: str, below: bool) -> Conditions:
+    if not below:
+        return "r.domain = ?", [domain]
+    pattern = "%." + domain.replace("_", "!_")
+    return "(r.domain = ? OR r.domain LIKE ? ESCAPE '!')", [domain, pattern]

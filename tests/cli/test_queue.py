@@ -117,7 +117,7 @@ def test_pages_are_asked_for_as_they_are_needed() -> None:
 def test_a_listing_tells_all_in_a_line_that_no_answer_can_break() -> None:
     (_, line) = listing([row()]).splitlines()
     for text in ("0000002A", "2 h", "4,200", "<alice@x.example>", "r1@good.example +2",
-                 "good.example +1", "waiting", "in 1 min"):  # fmt: skip
+                 "good.example and others", "waiting", "in 1 min"):  # fmt: skip
         assert text in line
     assert "\x1b" not in line and "\u202e" not in line
     (_, held) = listing([row(due_at=None, hold="why", state="held")]).splitlines()
