@@ -5,10 +5,8 @@ Owns that choice alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gateway.core.messages import LOCAL
-from gateway.core.queue import Outcome, QueueItem, WaitingRecipient
+from gateway.core.queue import Outcome, QueueItem
 from gateway.delivery.local import LocalDelivery
 from gateway.delivery.remote import RemoteDelivery
 
@@ -20,14 +18,12 @@ class Carrier:
         self._remote = remote
         self._local = local
 
-    def destination(self, recipient: WaitingRecipient) -> str:
-        """Recipients of one message with the same destination may share an attempt."""
-        return LOCAL if recipient.next_hop == LOCAL else self._remote.destination(recipient)
-
-    async def attempt(
-        self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
-    ) -> list[Outcome]:
+    async def attempt(self, item: QueueItem) -> list[Outcome]:
         """Try once; each recipient gets exactly one outcome."""
-        if next_hop == LOCAL:
-            return await self._local.attempt(item, recipients)
-        return await self._remote.attempt(item, recipients, next_hop)
+        if item.destination == LOCAL:
+            return await self._local.attempt(item, item.recipients)
+        return await self._remote.attempt(item)
+
+    async def stop(self) -> None:
+        """Part from other servers; called once no attempt goes on any more."""
+        await self._remote.stop()

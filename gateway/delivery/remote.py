@@ -1,7 +1,8 @@
 """One attempt to send a message to one destination, with an outcome for every recipient.
 
-Owns the choice of the hosts and the order in which they are tried: the named next hop, else the
-smart host, else the domain's MX hosts. Never retries later, never records: that is the queue's.
+Owns the order in which the destination's hosts are tried, what each attempt tells about it, and the
+one repetition that a kept connection may need. Never retries later, never records: that is the
+queue's. Who the hosts are is ``routes``' matter, and opening them ``connections``'.
 
 A host that cannot take mail now (no connection, refusing greeting, lost before the message) makes
 room for the next one; what a host said about a recipient is final for this attempt.
@@ -10,33 +11,27 @@ room for the next one; what a host said about a recipient is final for this atte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from twisted.internet import error
-from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from gateway.core.errors import GatewayError
 from gateway.core.ids import BlobId
-from gateway.core.ports.clock import Timers, WallClock
-from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
-from gateway.delivery.mx import MxLookup, NoRoute, Target
-from gateway.delivery.next_hop import NextHop, NextHopSyntax, parse_next_hop
-from gateway.delivery.smtp_client import SmtpClient, Timeouts
-from gateway.delivery.tls import ClientTls
-from gateway.wire.smtp_client import ClientSession
-from gateway.wire.smtp_client_envelope import (
-    Envelope,
-    EnvelopeRefused,
-    Login,
-    hello_octets,
-    path_octets,
-)
-from gateway.wire.smtp_client_plan import Result, SessionEnd, SessionPlan, TlsRule
+from gateway.core.ports.clock import WallClock
+from gateway.core.queue import Outcome, QueueItem, Trouble, Verdict, WaitingRecipient
+from gateway.delivery.connections import CannotOpen, Connection, Connections, best
+from gateway.delivery.smtp_client import CHUNK_OCTETS, Body
+from gateway.delivery.targets import NoRoute, Protection, Routes, Target, TlsDemand
+from gateway.wire.smtp_client_envelope import Envelope, EnvelopeRefused, path_octets
+from gateway.wire.smtp_client_plan import NotOpened, Obstacle, Result, TransactionEnd
+from gateway.wire.smtp_client_results import PeerLimits
 
-UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
+UNREADABLE = Result(Verdict.DEFERRED, "4.3.0", "the message cannot be read at the moment")
+_REQUIRETLS = "; the sender wants TLS (REQUIRETLS)"
+
+Recipient = tuple[WaitingRecipient, bytes]
+"""With the path as it is written to servers."""
 
 
 class MessageSource(Protocol):
@@ -45,273 +40,291 @@ class MessageSource(Protocol):
     async def read(self, blob_id: BlobId, offset: int, length: int) -> bytes: ...
 
 
-class Endpoints(Protocol):
-    """Makes the IStreamClientEndpoint for one address."""
-
-    def __call__(self, ip: str, port: int, timeout_s: float) -> Any: ...
-
-
-def tcp_endpoints(reactor: Any) -> Endpoints:
-    """Endpoints over plain TCP, IPv4 or IPv6 by the address."""
-
-    def endpoint(ip: str, port: int, timeout_s: float) -> Any:
-        family = TCP6ClientEndpoint if ":" in ip else TCP4ClientEndpoint
-        return family(reactor, ip, port, timeout=timeout_s)
-
-    return endpoint
-
-
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """What stays the same while hosts are tried."""
+class _Tried:
+    """What one host came to.
 
-    item: QueueItem
-    hello: bytes
-    sender: bytes
-    next_hop: NextHop | None
-    login: Login | None
+    Args:
+        results: of the recipients given to it; None where ``problem`` counts.
+        problem: None where each has a result.
+        opened: it could be talked to.
+        elsewhere: the next host may be tried for those undecided.
+        end: of the transaction, if there was one.
+        tls: how the connection was protected, in words.
+    """
+
+    results: Sequence[Result | None]
+    problem: Result | None
+    opened: bool
+    elsewhere: bool
+    end: TransactionEnd | None = None
+    tls: str = ""
 
 
 class RemoteDelivery:
-    """Sends to other servers.
-
-    Args:
-        hostname: our name for EHLO.
-        smart_host: takes everything that has no next hop of its own.
-        smart_host_password: for the user of ``smart_host``.
-    """
+    """Sends to other servers."""
 
     log = Logger()
 
     def __init__(
         self,
-        hostname: str,
         *,
         source: MessageSource,
-        mx: MxLookup,
-        endpoints: Endpoints,
-        tls: ClientTls,
-        timers: Timers,
+        routes: Routes,
+        connections: Connections,
         wall_clock: WallClock,
-        timeouts: Timeouts | None = None,
-        smart_host: NextHop | None = None,
-        smart_host_password: bytes = b"",
     ) -> None:
-        self._hostname = hostname
         self._source = source
-        self._mx = mx
-        self._endpoints = endpoints
-        self._tls = tls
-        self._timers = timers
+        self._routes = routes
+        self._connections = connections
         self._wall_clock = wall_clock
-        self._timeouts = timeouts or Timeouts()
-        self._smart_host = smart_host
-        self._smart_host_password = smart_host_password
 
-    def destination(self, recipient: WaitingRecipient) -> str:
-        """Recipients of one message with the same destination may share an attempt."""
-        if recipient.next_hop:
-            return recipient.next_hop
-        if self._smart_host is not None:
-            return str(self._smart_host)
-        return recipient.address.domain
-
-    async def attempt(
-        self, item: QueueItem, recipients: Sequence[WaitingRecipient], next_hop: str
-    ) -> list[Outcome]:
+    async def attempt(self, item: QueueItem) -> list[Outcome]:
         """Try once. The recipients share one destination; each gets exactly one outcome."""
         outcomes: list[Outcome] = []
-        left: list[tuple[WaitingRecipient, bytes]] = []
-        for recipient in recipients:
+        left: list[Recipient] = []
+        for recipient in item.recipients:
             try:
                 left.append((recipient, path_octets(recipient.address)))
             except EnvelopeRefused as refused:
                 outcomes.append(_outcome(recipient, _own(refused.status, str(refused))))
         if not left:
             return outcomes
+        trouble = Trouble.NONE
         try:
-            job = self._job(item, next_hop)
-            targets = await self._targets(job, left[0][0].address.domain)
+            sender = path_octets(item.sender)
         except EnvelopeRefused as refused:
-            problem = _own(refused.status, str(refused))
-        except NextHopSyntax as wrong:
-            problem = _own("4.3.5", f"the next hop {next_hop or 'smart host'} is unusable: {wrong}")
-        except NoRoute as no_route:
-            problem = Result(no_route.verdict, no_route.status, no_route.text)
+            problem = _own("5.1.7", f"the sender: {refused}")
         else:
-            return outcomes + await self._try_hosts(job, left, targets)
-        return outcomes + [_outcome(recipient, problem) for recipient, _ in left]
+            try:
+                targets = await self._routes.targets(item)
+            except NoRoute as no_route:
+                problem = Result(no_route.verdict, no_route.status, no_route.text)
+                if no_route.unreachable:
+                    trouble = Trouble.DEAD
+            else:
+                body = await self._body(item)
+                if body is not None:
+                    job = _Job(item, sender, body, self._wall_clock)
+                    return outcomes + await self._try_hosts(job, left, targets)
+                problem = UNREADABLE
+        return outcomes + [_outcome(each, problem, trouble=trouble) for each, _ in left]
+
+    async def stop(self) -> None:
+        """Say good-bye on connections that wait for more mail."""
+        await self._connections.stop()
+
+    async def _body(self, item: QueueItem) -> Body | None:
+        """A small message is read here, once for all hosts; None: it cannot be."""
+        blob_id, start, size = item.blob_id, item.content_offset, item.size_octets
+
+        async def read(offset: int, length: int) -> bytes:
+            return await self._source.read(blob_id, start + offset, length)
+
+        if size > CHUNK_OCTETS:
+            return Body(size, read)
+        try:
+            octets = await self._source.read(blob_id, start, size) if size else b""
+        except GatewayError as problem:
+            self.log.warn("{id} cannot be read for sending: {why}", id=item.queue_id, why=problem)
+            return None
+        except OSError:
+            self.log.failure("{id} cannot be read for sending", id=item.queue_id)
+            return None
+        if len(octets) != size:
+            self.log.warn("{id} is shorter than recorded", id=item.queue_id)
+            return None
+        return Body(size, read, octets)
 
     async def _try_hosts(
-        self, job: _Job, left: list[tuple[WaitingRecipient, bytes]], targets: list[Target]
+        self, job: _Job, left: list[Recipient], targets: Sequence[Target]
     ) -> list[Outcome]:
         """Host after host, until every recipient is decided or none is left to try."""
         outcomes: list[Outcome] = []
-        weight, problem_host, last = 0, "", _own(UNREACHABLE, "no host was tried")
+        weight, problem_host = -1, ""
+        last = _own("4.4.1", "no host was tried")
+        busy = opened = False
+        if job.needs_proof:
+            targets = [_proving(target) for target in targets]
+        connection, targets = self._at_hand(targets)
         for target in targets:
-            end = await self._host(job, left, target)
-            undecided: list[tuple[WaitingRecipient, bytes]] = []
-            for pair, result in zip(left, end.results, strict=True):
+            tried = await self._host(job, left, target, connection)
+            connection = None
+            opened = opened or tried.opened
+            problem = tried.problem
+            if problem is None:
+                outcomes += [
+                    _outcome(pair[0], result, target.host, tried)
+                    for pair, result in zip(left, tried.results, strict=True)
+                    if result is not None
+                ]
+                return _with_again(outcomes)
+            undecided: list[Recipient] = []
+            for pair, result in zip(left, tried.results, strict=True):
                 if result is not None:
-                    outcomes.append(_outcome(pair[0], result, target.host, end))
+                    outcomes.append(_outcome(pair[0], result, target.host, tried))
                 else:
                     undecided.append(pair)
             left = undecided
-            if end.problem is not None and _weight(end.problem, end.elsewhere) >= weight:
-                weight = _weight(end.problem, end.elsewhere)
-                problem_host, last = target.host, end.problem
+            busy = busy or problem.busy
+            heavier = _weight(problem, tried)
+            if heavier >= weight:
+                weight, problem_host, last = heavier, target.host, problem
             self.log.info(
                 "{queue_id} {target}: {text}",
                 queue_id=job.item.queue_id,
                 target=target,
-                text=end.problem.text if end.problem is not None else "answered for all",
+                text=problem.text,
             )
-            if not left or not end.elsewhere:
+            if not tried.elsewhere:
                 break
-        outcomes += [_outcome(recipient, last, problem_host) for recipient, _ in left]
-        return outcomes
+        trouble = Trouble.NONE
+        if busy:
+            trouble = Trouble.BUSY
+        elif not opened and last.verdict is Verdict.DEFERRED:
+            trouble = Trouble.DEAD
+        outcomes += [_outcome(each, last, problem_host, trouble=trouble) for each, _ in left]
+        return _with_again(outcomes)
 
-    def _job(self, item: QueueItem, next_hop: str) -> _Job:
-        hop = parse_next_hop(next_hop) if next_hop else self._smart_host
-        login = None
-        if hop is not None and hop.user:
-            if hop != self._smart_host or not self._smart_host_password:
-                raise NextHopSyntax("there is no password for its user")
-            login = Login(hop.user, self._smart_host_password)
-        try:
-            sender = path_octets(item.sender)
-        except EnvelopeRefused as refused:
-            raise EnvelopeRefused("5.1.7", f"the sender: {refused}") from None
-        return _Job(item, hello_octets(self._hostname), sender, hop, login)
-
-    async def _targets(self, job: _Job, domain: str) -> list[Target]:
-        if job.next_hop is not None:
-            return await self._mx.explicit(job.next_hop.host, job.next_hop.port)
-        if not domain:
-            raise EnvelopeRefused("5.1.3", "an address without a domain leads nowhere")
-        targets = await self._mx.targets(domain)
-        return targets if not _needs_proof(job.item) else _proven(targets, domain)
+    def _at_hand(self, targets: Sequence[Target]) -> tuple[Connection | None, Sequence[Target]]:
+        """An open connection to one of the best hosts, which is tried first then."""
+        for target in best(targets):
+            connection = self._connections.take(target)
+            if connection is not None:
+                if target is not targets[0]:
+                    targets = [target, *(each for each in targets if each is not target)]
+                return connection, targets
+        return None, targets
 
     async def _host(
-        self, job: _Job, recipients: Sequence[tuple[WaitingRecipient, bytes]], target: Target
-    ) -> SessionEnd:
-        """One host; once more without TLS where only the handshake failed and TLS is a bonus.
+        self, job: _Job, left: Sequence[Recipient], target: Target, connection: Connection | None
+    ) -> _Tried:
+        """One host; on a new connection where the kept one turns out to be dead, and without BDAT
+        where the host does not know what it offers."""
+        try:
+            connection = connection or await self._connections.open(target)
+            tried = await self._transact(job, left, connection)
+            end = tried.end
+            if end is not None and (end.stale or end.without_chunking):
+                if end.without_chunking:
+                    self._connections.avoid_chunking(target)
+                connection = await self._connections.open(target)
+                tried = await self._transact(job, left, connection)
+        except CannotOpen as cannot:
+            return _not_opened(cannot.end, len(left), job)
+        return tried
 
-        Postfix does the same: what a broken TLS library keeps from flowing in cipher would
-        otherwise not flow at all, and an attacker can strip opportunistic STARTTLS anyway.
-        """
-        rule = job.next_hop.tls if job.next_hop is not None else TlsRule.OPPORTUNISTIC
-        if _needs_proof(job.item):
-            rule = TlsRule.REQUIRED
-        end = await self._session(job, recipients, target, rule)
-        if end.without_tls:
-            end = await self._session(job, recipients, target, TlsRule.NEVER)
-        return end
+    async def _transact(
+        self, job: _Job, left: Sequence[Recipient], connection: Connection
+    ) -> _Tried:
+        client = connection.client
+        limits = client.limits
+        few = left
+        if limits.rcpt_max or limits.rcpt_domain_max:
+            few = _within(limits, left)
+        end = await client.send(job.envelope(few), job.body)
+        self._connections.give_back(connection)
+        results: Sequence[Result | None] = end.results
+        problem = end.problem
+        if len(few) < len(left):
+            # RFC 9422: the others come next, if this server served the first ones at all.
+            beyond = None if problem is not None else _too_many(limits)
+            by_number = {pair[0].number: result for pair, result in zip(few, results, strict=True)}
+            results = [by_number.get(pair[0].number, beyond) for pair in left]
+        return _Tried(results, problem, True, end.elsewhere, end, connection.tls)
 
-    async def _session(
-        self,
-        job: _Job,
-        recipients: Sequence[tuple[WaitingRecipient, bytes]],
-        target: Target,
-        rule: TlsRule,
-    ) -> SessionEnd:
-        item, hop = job.item, job.next_hop
-        paths = tuple(path for _, path in recipients)
-        implicit = hop is not None and hop.implicit_tls
+
+class _Job:
+    """What stays the same while hosts are tried."""
+
+    __slots__ = ("_sender", "_wall_clock", "body", "item")
+
+    def __init__(self, item: QueueItem, sender: bytes, body: Body, wall_clock: WallClock) -> None:
+        self.item = item
+        self.body = body
+        self._sender = sender
+        self._wall_clock = wall_clock
+
+    @property
+    def needs_proof(self) -> bool:
+        """RFC 8689 section 4.2.1: only over TLS with the right server; section 5 spares reports."""
+        return self.item.options.require_tls and self.item.sender is not None
+
+    def envelope(self, recipients: Sequence[Recipient]) -> Envelope:
+        item = self.item
         by = item.options.deliver_by
-        session = ClientSession(
-            SessionPlan(
-                job.hello,
-                Envelope(
-                    job.sender,
-                    paths,
-                    item.size_octets,
-                    item.options,
-                    tuple(recipient.options for recipient, _ in recipients),
-                    None if by is None else by.at - int(self._wall_clock()),
-                ),
-                tls=rule,
-                secure=implicit,
-                login=job.login,
-                clear_text_login=hop is not None and hop.on_loopback,
-                refuse_self=hop is None,
-            )
-        )
-        try:
-            creator = self._tls.creator(target.host, verified=rule is TlsRule.REQUIRED)
-        except ValueError:  # a name that only DNS allows
-            status = "5.7.30" if item.options.require_tls else "4.7.5"
-            untrusted = _own(status, f"no certificate can be for the host name {target.host}")
-            return SessionEnd((None,) * len(paths), untrusted, elsewhere=True)
-        client = SmtpClient(
-            session,
-            lambda offset, length: self._source.read(
-                item.blob_id, item.content_offset + offset, length
-            ),
+        return Envelope(
+            self._sender,
+            tuple([path for _, path in recipients]),
             item.size_octets,
-            tls=creator,
-            timers=self._timers,
-            timeouts=self._timeouts,
+            item.options,
+            tuple([recipient.options for recipient, _ in recipients]),
+            None if by is None else by.at - int(self._wall_clock()),
         )
-        endpoint = self._endpoints(target.ip, target.port, self._timeouts.connect_s)
-        if implicit:
-            endpoint = wrapClientTLS(creator, endpoint)
-        try:
-            await endpoint.connect(Factory.forProtocol(lambda: client))
-        except (CancelledError, error.ConnectingCancelledError):
-            raise CancelledError() from None
-        except Exception as problem:
-            # Besides ConnectError also what the socket layer raises: no IPv6 here, no descriptors.
-            text = f"no connection to {target}: {_words(problem)}"
-            return SessionEnd((None,) * len(paths), _own(UNREACHABLE, text), elsewhere=True)
-        return await client.ended
 
 
-def _needs_proof(item: QueueItem) -> bool:
-    """RFC 8689 section 4.2.1: only over TLS with the right server; section 5 spares reports."""
-    return item.options.require_tls and item.sender is not None
+def _proving(target: Target) -> Target:
+    """Routes know which hosts may be believed; none of them is without TLS that proves it."""
+    demand = target.demand
+    if demand.protection in (Protection.VERIFIED, Protection.DANE) and not demand.testing:
+        return target
+    return replace(target, demand=TlsDemand(Protection.VERIFIED))
 
 
-def _proven(targets: list[Target], domain: str) -> list[Target]:
-    """Those whose certificate proves that they stand for the domain, as it is for that very name.
-
-    What an MX record says is worth no more than DNS: section 4.2.1 wants it proven by DNSSEC or
-    MTA-STS, and neither is looked at yet. Raises: NoRoute.
-    """
-    named = [target for target in targets if target.host == domain or domain.startswith("[")]
-    if not named:
-        text = (
-            f"the sender wants TLS with the right server (REQUIRETLS), and that {targets[0].host}"
-            f" is the one for {domain} is said by an MX record alone, which anybody may forge"
-        )
-        raise NoRoute(Verdict.FAILED, "5.7.30", text)
-    return named
+def _not_opened(end: NotOpened, count: int, job: _Job) -> _Tried:
+    problem = end.problem
+    if job.needs_proof and end.obstacle is Obstacle.TLS:
+        # RFC 8689 section 4.2.1: what the sender asks for and this host cannot give is no matter
+        # of time, nor of other messages; what the administrator asks for is.
+        problem = Result(Verdict.FAILED, "5.7.30", problem.text + _REQUIRETLS)
+    return _Tried([None] * count, problem, False, end.elsewhere)
 
 
-def _weight(problem: Result, elsewhere: bool) -> int:
+def _within(limits: PeerLimits, left: Sequence[Recipient]) -> Sequence[Recipient]:
+    """As many of them as the server takes in one transaction."""
+    few: list[Recipient] = []
+    domains: set[str] = set()
+    for pair in left:
+        if limits.rcpt_max and len(few) >= limits.rcpt_max:
+            break
+        domain = pair[0].address.domain
+        if limits.rcpt_domain_max and domain not in domains:
+            if len(domains) >= limits.rcpt_domain_max:
+                continue
+            domains.add(domain)
+        few.append(pair)
+    return few
+
+
+def _too_many(limits: PeerLimits) -> Result:
+    most = limits.rcpt_max or limits.rcpt_domain_max
+    text = f"the server takes {most} in one transaction; the others are sent next"
+    return Result(Verdict.DEFERRED, "4.5.3", text, again=True)
+
+
+def _with_again(outcomes: list[Outcome]) -> list[Outcome]:
+    """Only where another recipient was decided by the server: else nothing would come of it."""
+    if not any(each.again for each in outcomes):
+        return outcomes
+    if any(each.remote and not each.again for each in outcomes):
+        return outcomes
+    return [
+        replace(each, again=False, trouble=Trouble.BUSY) if each.again else each
+        for each in outcomes
+    ]
+
+
+def _weight(problem: Result, tried: _Tried) -> int:
     """Which of several hosts' problems is told: the higher.
 
     A host that may take mail later outweighs those that never talk to us; one that answered tells
     more than one that could not be reached; what was said to the transaction is the last word.
     """
-    if not elsewhere:
+    if not tried.elsewhere:
         return 3
     if problem.verdict is Verdict.FAILED:
         return 0
-    return 1 if problem.status == UNREACHABLE else 2
-
-
-def _words(problem: Exception) -> str:
-    """Why there is no connection, for the sender's report."""
-    match problem:
-        case error.ConnectionRefusedError():
-            return "connection refused"
-        case error.TimeoutError() | error.TCPTimedOutError():
-            return "no answer in time"
-        case error.NoRouteError():
-            return "no route to the host"
-        case _:
-            return type(problem).__name__
+    return 1 if problem.status == "4.4.1" else 2
 
 
 def _own(status: str, text: str) -> Result:
@@ -320,16 +333,22 @@ def _own(status: str, text: str) -> Result:
 
 
 def _outcome(
-    recipient: WaitingRecipient, result: Result, host: str = "", end: SessionEnd | None = None
+    recipient: WaitingRecipient,
+    result: Result,
+    host: str = "",
+    tried: _Tried | None = None,
+    trouble: Trouble = Trouble.NONE,
 ) -> Outcome:
-    remote = host if result.answered else ""
-    taken = end is not None and result.verdict is Verdict.DELIVERED
+    end = tried.end if tried is not None and result.verdict is Verdict.DELIVERED else None
     return Outcome(
         recipient.number,
         result.verdict,
         result.status,
         result.text,
-        remote,
-        reports_on=taken and end is not None and end.reports_on,
-        timed=taken and end is not None and end.timed,
+        host if result.answered else "",
+        reports_on=end is not None and end.reports_on,
+        timed=end is not None and end.timed,
+        trouble=Trouble.BUSY if result.busy else trouble,
+        again=result.again,
+        tls=tried.tls if tried is not None else "",
     )

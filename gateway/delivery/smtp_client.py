@@ -1,10 +1,12 @@
 """One connection to another server: the Twisted side of ``wire.smtp_client``.
 
 Owns the socket, the deadline of each phase, TLS and the body's way from the store to the wire with
-back-pressure. Never decides what a reply means. The deadline belongs to a phase and moves with
-whole replies only, so a peer that drips octets gains nothing (SECURITY N1).
+back-pressure. Never decides what a reply means, nor how long the connection is kept for more. The
+deadline belongs to a phase and moves with whole replies only, so a peer that drips octets gains
+nothing (SECURITY N1).
 
-Ends ``ended`` exactly once; the connection itself may outlive that by the answer to QUIT.
+``opened`` and each Deferred of ``send`` end exactly once; the connection itself may outlive them,
+idle or by the answer to QUIT.
 """
 
 from __future__ import annotations
@@ -13,14 +15,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from service_identity import VerificationError
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
-    IPushProducer,
-)
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -29,20 +26,27 @@ from zope.interface import implementer
 
 from gateway.core.errors import GatewayError
 from gateway.core.ports.clock import Timer, Timers
+from gateway.delivery.targets import TlsResult
+from gateway.delivery.timeouts import Timeouts
+from gateway.delivery.tls import Handshake
 from gateway.wire.content_scan import ContentScan
 from gateway.wire.dot_stuffing import DotStuffer
+from gateway.wire.mime.downgrade import Downgrade, Encodings
+from gateway.wire.mime.part_rewriting import Unconvertible
 from gateway.wire.smtp_client import NO_TRUST, ClientSession
+from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_plan import (
-    Close,
-    Finished,
     InspectBody,
+    NotOpened,
+    Opened,
     Request,
     Send,
     SendBody,
-    SessionEnd,
     Stage,
     StartTls,
+    TransactionEnd,
 )
+from gateway.wire.smtp_client_results import PeerLimits
 
 CHUNK_OCTETS = 65_536
 
@@ -51,34 +55,17 @@ ReadBody = Callable[[int, int], Coroutine[Deferred[Any], Any, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long each phase may take; the defaults are the minima of RFC 5321 section 4.5.3.2."""
+class Body:
+    """What is sent.
 
-    connect_s: float = 30.0  # TCP; the RFC has none. Several addresses may have to be tried
-    greeting_s: float = 300.0
-    command_s: float = 300.0  # EHLO, AUTH, MAIL, RCPT
-    handshake_s: float = 60.0
-    data_s: float = 120.0
-    block_s: float = 180.0  # for each chunk of the body
-    end_of_data_s: float = 600.0  # the peer may scan the message; too short makes duplicates
-    quit_s: float = 10.0  # all is decided then
+    Args:
+        size_octets: a body that ends before is never completed with an end of data.
+        at_hand: all of it, where it is small.
+    """
 
-    def of(self, stage: Stage) -> float:
-        match stage:
-            case Stage.GREETING:
-                return self.greeting_s
-            case Stage.HANDSHAKE:
-                return self.handshake_s
-            case Stage.DATA:
-                return self.data_s
-            case Stage.BODY | Stage.INSPECT:
-                return self.block_s
-            case Stage.END_OF_DATA:
-                return self.end_of_data_s
-            case Stage.QUIT | Stage.CLOSED:
-                return self.quit_s
-            case _:
-                return self.command_s
+    size_octets: int
+    read: ReadBody
+    at_hand: bytes | None = None
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -87,9 +74,10 @@ class SmtpClient(TwistedProtocol):
 
     Args:
         session: fresh.
-        read_body: where the message comes from.
-        size_octets: of the message; a body that ends before is never completed with an end of data.
-        tls: for STARTTLS.
+        tls: of this connection, for STARTTLS or from its first octet.
+
+    ``gone`` is called when the connection can no longer be used; ``tls_result`` is what became of
+    TLS.
     """
 
     log = Logger()
@@ -98,25 +86,58 @@ class SmtpClient(TwistedProtocol):
     def __init__(
         self,
         session: ClientSession,
-        read_body: ReadBody,
-        size_octets: int,
         *,
-        tls: IOpenSSLClientConnectionCreator,
+        tls: Handshake,
         timers: Timers,
         timeouts: Timeouts,
     ) -> None:
         self._session = session
-        self._read_body = read_body
-        self._size_octets = size_octets
         self._tls = tls
         self._timers = timers
         self._timeouts = timeouts
         self._timer: Timer | None = None
-        self._body: Deferred[None] | None = None
+        self._body = Body(0, _nothing)
+        self._writing: Deferred[None] | None = None
         self._gate: Deferred[None] | None = None
         self._blocked = False
         self._lost = False
-        self.ended: Deferred[SessionEnd] = Deferred(self._cancelled)
+        self._ended: Deferred[TransactionEnd] | None = None
+        self.opened: Deferred[NotOpened | None] = Deferred(self._cancelled)
+        self.gone: Callable[[SmtpClient], None] = _ignore
+        self.tls_result = TlsResult()
+
+    @property
+    def is_idle(self) -> bool:
+        """Another message may be sent."""
+        return self._session.stage is Stage.IDLE and not self._lost
+
+    @property
+    def is_lost(self) -> bool:
+        """The connection has ended."""
+        return self._lost
+
+    @property
+    def limits(self) -> PeerLimits:
+        return self._session.limits
+
+    @property
+    def secure(self) -> bool:
+        return self._session.secure
+
+    def send(self, envelope: Envelope, body: Body) -> Deferred[TransactionEnd]:
+        """Send one message; only when idle."""
+        ended: Deferred[TransactionEnd] = Deferred(self._cancelled)
+        self._ended = ended
+        self._body = body
+        self._perform(self._session.begin(envelope, body.at_hand))
+        self._set_deadline()
+        return ended
+
+    def quit(self) -> None:
+        """Say good-bye, or close where that is not possible."""
+        self._perform(self._session.quit())
+        self._set_deadline()
+        self.gone(self)
 
     # -- Twisted's side
 
@@ -128,13 +149,15 @@ class SmtpClient(TwistedProtocol):
         self._set_deadline()
 
     def dataReceived(self, data: bytes) -> None:
-        before = self._session.replies, self._session.stage
-        requests = self._session.receive(data)
-        if (self._session.replies, self._session.stage) != before:
+        session = self._session
+        before = session.replies, session.stage
+        requests = session.receive(data)
+        if (session.replies, session.stage) != before:
             self._set_deadline()
         self._perform(requests)
 
     def handshakeCompleted(self) -> None:
+        self.tls_result = self._tls.result()
         if self._session.stage is Stage.HANDSHAKE:
             self._perform(self._session.tls_started())
             self._set_deadline()
@@ -143,15 +166,18 @@ class SmtpClient(TwistedProtocol):
         self._lost = True
         stage = self._session.stage
         if stage is not Stage.CLOSED:
-            shaking = stage in (Stage.HANDSHAKE, Stage.GREETING)
-            if shaking and not reason.check(ConnectionDone, ConnectionLost):
+            dropped = reason.check(ConnectionDone, ConnectionLost) is not None
+            if stage is Stage.HANDSHAKE or (stage is Stage.GREETING and not dropped):
+                self.tls_result = self._tls.result(reason)
+            if stage in (Stage.HANDSHAKE, Stage.GREETING) and not dropped:
                 # TLS says why: a certificate, a version, another protocol.
-                words = f"TLS failed: {_words(reason)}"
+                words = f"TLS failed: {self.tls_result.reason}"
                 self._perform(self._session.give_up(NO_TRUST, words))
             else:
                 words = f"the connection was lost while waiting for: {stage.value}"
                 self._perform(self._session.give_up("4.4.2", words))
         self._stop()
+        self.gone(self)
 
     def pauseProducing(self) -> None:
         self._blocked = True
@@ -172,72 +198,83 @@ class SmtpClient(TwistedProtocol):
             match request:
                 case Send(data):
                     self.transport.write(data)
+                case TransactionEnd():
+                    ended, self._ended = self._ended, None
+                    if ended is not None:
+                        ended.callback(request)
+                case SendBody(encodings):
+                    self._start(self._send_body(encodings))
+                case InspectBody():
+                    self._start(self._inspect_body())
                 case StartTls():
                     self._set_deadline()
                     self.transport.startTLS(self._tls)
-                case InspectBody():
-                    self._start(self._inspect_body())
-                case SendBody():
-                    self._start(self._send_body())
-                case Finished(end):
-                    self._finish(end)
-                case Close():
+                case Opened():
+                    self._end_opening(None)
+                case NotOpened():
+                    self._end_opening(request)
+                case _:
                     self._close()
 
-    def _finish(self, end: SessionEnd) -> None:
-        self._set_deadline()
-        if not self.ended.called:
-            self.ended.callback(end)
+    def _end_opening(self, end: NotOpened | None) -> None:
+        if not self.opened.called:
+            self.opened.callback(end)
 
     def _close(self) -> None:
-        body, self._body = self._body, None
-        if body is not None:
+        self.gone(self)
+        writing, self._writing = self._writing, None
+        if writing is not None:
             # In the middle of a message: nothing more may leave, least of all an end of data.
-            body.cancel()
-            self.transport.abortConnection()
+            writing.cancel()
+            self._abort()
         elif not self._lost:
             self.transport.loseConnection()
 
     # -- the body
 
     def _start(self, coroutine: Coroutine[Deferred[Any], Any, None]) -> None:
-        body: Deferred[None] = Deferred.fromCoroutine(coroutine)
-        if not body.called:
-            self._body = body
-        body.addErrback(self._body_failed)
+        writing: Deferred[None] = Deferred.fromCoroutine(coroutine)
+        if not writing.called:
+            self._writing = writing
+        writing.addErrback(self._body_failed)
 
     def _body_failed(self, failure: Failure) -> None:
         ours = self._lost or self._session.stage is Stage.CLOSED
         if ours and failure.check(CancelledError):
             return  # by _close or _stop
-        self._body = None
-        if failure.check(GatewayError):
+        self._writing = None
+        if failure.check(GatewayError, Unconvertible):
             self.log.warn("message cannot be read for sending: {error}", error=failure.value)
         else:
             self.log.failure("message cannot be read for sending", failure)
-        self._perform(self._session.give_up("4.3.0", "the message cannot be read at the moment"))
+        words = "the message cannot be read at the moment"
+        # Before the Close: what was written is no message, and must not be taken for one.
         self._abort()
+        self._perform(self._session.give_up("4.3.0", words, ours=True))
 
     async def _inspect_body(self) -> None:
         offset = 0
         scan = ContentScan()
-        while offset < self._size_octets:
+        while offset < self._body.size_octets:
             chunk = await self._chunk(offset)
             offset += len(chunk)
             scan.feed(chunk)
-        self._body = None
+        self._writing = None
         self._perform(self._session.body_inspected(scan.end()))
         self._set_deadline()
 
-    async def _send_body(self) -> None:
+    async def _send_body(self, encodings: Encodings | None) -> None:
         stuffer = DotStuffer()
+        downgrade = None if encodings is None else Downgrade(encodings)
         offset = 0
         self.transport.registerProducer(self, True)
         try:
-            while offset < self._size_octets:
+            while offset < self._body.size_octets:
                 self._set_deadline()
                 chunk = await self._chunk(offset)
                 offset += len(chunk)
+                if downgrade is not None:
+                    chunk = downgrade.feed(chunk)
                 self.transport.write(stuffer.feed(chunk))
                 if self._blocked:
                     self._gate = Deferred()
@@ -245,14 +282,15 @@ class SmtpClient(TwistedProtocol):
         finally:
             self._blocked = False
             self.transport.unregisterProducer()
-        self._body = None
-        self.transport.write(stuffer.finish())
+        self._writing = None
+        rest = b"" if downgrade is None else stuffer.feed(downgrade.finish())
+        self.transport.write(rest + stuffer.finish())
         self._perform(self._session.body_sent())
         self._set_deadline()
 
     async def _chunk(self, offset: int) -> bytes:
-        length = min(CHUNK_OCTETS, self._size_octets - offset)
-        chunk = await self._read_body(offset, length)
+        length = min(CHUNK_OCTETS, self._body.size_octets - offset)
+        chunk = await self._body.read(offset, length)
         if not chunk:
             raise GatewayError("the message is shorter than recorded", offset=offset)
         return chunk
@@ -271,13 +309,19 @@ class SmtpClient(TwistedProtocol):
     def _deadline_passed(self) -> None:
         self._timer = None
         stage = self._session.stage
+        if stage is Stage.IDLE:
+            self.quit()
+            return
         if stage not in (Stage.QUIT, Stage.CLOSED):
             text = f"no answer in time while waiting for: {stage.value}"
+            if stage is Stage.HANDSHAKE:
+                self.tls_result = TlsResult(failure="validation-failure", reason="no answer")
             self._perform(self._session.give_up("4.4.2", text))
         self._abort()
 
-    def _cancelled(self, _: Deferred[SessionEnd]) -> None:
+    def _cancelled(self, _: Deferred[Any]) -> None:
         """Nobody waits for the end any more: the gateway stops."""
+        self._ended = None
         self._abort()
 
     def _abort(self) -> None:
@@ -288,17 +332,14 @@ class SmtpClient(TwistedProtocol):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
-        body, self._body = self._body, None
-        if body is not None:
-            body.cancel()
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.cancel()
 
 
-def _words(reason: Failure) -> str:
-    """A TLS failure in words; OpenSSL's are (library, function, reason) triples in a list."""
-    if reason.check(VerificationError):
-        return "the certificate is for another name"
-    args = getattr(reason.value, "args", ())
-    triples = args[0] if args and isinstance(args[0], list) else []
-    words = ", ".join(str(triple[-1]) for triple in triples if isinstance(triple, tuple) and triple)
-    words = words or type(reason.value).__name__
-    return "".join(c if c.isprintable() and c.isascii() else " " for c in words)[:200]
+async def _nothing(offset: int, length: int) -> bytes:
+    return b""
+
+
+def _ignore(client: SmtpClient) -> None:
+    """Nobody wants to know."""

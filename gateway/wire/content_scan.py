@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.wire.mime.downgrade import Encodings, Survey
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -16,20 +18,26 @@ class Content:
     Args:
         ascii_header: no octet over 127 before the first empty line.
         eight_bit: some octet is over 127.
+        encodings: how its parts become 7-bit; None: they cannot, because of ``problem``.
+        size_octets: what it has then, about.
     """
 
     ascii_header: bool
     eight_bit: bool
+    encodings: Encodings | None = None
+    problem: str = ""
+    size_octets: int = 0
 
 
 class ContentScan:
     """Reads a message chunk by chunk."""
 
-    __slots__ = ("_ascii_header", "_eight_bit", "_in_header", "_tail")
+    __slots__ = ("_ascii_header", "_eight_bit", "_in_header", "_survey", "_tail")
 
     def __init__(self) -> None:
         self._ascii_header = self._in_header = True
         self._eight_bit = False
+        self._survey = Survey()
         self._tail = b"\n"  # as if a line had ended: the header may be empty
 
     def feed(self, chunk: bytes) -> None:
@@ -37,12 +45,18 @@ class ContentScan:
             return
         if self._in_header:
             self._read_header(chunk)
+        self._survey.feed(chunk)
         self._eight_bit = self._eight_bit or not chunk.isascii()
         self._tail = (self._tail + chunk[-2:])[-2:]
 
     def end(self) -> Content:
         """The facts, once all octets were fed."""
-        return Content(self._ascii_header, self._eight_bit)
+        if not self._eight_bit:
+            return Content(self._ascii_header, False)
+        survey = self._survey
+        survey.end()
+        encodings = None if survey.problem else survey.encodings
+        return Content(self._ascii_header, True, encodings, survey.problem, survey.size_octets)
 
     def _read_header(self, chunk: bytes) -> None:
         seen = self._tail + chunk

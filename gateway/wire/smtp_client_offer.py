@@ -20,6 +20,7 @@ from gateway.core.envelope import (
 )
 from gateway.core.queue import Verdict
 from gateway.wire.content_scan import Content
+from gateway.wire.mime.downgrade import Encodings
 from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_plan import Result
 from gateway.wire.xtext import encode_utf8_address, encode_xtext
@@ -56,12 +57,14 @@ class Terms:
         recipients: the RCPT command of each, or why there is none.
         reports_on: the server takes over the sender's wishes for reports.
         timed: it takes over the time by which to deliver.
+        encodings: the message is made 7-bit like this.
     """
 
     mail: bytes
     recipients: tuple[bytes | Result, ...]
     reports_on: bool
     timed: bool
+    encodings: Encodings | None = None
 
 
 def needs_inspection(envelope: Envelope, offer: Offer) -> bool:
@@ -90,7 +93,12 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     if possible and content is not None and not utf8 and options.smtputf8:
         _check_header(content)
     mail = b"MAIL FROM:" + envelope.sender
-    mail += _body(options.body, offer, content) + _size(envelope, offer)
+    encodings, size_octets = _downgrade(options.body, offer, content), envelope.size_octets
+    if encodings is not None and content is not None:
+        size_octets = content.size_octets
+    elif options.body is not BodyKind.SEVEN_BIT and (content is None or content.eight_bit):
+        mail += b" BODY=8BITMIME"
+    mail += _size(size_octets, offer)
     if utf8:
         mail += b" SMTPUTF8"
     if reports_on:
@@ -102,7 +110,7 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     mail += _require_tls(envelope, offer, secure)
     if options.solicit and "NO-SOLICITING" in offer:
         mail += b" SOLICIT=" + ",".join(options.solicit).encode("ascii")  # RFC 3865 section 2.7
-    return Terms(mail, recipients, reports_on, timed)
+    return Terms(mail, recipients, reports_on, timed, encodings)
 
 
 def _speaks_utf8(envelope: Envelope, offer: Offer) -> bool:
@@ -125,26 +133,32 @@ def _check_header(content: Content) -> None:
 _NOT_TAKEN = ", which the next server does not accept"
 
 
-def _body(kind: BodyKind, offer: Offer, content: Content | None) -> bytes:
-    """The BODY parameter. Binary content has been made text at the door (RFC 3030 section 3)."""
-    if kind is BodyKind.SEVEN_BIT or (content is not None and not content.eight_bit):
-        return b""
-    if "8BITMIME" not in offer:
-        # RFC 6152 section 3: not to be sent; SECURITY S28: bits are never stripped.
-        text = "the message has 8-bit characters and the next server does not accept 8BITMIME"
+def _downgrade(kind: BodyKind, offer: Offer, content: Content | None) -> Encodings | None:
+    """How the parts become 7-bit, None where they need not. Binary content has been made text at
+    the door (RFC 3030 section 3).
+
+    RFC 6152 section 3: 8-bit content is not to be sent where it is not taken; SECURITY S28: bits
+    are never stripped.
+    """
+    if kind is BodyKind.SEVEN_BIT or content is None or not content.eight_bit:
+        return None
+    if "8BITMIME" in offer:
+        return None
+    if content.encodings is None:
+        text = f"the next server does not accept 8BITMIME, and {content.problem}"
         raise OfferRefused("5.6.1", text)
-    return b" BODY=8BITMIME"
+    return content.encodings
 
 
-def _size(envelope: Envelope, offer: Offer) -> bytes:
+def _size(size_octets: int, offer: Offer) -> bytes:
     if "SIZE" not in offer:
         return b""
-    limit, size = offer["SIZE"], envelope.size_octets
+    limit = offer["SIZE"]
     # RFC 1870 section 4: 0 or nothing means that there is no fixed limit.
-    if limit.isdecimal() and len(limit) <= 20 and 0 < int(limit) < size:
-        text = f"the message has {size} octets; the next server takes up to {int(limit)}"
+    if limit.isdecimal() and len(limit) <= 20 and 0 < int(limit) < size_octets:
+        text = f"the message has {size_octets} octets; the next server takes up to {int(limit)}"
         raise OfferRefused("5.3.4", text)
-    return b" SIZE=%d" % size
+    return b" SIZE=%d" % size_octets
 
 
 def _report_wishes(options: MessageOptions) -> bytes:

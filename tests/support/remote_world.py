@@ -1,8 +1,9 @@
-"""A RemoteDelivery with two MX hosts by script, DNS from a dictionary and a clock of its own."""
+"""A RemoteDelivery with servers by script, routes from a table and a clock of its own."""
 
 from __future__ import annotations
 
-from random import Random
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -13,25 +14,20 @@ from gateway.core.address import Address
 from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.ids import BlobId, QueueId
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
-from gateway.delivery.mx import MxLookup
-from gateway.delivery.next_hop import parse_next_hop
+from gateway.delivery.connections import ConnectionLimits, Connections
 from gateway.delivery.remote import RemoteDelivery
+from gateway.delivery.targets import NoRoute, Protection, Target, TlsDemand, TlsResult
 from gateway.delivery.tls import ClientTls
-from tests.support.fake_resolver import FakeResolver
+from gateway.wire.smtp_client_envelope import Login, hello_octets
 from tests.support.scripted_server import Network
 
 MESSAGE = b"Subject: hi\r\n\r\n.dot\nbare\r\nend"
 WIRE = b"Subject: hi\r\n\r\n..dot\r\nbare\r\nend\r\n"
 LOCAL_HEADER = b"Return-Path: <a@x.example>\r\n"
-RESOLVER = FakeResolver(
-    mx={"y.example": [(10, "mx1.y.example"), (20, "mx2.y.example")], "null.example": [(0, "")]},
-    a={
-        "mx1.y.example": ["192.0.2.1"],
-        "mx2.y.example": ["192.0.2.2"],
-        "relay.example": ["192.0.2.9"],
-        "z.example": ["192.0.2.1", "192.0.2.2"],
-    },
-)
+MX1 = Target("mx1.y.example", "192.0.2.1", preference=10)
+MX2 = Target("mx2.y.example", "192.0.2.2", preference=20)
+RELAY = Target("relay.example", "192.0.2.9", named=True)
+VERIFIED = TlsDemand(Protection.VERIFIED)
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
 
 
@@ -52,32 +48,69 @@ class Source:
         return self.content[offset : offset + length]
 
 
+class TableRoutes:
+    """Targets by destination; a NoRoute is raised."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, Sequence[Target] | NoRoute] = {
+            "y.example": (MX1, MX2),
+            "relay": (RELAY,),
+            "verified": (replace(RELAY, demand=VERIFIED),),
+            "login": (replace(RELAY, login=Login("me", b"secret"), demand=VERIFIED),),
+            "lmtp": (replace(RELAY, protocol="lmtp"),),
+        }
+
+    async def targets(self, item: QueueItem) -> Sequence[Target]:
+        found = self.table[item.destination]
+        if isinstance(found, NoRoute):
+            raise found
+        return found
+
+
+class Witness:
+    def __init__(self) -> None:
+        self.notes: list[tuple[str, str]] = []
+
+    def note(self, target: Target, result: TlsResult) -> None:
+        self.notes.append((target.host, result.failure))
+
+
 class World:
-    def __init__(self, smart_host: str = "", password: bytes = b"", source: Source | None = None):
+    def __init__(self, source: Source | None = None, limits: ConnectionLimits | None = None):
         self.clock = Clock()
         self.network = Network(self.clock)
         self.source = source or Source()
-        self.delivery = RemoteDelivery(
-            "mail.x.example",
-            source=self.source,
-            mx=MxLookup(RESOLVER, Random(1), own_names=["mail.x.example"]),
+        self.routes = TableRoutes()
+        self.witness = Witness()
+        self.connections = Connections(
+            hello_octets("mail.x.example"),
             endpoints=self.network,
             tls=ClientTls(),
             timers=self.clock,
+            limits=limits,
+            witness=self.witness,
+        )
+        self.delivery = RemoteDelivery(
+            source=self.source,
+            routes=self.routes,
+            connections=self.connections,
             wall_clock=self.clock.seconds,
-            smart_host=parse_next_hop(smart_host) if smart_host else None,
-            smart_host_password=password,
         )
         self.mx1 = self.network.add("192.0.2.1")
         self.mx2 = self.network.add("192.0.2.2")
+        self.relay = self.network.add("192.0.2.9")
 
-    def start(self, *recipients: str, next_hop: str = "", **fields: Any) -> Deferred[list[Outcome]]:
-        waiting = recipients_of(*(recipients or ("b@y.example",)), next_hop=next_hop)
-        item = item_of(waiting, size=len(self.source.content) - len(LOCAL_HEADER), **fields)
-        return Deferred.fromCoroutine(self.delivery.attempt(item, waiting, next_hop))
+    def start(
+        self, *recipients: str, destination: str = "y.example", **fields: Any
+    ) -> Deferred[list[Outcome]]:
+        waiting = recipients_of(*(recipients or ("b@y.example",)))
+        size = len(self.source.content) - len(LOCAL_HEADER)
+        item = item_of(waiting, destination=destination, **{"size": size, **fields})
+        return Deferred.fromCoroutine(self.delivery.attempt(item))
 
-    def attempt(self, *recipients: str, next_hop: str = "", **fields: Any) -> list[Outcome]:
-        deferred = self.start(*recipients, next_hop=next_hop, **fields)
+    def send(self, *recipients: str, **fields: Any) -> list[Outcome]:
+        """An attempt, behind which the connection is kept."""
+        deferred = self.start(*recipients, **fields)
         outcomes: list[Any] = []
         deferred.addBoth(outcomes.append)
         for _ in range(3000):
@@ -88,13 +121,22 @@ class World:
         (result,) = outcomes
         if isinstance(result, Failure):
             result.raiseException()
-        self.clock.pump([0, 0, 0, 20, 0, 0])
-        assert self.clock.getDelayedCalls() == [], "a timer was left behind"
         assert isinstance(result, list)
         return sorted(result, key=lambda outcome: outcome.number)
 
-    def one(self, next_hop: str = "", **fields: Any) -> Outcome:
-        (outcome,) = self.attempt(next_hop=next_hop, **fields)
+    def attempt(self, *recipients: str, **fields: Any) -> list[Outcome]:
+        """An attempt, and time passes behind it."""
+        outcomes = self.send(*recipients, **fields)
+        self.part()
+        return outcomes
+
+    def part(self) -> None:
+        """No connection is kept so long."""
+        self.clock.pump([0, 0, 0, 6, 0, 0, 0, 10, 0, 0])
+        assert self.clock.getDelayedCalls() == [], "a timer was left behind"
+
+    def one(self, **fields: Any) -> Outcome:
+        (outcome,) = self.attempt(**fields)
         return outcome
 
 
@@ -103,9 +145,9 @@ def _step_due(clock: Clock) -> bool:
     return any(call.getTime() <= clock.seconds() for call in calls)
 
 
-def recipients_of(*addresses: str, next_hop: str = "") -> tuple[WaitingRecipient, ...]:
+def recipients_of(*addresses: str) -> tuple[WaitingRecipient, ...]:
     return tuple(
-        WaitingRecipient(number, Address(*address.rsplit("@", 1)), next_hop, 0)
+        WaitingRecipient(number, Address(*address.rsplit("@", 1)), "", 0)
         for number, address in enumerate(addresses)
     )
 
@@ -117,6 +159,7 @@ def item_of(
     sender: Address | None = Address("a", "x.example"),  # noqa: B008
     eight_bit: bool = False,
     options: MessageOptions | None = None,
+    destination: str = "y.example",
 ) -> QueueItem:
     return QueueItem(
         QueueId("Q1"),
@@ -127,4 +170,5 @@ def item_of(
         0,
         recipients,
         options or MessageOptions(BodyKind.EIGHT_BIT if eight_bit else BodyKind.SEVEN_BIT),
+        destination=destination,
     )

@@ -1,4 +1,4 @@
-"""An SMTP server for the sending side, by a script, over transports in memory and task.Clock.
+"""An SMTP or LMTP server for the sending side, by a script, over transports in memory and task.Clock.
 
 A reply is octets, or one of CLOSE (hang up instead) and HANG (never answer). Everything happens in
 ``clock.advance``, so that a test sees every step.
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 CLOSE = b"close"
 HANG = b"hang"
+CHUNKING_EHLO = b"250-mx.y.example\r\n250-PIPELINING\r\n250 CHUNKING\r\n"
 PLAIN_EHLO = b"250-mx.y.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 0\r\n"
 TLS_EHLO = b"250-mx.y.example\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN\r\n"
 
@@ -27,7 +28,8 @@ class Script:
 
     Args:
         replies: by verb (``MAIL``), or by a whole line where one differs from the others; ``.`` is
-            the end of data.
+            the end of data. A list is taken from its front, the last one stays.
+        skips_chunks: octets of a BDAT are read, whatever it is answered.
         handshake: ``ok``, ``fail`` or ``hang``.
         tls_ehlo: EHLO's answer inside TLS.
     """
@@ -35,7 +37,8 @@ class Script:
     greeting: bytes = b"220 mx.y.example\r\n"
     ehlo: bytes = PLAIN_EHLO
     tls_ehlo: bytes = PLAIN_EHLO
-    replies: dict[str, bytes] = field(default_factory=dict)
+    replies: dict[str, bytes | list[bytes]] = field(default_factory=dict)
+    skips_chunks: bool = True
     handshake: str = "ok"
     close_in_body: bool = False
     lines: list[str] = field(default_factory=list)
@@ -45,11 +48,13 @@ class Script:
 
     def reply(self, line: str, tls: bool) -> bytes:
         verb = line.split(" ")[0].split(":")[0].upper()
-        if line in self.replies:
-            return self.replies[line]
-        if verb in self.replies:
-            return self.replies[verb]
-        if verb == "EHLO":
+        for key in (line, verb):
+            if key in self.replies:
+                reply = self.replies[key]
+                if isinstance(reply, bytes):
+                    return reply
+                return reply.pop(0) if len(reply) > 1 else reply[0]
+        if verb in ("EHLO", "LHLO"):
             return self.tls_ehlo if tls else self.ehlo
         if verb == "DATA":
             return b"354 go\r\n"
@@ -72,6 +77,7 @@ class PeerTransport:
         self._buffer = b""
         self._in_body = False
         self._tls = False
+        self._chunk = -1  # octets that a BDAT has announced
 
     def start(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -126,6 +132,14 @@ class PeerTransport:
 
     def _read(self) -> None:
         while self.open:
+            if self._chunk >= 0:
+                if len(self._buffer) < self._chunk:
+                    return
+                self.script.bodies.append(self._buffer[: self._chunk])
+                self._buffer = self._buffer[self._chunk :]
+                self._chunk = -1
+                self.say(self.script.reply("BDAT", self._tls))
+                continue
             if self._in_body and self._buffer and self.script.close_in_body:
                 self.lose(ConnectionLost())
                 return
@@ -144,6 +158,9 @@ class PeerTransport:
                 self._buffer = rest
                 line = octets.decode("latin-1")
             self.script.lines.append(line)
+            if line.startswith("BDAT ") and self.script.skips_chunks:
+                self._chunk = int(line.split(" ")[1])
+                continue
             reply = self.script.reply(line, self._tls)
             self._in_body = line == "DATA" and reply.startswith(b"354")
             self.say(reply)

@@ -18,22 +18,9 @@ from gateway.wire.mime.parameters import (
     parse_media_type,
     parse_token,
 )
+from gateway.wire.mime.part_rewriting import Unconvertible
 
-_IDENTITIES = (b"", b"7bit", b"8bit", b"binary")
-
-
-class Unconvertible(Exception):
-    """Why the message cannot be taken. The text is fixed, so it is safe for strangers and logs.
-
-    Args:
-        signed: it is because of a signature that would break.
-    """
-
-    def __init__(self, text: str, *, signed: bool = False) -> None:
-        self.text = text
-        self.signed = signed
-        super().__init__(text)
-
+IDENTITIES = (b"", b"7bit", b"8bit", b"binary")
 
 UNFIT = (
     "A NUL, or a CR or LF that is not a CRLF, stands outside the parts that have"
@@ -48,7 +35,7 @@ _TWICE = (
 )
 
 
-class PartHeader(NamedTuple):
+class BinaryHeader(NamedTuple):
     """What becomes of a part.
 
     Args:
@@ -63,7 +50,7 @@ class PartHeader(NamedTuple):
     wraps: bool
 
 
-def convert_header(block: bytes, *, signed: bool, digest: bool) -> PartHeader:
+def convert_header(block: bytes, *, signed: bool, digest: bool) -> BinaryHeader:
     """Decide on a part by its header.
 
     Args:
@@ -76,11 +63,11 @@ def convert_header(block: bytes, *, signed: bool, digest: bool) -> PartHeader:
     """
     if not is_fit(block):
         raise Unconvertible(UNFIT)
-    types, encodings = _content_fields(block)
+    types, encodings = content_fields(block)
     # RFC 2046 section 5.1.5: the default inside a digest is message/rfc822
     default = MESSAGE_RFC822 if digest else TEXT_PLAIN
-    media = parse_media_type(_value(block, types), default)
-    encoding = parse_token(_value(block, encodings))
+    media = parse_media_type(field_value(block, types), default)
+    encoding = parse_token(field_value(block, encodings))
     is_message = media.main == b"message"
     # A message/global is the one message that may be encoded (RFC 6532 section 3.7).
     composite = media.main == b"multipart" or (is_message and media.sub != b"global")
@@ -90,10 +77,10 @@ def convert_header(block: bytes, *, signed: bool, digest: bool) -> PartHeader:
             raise Unconvertible(_SIGNED, signed=True)
         if len(types) > 1 or len(encodings) > 1:
             raise Unconvertible(_TWICE)
-        block = _with_encoding(block, encodings[0], b"8bit" if composite else b"base64")
+        block = with_encoding(block, encodings[0], b"8bit" if composite else b"base64")
     # In another encoding, which is forbidden, nobody can read the header inside.
-    wraps = is_message and media.sub == b"rfc822" and encoding in _IDENTITIES
-    return PartHeader(block, media, binary and not composite, wraps)
+    wraps = is_message and media.sub == b"rfc822" and encoding in IDENTITIES
+    return BinaryHeader(block, media, binary and not composite, wraps)
 
 
 def is_fit(octets: bytes) -> bool:
@@ -102,7 +89,7 @@ def is_fit(octets: bytes) -> bool:
     return octets.count(b"\n") == newlines == octets.count(b"\r") and b"\0" not in octets
 
 
-def _content_fields(block: bytes) -> tuple[list[Field], list[Field]]:
+def content_fields(block: bytes) -> tuple[list[Field], list[Field]]:
     """Content-Type and Content-Transfer-Encoding, each as often as it is there."""
     types: list[Field] = []
     encodings: list[Field] = []
@@ -115,13 +102,13 @@ def _content_fields(block: bytes) -> tuple[list[Field], list[Field]]:
     return types, encodings
 
 
-def _value(block: bytes, fields: list[Field]) -> bytes | None:
+def field_value(block: bytes, fields: list[Field]) -> bytes | None:
     """Of the first, which is the one that counts."""
     if not fields:
         return None
     return unfold(block[fields[0].value_start : fields[0].value_end][:MAX_FIELD_OCTETS])
 
 
-def _with_encoding(block: bytes, field: Field, encoding: bytes) -> bytes:
+def with_encoding(block: bytes, field: Field, encoding: bytes) -> bytes:
     end = field.value_end - (block[field.value_end - 1 : field.value_end] == b"\r")
     return block[: field.value_start] + b" " + encoding + block[end:]
