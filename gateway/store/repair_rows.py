@@ -16,6 +16,7 @@ from gateway.core.ids import AccountId
 from gateway.store import bounds
 from gateway.store.accounts import insert_mailbox
 from gateway.store.names import INBOX
+from gateway.store.queue_parts import regroup
 from gateway.store.repair_octets import OctetRepair
 from gateway.store.rules import RULES, Rule
 from gateway.store.transaction import Transaction
@@ -127,8 +128,12 @@ class RowRepair:
             sender = f"{local}@{domain}" if domain else "<>"
             self._lose(f"queue, from {sender} to {recipients}", queue_id, date, size, blob_id)
             self._octets.keep_candidates(blob_id, stored)
-            self._tx.execute("DELETE FROM queue_recipients WHERE queue_id = ?", (queue_id,))
-            self._tx.execute("DELETE FROM queue WHERE queue_id = ?", (queue_id,))
+            for table in ("queue_recipients", "queue_parts", "queue"):
+                self._tx.execute(f"DELETE FROM {table} WHERE queue_id = ?", (queue_id,))  # noqa: S608 - own names only
+
+    def regroup(self, rows: Sequence[Row]) -> None:
+        for queue_id in {row[0] for row in rows}:
+            regroup(self._tx, queue_id, self._tx.now, ends_leases=True)
 
     def lose_deleted(self, rows: Sequence[Row]) -> None:
         for vault_id, blob_id in rows:
@@ -324,6 +329,18 @@ REPAIRS: dict[str, _Repair] = {
     "deleted without octets": _Repair("lost; its row is removed", RowRepair.lose_deleted),
     "queued without recipients": _delete("queue", "queue_id"),
     "recipient without message": _delete("queue_recipients", "queue_id", "number"),
+    "part without message": _delete("queue_parts", "queue_id"),
+    "part numbers": _correct(bounds.PARTS),
+    "destination numbers": _delete("queue_destinations", "destination"),
+    "recipient without part": _Repair("its parts are made anew", RowRepair.regroup),
+    "part without recipients": _Repair("removed", RowRepair.regroup),
+    "part's state": _Repair("found anew", RowRepair.regroup),
+    "ready out of line": _each(
+        "it stands in line",
+        "INSERT INTO queue_destinations (destination, look_at, turn) VALUES (?1, 0, 0)"
+        " ON CONFLICT (destination) DO NOTHING",
+        1,
+    ),
     "mailbox without account": _Repair("the account is made again", RowRepair.make_account),
     "subscription without account": _delete("subscriptions", "account_id", "name"),
     "account without INBOX": _Repair("it has one now", RowRepair.make_inbox),

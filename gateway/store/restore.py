@@ -267,7 +267,8 @@ def _drop_queue(tx: Transaction) -> int:
         " (SELECT blob_id, count(*) AS copies FROM queue GROUP BY blob_id) AS gone"
         " WHERE blobs.blob_id = gone.blob_id"
     )
-    tx.execute("DELETE FROM queue_recipients")
+    for table in ("queue_recipients", "queue_parts", "queue_destinations"):
+        tx.execute(f"DELETE FROM {table}")  # noqa: S608 - own names only
     dropped = tx.execute("DELETE FROM queue")
     tx.sweep(0)
     return dropped

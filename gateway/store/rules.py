@@ -7,19 +7,10 @@ files (``octets``) and never changes anything (``repair`` does, by the rule's na
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from gateway.store import bounds
+from gateway.store import bounds, queue_rules
 from gateway.store.flags import SEEN
+from gateway.store.queue_rules import Rule
 from gateway.store.segments import HEADER
-
-
-class Rule(NamedTuple):
-    """One thing that must not be found; the columns fill the text."""
-
-    name: str
-    text: str
-    statement: str
 
 
 def _orphans(name: str, text: str, table: str, columns: str, test: str) -> Rule:
@@ -67,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "queue numbers", "queued message {0} has a number that cannot be", bounds.QUEUE.outside,
     ),
+    *queue_rules.NUMBERS,
     Rule(
         "deleted numbers", "deleted message {0} has a number that cannot be",
         bounds.VAULT.outside,
@@ -99,6 +91,7 @@ RULES: tuple[Rule, ...] = (
         "queue_recipients", "t.queue_id, t.number",
         "NOT EXISTS (SELECT 1 FROM queue AS q WHERE q.queue_id = t.queue_id)",
     ),
+    *queue_rules.MEANINGS,
     _orphans(
         "mailbox without account", "mailbox {0} belongs to account {1}, which does not exist",
         "mailboxes", "t.mailbox_id, t.account_id", _NO_ACCOUNT,

@@ -43,7 +43,6 @@ _QUEUE = (
     "CREATE INDEX queue_ready ON queue_parts (destination, rank, turn, queue_id) WHERE state = 0",
     "CREATE INDEX queue_later ON queue_parts (due_at) WHERE state = 1",
     "CREATE INDEX queue_leased ON queue_parts (due_at) WHERE state = 2",
-    "CREATE INDEX queue_by_destination ON queue_parts (destination, queue_id)",
     # Those with something to send: look_at 0 is in line by turn, else not before that time.
     """CREATE TABLE queue_destinations (
         destination TEXT NOT NULL PRIMARY KEY,

@@ -60,6 +60,7 @@ from gateway.store.mailboxes import Mailboxes
 from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
 from gateway.store.queue_control import QueueOffice
+from gateway.store.queue_lists import HoldRuleTable, SuppressionTable
 from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
 from gateway.store.reserve import Reserve
@@ -140,6 +141,8 @@ class Store:
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self.submissions = Submissions(self._readers)
         self.greylist = GreylistTable(self._committer, self._readers, wall_clock)
+        self.suppressions = SuppressionTable(self._committer, self._readers)
+        self.hold_rules = HoldRuleTable(self._committer, self._readers)
         self.sts_policies = StsPolicyTable(self._committer, self._readers)
         self.tls_counts = TlsCountTable(self._committer, self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)

@@ -92,12 +92,12 @@ def _delete_mailbox(house: House) -> None:
 
 def _record(house: House) -> None:
     results = [Recorded(1, 1, None, "250 ok"), Recorded(2, 1, NOW + 60, "451 later")]
-    for item in house.wait(house.store.lease_due(NOW, "runner", 900, 10)):
+    for item in house.lease(NOW, 10, "runner", 900):
         house.wait(house.store.record(item.queue_id, results, None))
 
 
 def _report(house: House) -> None:
-    for item in house.wait(house.store.lease_due(NOW + 60, "runner", 900, 10)):
+    for item in house.lease(NOW + 60, 10, "runner", 900):
         report = house.message("report", BOB, sender=None)
         house.wait(house.store.record(item.queue_id, [Recorded(2, 2, None, "550 no")], report))
 
@@ -122,7 +122,7 @@ def _deliver_here(house: House) -> None:
     """Copies, new recipients and the report in one transaction."""
     copies = (LocalCopy(BOB, BOB_HERE.address), LocalCopy(ALICE, BOB_HERE.address))
     done = Recorded(1, 1, None, "in the mailbox", copies=copies, followed_to=(DAVE,))
-    for item in house.wait(house.store.lease_due(NOW + 60, "runner", 900, 10)):
+    for item in house.lease(NOW + 60, 10, "runner", 900):
         report = house.message("told", ALICE, sender=None)
         house.wait(house.store.record(item.queue_id, [done], report))
 

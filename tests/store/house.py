@@ -21,6 +21,7 @@ from gateway.core.messages import (
     QueuedRecipient,
 )
 from gateway.core.ports.body import IncomingBody
+from gateway.core.queue import QueueItem, Wish
 from gateway.store.compaction import Pace
 from gateway.store.files import Files
 from gateway.store.layout import Layout
@@ -40,6 +41,7 @@ RECEIVED = b"Received: from there\r\n"
 SENDER = Address("a", "example.test")
 EVERY = ((1, 2**32 - 1),)
 CAROL = QueuedRecipient(Address("carol", "example.org"))
+ERIN = QueuedRecipient(Address("erin", "example.org"))
 DAVE = QueuedRecipient(Address("dave", "example.net"), "smtp://relay.example.net:25")
 
 
@@ -127,6 +129,16 @@ class House:
         remote: Sequence[QueuedRecipient] = (),
     ) -> Accepted:
         return self.pump.wait_for(self.start(ingest_id, *local, octets=octets, remote=remote))
+
+    def lease(
+        self, now: int = NOW, limit: int = 10, owner: str = "me", lease_s: int = 60
+    ) -> list[QueueItem]:
+        """Take what is due, wherever it goes."""
+        items: list[QueueItem] = []
+        for name in self.wait(self.store.ready(now, 100)):
+            wish = Wish(name, limit - len(items), now)
+            items += self.wait(self.store.lease([wish], now, owner, lease_s)).items
+        return items
 
     def append(
         self,

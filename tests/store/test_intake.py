@@ -46,7 +46,7 @@ def test_a_delivery_makes_the_accounts_and_shares_the_octets(tmp_path: Path) -> 
 def test_the_queue_reads_from_behind_the_local_header(octets: bytes, tmp_path: Path) -> None:
     with House(tmp_path) as house:
         accepted = house.deliver("1", ALICE, octets=octets, remote=[CAROL])
-        (item,) = house.wait(house.store.lease_due(NOW, "me", 60, 10))
+        (item,) = house.lease(NOW)
         assert item.queue_id == accepted.queue_id != ""
         assert item.content_offset == len(RETURN_PATH)
         assert item.size_octets == len(RECEIVED + octets)
@@ -59,7 +59,7 @@ def test_the_queue_reads_from_behind_the_local_header(octets: bytes, tmp_path: P
 def test_without_local_people_no_local_header_is_kept(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.deliver("1", remote=[CAROL])
-        (item,) = house.wait(house.store.lease_due(NOW, "me", 60, 10))
+        (item,) = house.lease(NOW)
         assert item.content_offset == 0
         assert house.wait(house.store.read(item.blob_id, 0, 1 << 20)) == RECEIVED + MESSAGE
 

@@ -297,11 +297,11 @@ def test_a_connection_to_others_that_fails_hinders_no_commit(store: Path) -> Non
 def test_leases_are_freed_by_who_runs_the_queue_alone(store: Path) -> None:
     with Guest(store, "one", runs_queue=True) as one:
         one.deliver("1", remote=[CAROL])
-        (item,) = one.wait(one.store.lease_due(NOW, "me", 3600, 10))
+        (item,) = one.lease(NOW, lease_s=3600)
         with Guest(store, "two") as two:
-            assert two.wait(two.store.lease_due(NOW, "me", 3600, 10)) == ()
+            assert two.lease(NOW) == []
     with Guest(store, "one", runs_queue=True) as one:
-        assert one.wait(one.store.lease_due(NOW, "me", 3600, 10)) == (item,)
+        assert one.lease(NOW) == [item]
     with Guest(store, "three") as three:
         three.wait(three.store.take_care())
-        assert three.wait(three.store.lease_due(NOW, "me", 3600, 10)) == (item,)
+        assert three.lease(NOW) == [item]

@@ -218,9 +218,9 @@ def test_D8_two_unknown_files_of_one_name_are_both_kept(tmp_path: Path) -> None:
 def test_leases_of_the_run_before_are_free_again(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.deliver("1", remote=[CAROL])
-        (item,) = house.wait(house.store.lease_due(NOW, "me", 3600, 10))
+        (item,) = house.lease(NOW, lease_s=3600)
     with House(tmp_path) as house:
-        assert house.wait(house.store.lease_due(NOW, "other", 3600, 10)) == (item,)
+        assert house.lease(NOW) == [item]
 
 
 def test_a_store_copied_while_in_use_opens(tmp_path: Path) -> None:
@@ -235,13 +235,13 @@ def test_a_store_copied_while_in_use_opens(tmp_path: Path) -> None:
 def test_D7_no_wait_outlives_a_restart_with_the_clock_set_back(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         house.deliver("old", remote=[CAROL])
-        (item,) = house.wait(house.store.lease_due(NOW, "me", 3600, 10))
+        (item,) = house.lease(NOW, lease_s=3600)
         later = Recorded(1, 1, NOW + 400 * 86400, "450 4.2.0 later")
         house.wait(house.store.record(item.queue_id, [later], None))
     with House(tmp_path) as house:
         # New mail is due at once, so that the earliest due time tells nothing.
         house.deliver("new", remote=[CAROL])
-        items = house.wait(house.store.lease_due(NOW + LONGEST_WAIT_S, "me", 3600, 10))
+        items = house.lease(NOW + LONGEST_WAIT_S)
         assert sorted(one.recipients[0].last_reply for one in items) == ["", "450 4.2.0 later"]
 
 

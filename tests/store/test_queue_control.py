@@ -17,14 +17,24 @@ from gateway.core.envelope import (
 from gateway.core.ids import QueueId
 from gateway.core.messages import LOCAL, QueuedRecipient
 from gateway.core.queue import LocalCopy, QueueFilter, QueueItem, Recorded, Start
-from tests.store.house import ALICE, CAROL, DAVE, MESSAGE, NOW, RECEIVED, RETURN_PATH, House
+from tests.store.house import (
+    ALICE,
+    CAROL,
+    DAVE,
+    ERIN,
+    MESSAGE,
+    NOW,
+    RECEIVED,
+    RETURN_PATH,
+    House,
+)
 
 BOB_HERE = QueuedRecipient(Address("bob", "example.test"), LOCAL)
 DAY_S = 86_400
 
 
 def lease(house: House, now: int = NOW, limit: int = 10) -> list[QueueItem]:
-    return list(house.wait(house.store.lease_due(now, "me", 60, limit)))
+    return house.lease(now, limit)
 
 
 def accept(
@@ -94,7 +104,7 @@ def test_future_release_is_held_until_the_sender_wants_it(tmp_path: Path) -> Non
 def test_administrators_hold_and_release(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         queue = house.store.queue
-        queue_id = accept(house, "1", CAROL, DAVE)
+        queue_id = accept(house, "1", CAROL, ERIN)
         (item,) = lease(house)
         assert house.wait(queue.hold([queue_id, QueueId("FFFF")], "why")) == [queue_id]
         # An attempt that was going on ends: what it says is kept, and the message stays held.
@@ -142,7 +152,7 @@ def test_lists_are_pages_narrowed_by_what_is_asked_for(tmp_path: Path) -> None:
         assert len(listed(house, recipient="@example.org")) == 5
         assert len(listed(house, destination="example.org")) == 5
         assert listed(house, destination="smtp://relay.example.net:25") == ["held"]
-        assert listed(house, destination="example.net") == []
+        assert listed(house, destination="example.net") == ["held"]
         assert listed(house, before=NOW) == []
         queue = house.store.queue
         first = house.wait(queue.listed(QueueFilter(), after=None, limit=4))
@@ -221,8 +231,7 @@ def test_a_queued_message_reaches_people_here_with_its_result(tmp_path: Path) ->
     with House(tmp_path) as house:
         message = replace(house.message("1", remote=[BOB_HERE, CAROL]), hold=None)
         queue_id = house.wait(house.store.accept(message)).queue_id
-        (item,) = lease(house)
-        assert item.size_octets == len(RECEIVED + MESSAGE)
+        assert {item.size_octets for item in lease(house)} == {len(RECEIVED + MESSAGE)}
         done = Recorded(1, 1, None, "ok", copies=(LocalCopy(ALICE, BOB_HERE.address),))
         for _ in range(2):  # the second time nobody knows whether the first one was kept
             house.wait(house.store.record(queue_id, [done], None))
@@ -256,8 +265,8 @@ def test_new_recipients_take_the_place_of_one(tmp_path: Path) -> None:
         followed = Recorded(1, 1, None, "ok", followed_to=(DAVE, CAROL, DAVE))
         house.wait(house.store.record(queue_id, [followed], None))
         house.wait(house.store.record(queue_id, [followed], None))
-        (item,) = lease(house)
-        assert [(each.number, each.address) for each in item.recipients] == [
+        known = [each for item in lease(house, NOW + 60) for each in item.recipients]
+        assert sorted((each.number, each.address) for each in known) == [
             (2, CAROL.address),
             (3, DAVE.address),
         ]

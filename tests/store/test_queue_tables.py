@@ -12,28 +12,30 @@ from gateway.core.errors import MessageGone, StoreFull
 from gateway.core.ids import QueueId
 from gateway.core.queue import QueueDepth, QueueItem, Recorded
 from tests.store.faults import FailingAt
-from tests.store.house import ALICE, CAROL, DAVE, MESSAGE, NOW, RECEIVED, House
+from tests.store.house import ALICE, CAROL, DAVE, ERIN, MESSAGE, NOW, RECEIVED, House
 
 pytestmark = pytest.mark.usefixtures("processes")
 
 
 def lease(house: House, now: int = NOW, owner: str = "me", limit: int = 10) -> list[QueueItem]:
-    return list(house.wait(house.store.lease_due(now, owner, 60, limit)))
+    return house.lease(now, limit, owner)
 
 
 def test_what_was_accepted_is_leased_as_it_is(tmp_path: Path) -> None:
     with House(tmp_path) as house:
         message = house.message("1", remote=[CAROL, DAVE], sender=None)
         accepted = house.wait(house.store.accept(message))
-        (item,) = lease(house)
-        assert (item.queue_id, item.sender, item.created_at) == (accepted.queue_id, None, NOW)
-        assert item.size_octets == len(RECEIVED + MESSAGE)
+        items = lease(house)
+        relay = "smtp://relay.example.net:25"
+        assert [item.destination for item in items] == ["example.org", relay]
+        for item in items:
+            assert (item.queue_id, item.sender, item.created_at) == (accepted.queue_id, None, NOW)
+            assert item.size_octets == len(RECEIVED + MESSAGE)
         assert [
-            (one.number, one.address, one.next_hop, one.attempts) for one in item.recipients
-        ] == [
-            (1, CAROL.address, "", 0),
-            (2, DAVE.address, "smtp://relay.example.net:25", 0),
-        ]
+            (one.number, one.address, one.next_hop, one.attempts)
+            for item in items
+            for one in item.recipients
+        ] == [(1, CAROL.address, "", 0), (2, DAVE.address, relay, 0)]
         assert house.wait(house.store.depth()) == QueueDepth(1, 2, NOW)
 
 
@@ -54,7 +56,7 @@ def test_a_lease_keeps_others_out_until_it_ends(tmp_path: Path) -> None:
 
 def test_results_decide_what_waits_and_for_how_long(tmp_path: Path) -> None:
     with House(tmp_path) as house:
-        house.deliver("1", remote=[CAROL, DAVE])
+        house.deliver("1", remote=[CAROL, ERIN])
         (item,) = lease(house)
         later = Recorded(1, 1, NOW + 600, "450 4.2.0 later")
         done = Recorded(2, 1, None, "250 2.0.0 ok")
@@ -74,7 +76,7 @@ def test_results_decide_what_waits_and_for_how_long(tmp_path: Path) -> None:
 
 def test_only_due_recipients_are_leased(tmp_path: Path) -> None:
     with House(tmp_path) as house:
-        house.deliver("1", remote=[CAROL, DAVE])
+        house.deliver("1", remote=[CAROL, ERIN])
         (item,) = lease(house)
         results = [Recorded(1, 1, NOW + 10, "later"), Recorded(2, 1, NOW + 1000, "much later")]
         house.wait(house.store.record(item.queue_id, results, None))

@@ -131,7 +131,7 @@ def test_D5_what_may_exceed_is_taken_and_counted(tmp_path: Path) -> None:
         bound(house, octets=10)
         house.wait(house.store.accept(exempt(house, "report", ALICE)))
         house.deliver("1", BOB, remote=[CAROL])
-        (item,) = house.wait(house.store.lease_due(NOW, "me", 60, 10))
+        (item,) = house.lease(NOW)
         report = exempt(house, "report 2", ALICE)
         house.wait(house.store.record(item.queue_id, (), report))
         assert usage(house).messages == 2

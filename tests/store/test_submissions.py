@@ -74,10 +74,10 @@ def test_an_hour_without_room_holds_for_everybody(tmp_path: Path) -> None:
             assert answer.held == LATER and answer.queue_id
             assert sent(house) == {HOUR: Sent(1, 1), HOUR + 2: Sent(1, 1)}
             assert len(house.rows(BOB)) == 1
-            (first,) = house.wait(house.store.lease_due(NOW + 1, "me", 60, 10))
+            (first,) = house.lease(NOW + 1)
             assert [each.address for each in first.recipients] == [CAROL.address]
             assert LATER.until is not None
-            due = house.wait(house.store.lease_due(LATER.until, "me", 60, 10))
+            due = house.lease(LATER.until)
             (held,) = [item for item in due if item.message_id == "2"]
             assert [each.next_hop for each in held.recipients] == [LOCAL, ""]
             octets_kept = house.wait(
