@@ -7,8 +7,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.core.address import Address
 from gateway.core.ids import AccountId
 from gateway.core.quota import NOTHING_SAID, Allowance
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the directory says of where a person's mail goes instead of a mailbox here
+    (inetLocalMailRecipient, draft-lachman-laser-ldap-mail-routing-02).
+
+    Args:
+        host: whose mail server takes it, lower case; empty: not said.
+        next_hop: the same as the URL of a server.
+        address: the address it goes to; None: the one that was asked for.
+        trouble: why what is said there cannot be used, so that nobody knows where the mail goes.
+    """
+
+    host: str = ""
+    next_hop: str = ""
+    address: Address | None = None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +42,7 @@ class Account:
         display_name: for people; may hold any printable text.
         enabled: False when the directory says that the account is disabled or expired.
         allowance: how much the directory lets this person keep.
+        elsewhere: None: their mail goes where the domain's does.
     """
 
     account_id: AccountId
@@ -32,3 +52,4 @@ class Account:
     display_name: str = ""
     enabled: bool = True
     allowance: Allowance = NOTHING_SAID
+    elsewhere: Elsewhere | None = None

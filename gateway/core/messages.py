@@ -33,7 +33,8 @@ class QueuedRecipient:
 
     Args:
         address: envelope recipient.
-        next_hop: ``smtp://host:port`` fixed by routing; empty: smart host or MX decide; LOCAL.
+        next_hop: ``smtp://host:port`` fixed by routing, or several joined by a space; ``mx``: MX
+            records decide; empty: the configuration does; LOCAL.
     """
 
     address: Address

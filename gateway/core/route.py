@@ -20,9 +20,16 @@ class LocalMailbox:
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """Leaves by SMTP; ``next_hop`` empty: the smart host or MX records decide."""
+    """Leaves by SMTP.
+
+    Args:
+        next_hop: servers' URLs joined by a space, or ``mx``: MX records decide; empty: the
+            configuration of what leaves decides.
+        owner: whose mail it is, where the directory says that it goes elsewhere.
+    """
 
     next_hop: str = ""
+    owner: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)

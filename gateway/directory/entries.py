@@ -21,6 +21,7 @@ from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.quota import NOTHING_SAID, Allowance
 from gateway.directory.allowances import allowance_from
+from gateway.directory.elsewhere import elsewhere_from
 from gateway.directory.filters import matches
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
@@ -70,6 +71,7 @@ def account_from(entry: Entry, schema: Schema) -> Account:
         display_name=display_name_from(entry, schema),
         enabled=not disabled,
         allowance=_allowance(entry, schema),
+        elsewhere=elsewhere_from(entry.attributes, schema),
     )
 
 

@@ -27,6 +27,8 @@ _EXPECTED = {
     "login_attributes": 'names of attributes such as ["uid"]',
     "address_attributes": 'names of attributes such as ["mail"]',
     "quota_attributes": 'names of attributes such as ["mailQuota"]',
+    "next_hop_attributes": 'names of attributes such as ["mailHost"]',
+    "routing_address_attributes": 'names of attributes such as ["mailRoutingAddress"]',
     "id_attribute": 'the name of an attribute such as "entryUUID"',
     "secret_attribute": 'the name of an attribute such as "authPassword"',
     "certificate_attribute": 'the name of an attribute such as "mailCertificateName"',

@@ -41,6 +41,9 @@ class Schema:
             values with other prefixes are no mail addresses.
         display_attributes: the person's name, the first one that an entry has.
         quota_attributes: how much the person may keep, the first one that an entry has.
+        next_hop_attributes: whose mail server takes the person's mail: a host name or a server's
+            URL, of the first one that an entry has.
+        routing_address_attributes: the address that it goes to instead, likewise.
         secret_attribute: SCRAM verifiers as RFC 5803 has them; empty: they are not read.
         certificate_attribute: names of client certificates; empty: those name logins or addresses.
         group: which entries are groups, with addresses in the same attributes as people; None: the
@@ -58,6 +61,8 @@ class Schema:
     prefixed_address_attributes: tuple[str, ...]
     display_attributes: tuple[str, ...]
     quota_attributes: tuple[str, ...] = ()
+    next_hop_attributes: tuple[str, ...] = ()
+    routing_address_attributes: tuple[str, ...] = ()
     secret_attribute: str = ""
     certificate_attribute: str = ""
     group: Filter | None = None
@@ -177,6 +182,9 @@ OPENLDAP = Schema(
     prefixed_address_attributes=("proxyAddresses",),
     display_attributes=("displayName", "cn"),
     quota_attributes=("mailQuota",),  # of qmail-ldap's schema, which others have taken over
+    # inetLocalMailRecipient (draft-lachman-laser-ldap-mail-routing-02), as mailLocalAddress is
+    next_hop_attributes=("mailHost",),
+    routing_address_attributes=("mailRoutingAddress",),
     group=Or(
         (
             Equal("objectClass", "groupOfNames"),

@@ -122,9 +122,8 @@ class Names:
         return Standing.SHARED if in_common and self._rule.groups is not None else None
 
     def _leads_to_them(self, route: LocalMailbox | Outbound) -> bool:
-        return (
-            isinstance(route, LocalMailbox) and route.account.account_id == self.account.account_id
-        )
+        owner = route.account if isinstance(route, LocalMailbox) else route.owner
+        return owner is not None and owner.account_id == self.account.account_id
 
     def refusal(self, address: Address) -> str:
         """In words for the person: the rule, and what would do."""

@@ -11,7 +11,7 @@ administrator, and a lost message cannot be had back. Such a person merely canno
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.account import Account
@@ -23,14 +23,17 @@ from gateway.core.ports.directory import RecipientFinder
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.routing.alias_file import AliasSource, FixedAliases
+from gateway.routing.elsewhere import way_of
 from gateway.routing.expansion import (
     Found,
+    Moved,
     Several,
     alias_key,
     expand,
     of_alias,
     of_catch_all,
     of_group,
+    of_moved,
 )
 
 POSTMASTER = "postmaster"
@@ -45,7 +48,7 @@ class Domain:
     Args:
         name: the main name, lower case, without a trailing dot.
         relay: next hop such as ``smtp://exchange.example.com:25`` for the mail of the people known
-            here; empty: they have their mailboxes here.
+            here (see ``core.route.Outbound``); empty: they have their mailboxes here.
         any_recipient: with ``relay``: only that server knows the recipients, as for a backup MX.
         delimiter: between user and tag; empty: there are no tags.
         catch_all: gets the mail for addresses that nobody has.
@@ -70,6 +73,7 @@ class DomainRouter:
         aliases: addresses that stand for others.
         literals: our IP addresses, which mean the first domain in ``user@[192.0.2.1]``.
         members: of one group or alias at most.
+        own_hosts: names of this server, by which the directory may say that a mailbox is here.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class DomainRouter:
         aliases: AliasSource | None = None,
         literals: Sequence[str] = (),
         members: int = 5000,
+        own_hosts: Collection[str] = (),
     ) -> None:
         self._domains = {_fold(name): domain for name, domain in domains.items()}
         self._first = next(iter(self._domains.values()), None)
@@ -90,6 +95,7 @@ class DomainRouter:
         self._aliases: AliasSource = aliases or FixedAliases()
         self._literals = frozenset(filter(None, map(parse_ip, literals)))
         self._members = members
+        self._own_hosts = frozenset(map(_fold, own_hosts))
 
     async def route(
         self, recipient: Address, *, may_relay: bool, steps: Steps | None = None
@@ -108,22 +114,34 @@ class DomainRouter:
                 return _OUTBOUND
             _note(steps, f"{recipient.domain} is not ours, and the sender may not relay")
             raise RelayDenied(recipient=str(recipient))
-        if domain.relay and not may_relay and _routes_itself(recipient, domain):
-            # Its server may trust us, and would send on what stands before the last @.
-            _note(steps, f"{recipient.local_part} names a way on, and the sender may not relay")
-            raise RelayDenied(recipient=str(recipient))
+        if domain.relay and not may_relay:
+            self._refuse_ways_on(recipient, domain, steps)
         found = await self._find(recipient, domain, None, "", steps)
         if found is None:
             raise UnknownRecipient(recipient=str(recipient))
+        if isinstance(found, Outbound) and found.owner is not None and not may_relay:
+            self._refuse_ways_on(recipient, domain, steps)
+        if isinstance(found, Moved):
+            return of_moved(f"mail routing address of {recipient}", found)
         if not isinstance(found, Several):
             return found
         expansion = await expand(found, self._find_member, self._members, steps)
         only = expansion.members[0].route
         # Another name of one person; who gets what nobody has is not called so.
-        is_name = found.alias is not None and len(expansion.members) == 1
-        if is_name and isinstance(only, LocalMailbox):
-            return only
+        if len(expansion.members) == 1 and isinstance(only, LocalMailbox):
+            owner = found.owner
+            same = owner is not None and owner.account_id == only.account.account_id
+            if found.alias is not None or same:
+                return only
         return expansion
+
+    @staticmethod
+    def _refuse_ways_on(recipient: Address, domain: Domain, steps: Steps | None) -> None:
+        """Of what goes to another server: it may trust us, and would send on what stands before
+        the last @. Raises: RelayDenied."""
+        if _routes_itself(recipient, domain):
+            _note(steps, f"{recipient.local_part} names a way on, and the sender may not relay")
+            raise RelayDenied(recipient=str(recipient))
 
     def _domain_of(self, address: Address) -> Domain | None:
         name = address.domain
@@ -188,6 +206,10 @@ class DomainRouter:
         if found is None:
             _note(steps, f"nobody in the directory has {' or '.join(map(str, names[:position]))}")
             return self._fallback(address, domain, ignored, steps)
+        if isinstance(found, Account) and found.elsewhere is not None:
+            way = way_of(found, found.elsewhere, self._own_hosts, ignored, steps)
+            if way is not None:
+                return way
         if domain.relay:
             _note(steps, f"{address} is known, and {domain.name} is relayed to {domain.relay}")
             return Outbound(domain.relay)

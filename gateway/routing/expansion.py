@@ -41,6 +41,7 @@ class Several:
         dead: members known to lead nowhere, with the reason.
         alias: it is another name for whom it stands for, and not merely a way to them.
         is_catch_all: it stands for whatever nobody has.
+        owner: the one person whose address it is, whoever the members are.
     """
 
     key: str
@@ -50,9 +51,18 @@ class Several:
     dead: Sequence[str] = ()
     alias: Address | None = None
     is_catch_all: bool = False
+    owner: Account | None = None
 
 
-Found = LocalMailbox | Outbound | Several
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Another address, and where that one's mail goes."""
+
+    address: Address
+    route: Outbound
+
+
+Found = LocalMailbox | Outbound | Several | Moved
 
 
 class Finder(Protocol):
@@ -154,6 +164,8 @@ class _Walk:
                 else:
                     self._expanded.add(found.key)
                     inner.append(found)
+            elif isinstance(found, Moved):
+                self._add(found.address, found.route)
             else:
                 self._add(address, found)
         return inner
@@ -202,12 +214,24 @@ class _Walk:
     def _owners(self, members: Sequence[Member]) -> tuple[Member, ...] | None:
         if self._start.is_catch_all:
             return ()
+        if self._start.owner is not None:
+            return _owned(self._start.owner)
         if self._start.alias is None:
             return None
         # An alias of somebody's own address means that others get copies of their mail.
         key = self._start.alias.key
         owners = tuple(each for each in members if _has(each.route, key))
         return owners or None
+
+
+def of_moved(name: str, moved: Moved) -> Expansion:
+    member = Member(moved.address, moved.route)
+    return Expansion(name, (member,), owners=(member,))
+
+
+def _owned(owner: Account) -> tuple[Member, ...]:
+    local, _, domain = owner.primary_address.rpartition("@")
+    return (Member(Address(local, domain), Outbound(owner=owner)),)
 
 
 def _has(route: LocalMailbox | Outbound, key: str) -> bool:

@@ -6,12 +6,13 @@ configuration can be checked with it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gateway.core.address import Address
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.networks import Networks, named
+from gateway.core.next_hop import BY_MX, chain_text, parse_next_hop
 from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.explain import join
@@ -39,6 +40,7 @@ def router_from(
         postmaster=settings.postmaster,
         aliases=_aliases(settings, tuple(domains), call_from_thread),
         literals=recipients.accept_literals,
+        own_hosts=(settings.hostname,),
         members=recipients.members,
     )
 
@@ -66,7 +68,7 @@ def _domains(settings: Settings, origins: Mapping[str, str]) -> dict[str, Domain
         key = join(join("domains", name), "catch_all")
         domain = Domain(
             name,
-            section.relay or "",
+            _chain(section.relay),
             any_recipient=section.relay_recipients == "any",
             delimiter=section.delimiter,
             catch_all=_address(section.catch_all, key, origins),
@@ -74,6 +76,12 @@ def _domains(settings: Settings, origins: Mapping[str, str]) -> dict[str, Domain
         domains[name] = domain
         domains.update(dict.fromkeys(section.aliases, domain))
     return domains
+
+
+def _chain(urls: Sequence[str]) -> str:
+    if not urls or urls == (BY_MX,):
+        return BY_MX if urls else ""
+    return chain_text([parse_next_hop(url) for url in urls])
 
 
 def _address(text: str, key: str, origins: Mapping[str, str]) -> Address | None:

@@ -51,7 +51,7 @@ def problems(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
 
 def test_the_contracts_example_loads() -> None:
     settings = loaded(GOOD).settings
-    assert settings.domains["plant.example.com"].relay == "smtp://exchange.example.com:25"
+    assert settings.domains["plant.example.com"].relay == ("smtp://exchange.example.com:25",)
     assert settings.directory.uri == ("ldaps://dc1.example.com", "ldaps://dc2.example.com")
     assert settings.listen[0].tls == "starttls"
 
@@ -91,7 +91,7 @@ def test_five_mistakes_give_five_lines() -> None:
     [
         ('hostname = "mail.example.com"', "hostname = 5", "hostname: found 5; expected text"),
         ('aliases = ["example.org"]', 'aliases = "x"', "aliases: found"),
-        ('relay = "smtp://exchange.example.com:25"', 'relay = "exchange"', "relay: found"),
+        ('relay = "smtp://exchange.example.com:25"', 'relay = "exchange"', "relay[0]: found"),
         ('kind = "ldap"', 'kind = "ad"', 'directory.kind: found "ad"; expected "ldap" or "ldif"'),
         ('base_dn = "dc=example,dc=com"', "", "directory.base_dn: found nothing"),
         ('"dc=example,dc=com"', '"example.com"', "directory.base_dn: found"),

@@ -8,6 +8,8 @@ from collections.abc import Sized
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from gateway.core.next_hop import BY_MX, MAX_CHAIN, NextHopSyntax, login_name, parse_next_hop
+
 Items = TypeVar("Items", bound=Sized)
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\Z")
@@ -17,9 +19,6 @@ _RDN = re.compile(r"[A-Za-z0-9.-]+\s*=\s*[^,]+\Z")
 _SOLICITATION_CLASS = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,99}\Z")
 _NETWORK_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}\Z")
 MAX_WORKERS = 64
-
-_MAIL = ("smtp", "smtps")
-_TLS_REQUIRED = "tls=required"
 
 
 def domain(value: str) -> str:
@@ -79,9 +78,7 @@ def solicitation_class(value: str) -> str:
     return value.lower()
 
 
-def _server_url(
-    value: str, schemes: tuple[str, ...], *, user: bool, expected: str, options: str = ""
-) -> str:
+def _server_url(value: str, schemes: tuple[str, ...], *, expected: str) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -91,30 +88,57 @@ def _server_url(
         parts.scheme not in schemes
         or not _HOST.fullmatch(parts.hostname or "")
         or parts.path not in ("", "/")
-        or parts.query not in ("", options)
+        or parts.query
         or "#" in value
         or port == 0
-        or parts.password is not None
-        or (parts.username is not None and not user)
+        or parts.username is not None
     )
     if wrong:
         raise ValueError(expected)
     return value
 
 
+def _mail_server(value: str, expected: str, *, lmtp: bool, user: bool) -> str:
+    try:
+        hop = parse_next_hop(value)
+    except NextHopSyntax as wrong:
+        why = f" ({wrong})" if "://" in value and str(wrong) not in expected else ""
+        raise ValueError(f"{expected}{why}") from None
+    if (hop.scheme == "lmtp" and not lmtp) or (hop.user and not user):
+        raise ValueError(expected)
+    return value
+
+
 def relay_url(value: str) -> str:
-    """The server that known recipients' mail is passed to."""
-    expected = 'a server such as "smtp://exchange.example.com:25" or "smtps://…", without user'
-    return _server_url(value, _MAIL, user=False, expected=expected, options=_TLS_REQUIRED)
+    """A server that known recipients' mail is passed to, or ``mx``."""
+    if value == BY_MX:
+        return value
+    expected = 'a server such as "smtp://exchange.example.com:25" or "lmtp://…", or "mx"'
+    return _mail_server(value, f"{expected}, without user", lmtp=True, user=False)
+
+
+def next_hop_url(value: str) -> str:
+    """A server that a domain's mail is sent to, or ``mx``."""
+    if value == BY_MX:
+        return value
+    expected = 'a server such as "smtp://relay.example.net:25", "smtps://…", "lmtp://…", or "mx"'
+    return _mail_server(value, expected, lmtp=True, user=True)
 
 
 def smart_host_url(value: str) -> str:
-    """The server that all outgoing mail goes through."""
+    """A server that takes mail for anywhere."""
     expected = (
         'a server such as "smtps://user@relay.example.net:465"; '
         "the password goes into smart_host_password_file"
     )
-    return _server_url(value, _MAIL, user=True, expected=expected, options=_TLS_REQUIRED)
+    return _mail_server(value, expected, lmtp=False, user=True)
+
+
+def chain(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Servers, each checked already."""
+    if len(value) > MAX_CHAIN or (BY_MX in value and len(value) > 1):
+        raise ValueError(f'at most {MAX_CHAIN} servers; "mx" only alone')
+    return value
 
 
 def destination_name(value: str) -> str:
@@ -136,11 +160,11 @@ def sender_name(value: str) -> str:
 
 def login_at_host(value: str) -> str:
     """A user at a server, as in its URL."""
-    expected = 'a user and a server as in the URL: "user@relay.example.net"'
-    user, _, _ = value.rpartition("@")
-    if not user:
-        raise ValueError(expected)
-    _server_url(f"smtp://{value}", _MAIL, user=True, expected=expected)
+    try:
+        login_name(value)
+    except NextHopSyntax:
+        expected = 'a user and a server as in the URL: "user@relay.example.net"'
+        raise ValueError(expected) from None
     return value
 
 
@@ -178,7 +202,7 @@ def file_name(value: str) -> str:
 def ldap_uri(value: str) -> str:
     """An LDAP server (RFC 4516 without DN and query)."""
     expected = 'an LDAP server such as "ldaps://dc1.example.com" or "ldap://dc1.example.com:389"'
-    return _server_url(value, ("ldap", "ldaps"), user=False, expected=expected)
+    return _server_url(value, ("ldap", "ldaps"), expected=expected)
 
 
 def distinguished_name(value: str) -> str:

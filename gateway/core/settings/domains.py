@@ -44,6 +44,12 @@ def ip(value: str) -> str:
 
 
 Relay = Annotated[str, AfterValidator(checks.relay_url)]
+Relays = Annotated[
+    tuple[Relay, ...],
+    BeforeValidator(one_or_many),
+    Field(strict=False),
+    AfterValidator(checks.chain),
+]
 AliasName = Annotated[str, AfterValidator(alias_name)]
 AliasTargets = Annotated[
     tuple[AliasName, ...],
@@ -58,9 +64,10 @@ class DomainSettings(Section):
     aliases: Annotated[tuple[Domain, ...], Field(strict=False)] = Field(
         (), description="other domains whose addresses mean the same people"
     )
-    relay: Relay | None = Field(
-        None,
-        description="known recipients are relayed to this server instead of a mailbox here",
+    relay: Relays = Field(
+        (),
+        description="known recipients are relayed to these servers instead of a mailbox here;"
+        ' "mx": MX records decide',
     )
     relay_recipients: Literal["directory", "any"] = Field(
         "directory",

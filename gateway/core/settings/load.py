@@ -7,10 +7,11 @@ nothing below ``app`` and ``cli`` may look at the machine (habit 14).
 
 from __future__ import annotations
 
+import functools
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 
@@ -22,7 +23,10 @@ from gateway.core.settings.section import Section
 
 DEFAULT_PATH = "/etc/gateway/gateway.toml"
 
-_SECRETS = (
+_Path = tuple[str, ...]
+Settled = TypeVar("Settled", bound=Section)
+
+_SECRETS: tuple[_Path, ...] = (
     ("directory", "bind_password"),
     ("oauth", "client_secret"),
     ("outbound", "smart_host_password"),
@@ -73,21 +77,21 @@ def load(
             report(*explain(details))
     for key, found, expected in contradictions.find(raw):
         report(key, found, expected)
-    secrets: dict[str, str] = {}
-    for section, name in _SECRETS:
-        path = (raw.get(section) or {}).get(f"{name}_file") if _is_table(raw, section) else None
-        if isinstance(path, str) and path:
-            try:
-                secrets[f"{section}.{name}"] = read_secret(path).removeprefix(_MARK).rstrip("\r\n")
-                origins[f"{section}.{name}"] = f"file {path}"
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "not UTF-8 text"
-                # Some write the password itself here.
-                shown = f'"{path}"' if "/" in path else "a name without folder, not shown"
-                report(f"{section}.{name}_file", f"{shown} ({reason})", "a readable file")
+    secrets: dict[_Path, str] = {}
+    for section, path in _secret_files(raw):
+        try:
+            secrets[section] = read_secret(path).removeprefix(_MARK).rstrip("\r\n")
+            origins[_key(section)] = f"file {path}"
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not UTF-8 text"
+            # Some write the password itself here.
+            shown = f'"{path}"' if "/" in path else "a name without folder, not shown"
+            report(f"{_key(section)}_file", f"{shown} ({reason})", "a readable file")
     if problems or settings is None:
         raise SettingsError(problems)
-    return Loaded(_with_secrets(settings, secrets), origins)
+    for section, secret in secrets.items():
+        settings = _with_secret(settings, section, secret)
+    return Loaded(settings, origins)
 
 
 def _parse(text: str, source: str) -> dict[str, Any]:
@@ -107,12 +111,34 @@ def _is_table(raw: Mapping[str, Any], section: str) -> bool:
     return isinstance(raw.get(section), Mapping)
 
 
-def _with_secrets(settings: Settings, secrets: Mapping[str, str]) -> Settings:
-    for path, secret in secrets.items():
-        section, _, name = path.partition(".")
-        changed: Section = getattr(settings, section).model_copy(update={name: SecretStr(secret)})
-        settings = settings.model_copy(update={section: changed})
-    return settings
+def _secret_files(raw: Mapping[str, Any]) -> Iterator[tuple[_Path, str]]:
+    """Secrets of the settings with the files that hold them."""
+    places = [(path, raw.get(path[0])) for path in _SECRETS]
+    outbound = raw.get("outbound")
+    logins = outbound.get("logins") if isinstance(outbound, Mapping) else None
+    if isinstance(logins, Mapping):
+        places += [(("outbound", "logins", each, "password"), logins[each]) for each in logins]
+    for path, section in places:
+        file = section.get(f"{path[-1]}_file") if isinstance(section, Mapping) else None
+        if isinstance(file, str) and file:
+            yield path, file
+
+
+def _key(path: _Path) -> str:
+    return functools.reduce(join, path)
+
+
+def _with_secret(section: Settled, path: Sequence[str], secret: str) -> Settled:
+    name, *rest = path
+    value: Any = SecretStr(secret)
+    if rest:
+        value = getattr(section, name)
+        if isinstance(value, Mapping):
+            key, *rest = rest
+            value = {**value, key: _with_secret(value[key], rest, secret)}
+        else:
+            value = _with_secret(value, rest, secret)
+    return section.model_copy(update={name: value})
 
 
 def _leaves(raw: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -64,6 +64,15 @@ class DirectorySettings(Section):
     quota_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes that say how much a person may keep; empty: the preset's"
     )
+    next_hop_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (),
+        description="attributes that name the server of a person's mail if that is not here;"
+        " empty: the preset's",
+    )
+    routing_address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+        (),
+        description="attributes with the address that a person's mail goes to; empty: the preset's",
+    )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
     secret_attribute: str = Field(
         "",

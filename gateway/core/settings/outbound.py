@@ -6,19 +6,33 @@ in ``logins``, never in a URL. What contradicts is found by ``outbound_contradic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from gateway.core.next_hop import NextHopSyntax, TlsLevel, login_name, parse_next_hop
 from gateway.core.settings import checks
 from gateway.core.settings.section import HostPort, Section, one_or_many
+from gateway.core.settings.suppression import SuppressionSettings
 
-MailServer = Annotated[str, AfterValidator(checks.smart_host_url)]
-Chain = Annotated[tuple[MailServer, ...], BeforeValidator(one_or_many), Field(strict=False)]
+SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
+SmartHosts = Annotated[
+    tuple[SmartHost, ...],
+    BeforeValidator(one_or_many),
+    Field(strict=False),
+    AfterValidator(checks.chain),
+]
 """Servers that are tried in this order."""
+Server = Annotated[str, AfterValidator(checks.next_hop_url)]
+Servers = Annotated[
+    tuple[Server, ...],
+    BeforeValidator(one_or_many),
+    Field(strict=False),
+    AfterValidator(checks.chain),
+]
 Waits = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
-TlsLevel = Literal["none", "opportunistic", "required", "verified"]
 DestinationName = Annotated[str, AfterValidator(checks.destination_name)]
 SenderName = Annotated[str, AfterValidator(checks.sender_name)]
 LoginName = Annotated[str, AfterValidator(checks.login_at_host)]
@@ -27,7 +41,9 @@ LoginName = Annotated[str, AfterValidator(checks.login_at_host)]
 class DestinationSettings(Section):
     """What is left out is as for all others."""
 
-    next_hop: Chain = Field((), description="servers that take its mail, in this order")
+    next_hop: Servers = Field(
+        (), description='servers that take its mail, in this order; "mx": MX records decide'
+    )
     tls: Literal["", TlsLevel] = Field(
         "", description="none, opportunistic, required or verified; empty: as outbound.tls"
     )
@@ -42,7 +58,7 @@ class DestinationSettings(Section):
 
 
 class SenderSettings(Section):
-    smart_host: Chain = Field((), description="servers that take their mail, in this order")
+    smart_host: SmartHosts = Field((), description="servers that take their mail, in this order")
 
 
 class LoginAtHostSettings(Section):
@@ -51,7 +67,7 @@ class LoginAtHostSettings(Section):
 
 
 class OutboundSettings(Section):
-    smart_host: Chain = Field(
+    smart_host: SmartHosts = Field(
         (), description="all outgoing mail goes there, in this order; absent: MX records decide"
     )
     smart_host_password: SecretStr = Field(SecretStr(""), description="for the user in smart_host")
@@ -59,6 +75,9 @@ class OutboundSettings(Section):
     ca_file: str = Field("", description="certificates that other servers' are checked against")
     resolvers: Annotated[tuple[HostPort, ...], Field(strict=False)] = Field(
         (), description="name servers; empty: the system's"
+    )
+    trusted_resolvers: Annotated[tuple[HostPort, ...], Field(strict=False)] = Field(
+        (), description="or: ones that validate DNSSEC, on a way where nobody can change answers"
     )
     tls: TlsLevel = Field(
         "opportunistic",
@@ -83,6 +102,12 @@ class OutboundSettings(Section):
     delay_notice_s: Annotated[int, Field(ge=0)] = Field(
         14_400, description="after this the sender hears once that it takes longer; 0: never"
     )
+    double_bounces_to: Annotated[str, AfterValidator(checks.mail_address)] = Field(
+        "", description="who hears of failures that no sender can be told of; empty: log and trace"
+    )
+    suppression: SuppressionSettings = Field(
+        SuppressionSettings(), description="addresses that are written to no more for a while"
+    )
     destinations: dict[DestinationName, DestinationSettings] = Field(
         {}, description='domains and "*.domains" whose mail is sent another way'
     )
@@ -96,19 +121,25 @@ class OutboundSettings(Section):
 
 def outbound_contradictions(outbound: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Users without a password, and passwords without a user. Yields as ``contradictions.find``."""
+    if outbound.get("resolvers") and outbound.get("trusted_resolvers"):
+        # Whoever silences those that prove what they say would be believed in their place.
+        expected = "nothing, as outbound.resolvers is set: either these are asked or those"
+        yield "outbound.trusted_resolvers", "a value", expected
     logins = outbound.get("logins")
-    known = set(logins) if isinstance(logins, Mapping) else set()
+    known = set(_login_names(logins)) if isinstance(logins, Mapping) else set()
     if outbound.get("smart_host_password") or outbound.get("smart_host_password_file"):
-        known |= {_login(each) for each in _chain(outbound.get("smart_host"))}
+        # It is the first one's, or another server would be told a password that is not for it.
+        users = filter(None, map(_logins_of, _chain(outbound.get("smart_host"))))
+        known.update(next(users, ())[:1])
     for key, chain in _chains(outbound):
         for url in chain:
-            login = _login(url)
-            if login and login not in known:
-                if key == "outbound.smart_host":
+            names = _logins_of(url)
+            if names and known.isdisjoint(names):
+                if key == "outbound.smart_host" and url == next(iter(chain)):
                     missing = "outbound.smart_host_password_file"
                     expected = "a file with the password of the user in outbound.smart_host"
                 else:
-                    missing = f'outbound.logins."{login}".password_file'
+                    missing = f'outbound.logins."{names[1]}".password_file'
                     expected = f"a file with the password of the user in {key}"
                 yield missing, "nothing", expected
     for name, section in logins.items() if isinstance(logins, Mapping) else ():
@@ -134,8 +165,14 @@ def _chain(value: object) -> list[str]:
     return [each for each in values if isinstance(each, str)]
 
 
-def _login(url: str) -> str:
-    """``user@host`` of a server's URL, empty without a user."""
-    authority = url.partition("://")[2].partition("/")[0].partition("?")[0]
-    user, _, host = authority.rpartition("@")
-    return f"{user}@{host}" if user else ""
+def _logins_of(url: str) -> tuple[str, ...]:
+    try:
+        return parse_next_hop(url).login_names
+    except NextHopSyntax:
+        return ()  # said already
+
+
+def _login_names(logins: Iterable[object]) -> Iterator[str]:
+    for each in logins:
+        with suppress(NextHopSyntax):
+            yield login_name(str(each))

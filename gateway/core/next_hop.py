@@ -1,0 +1,162 @@
+"""A mail server that somebody named: smart host, relay, next hop; read from its URL.
+
+Owns the meaning of ``smtp://[user@]host[:port][?tls=LEVEL]``, ``smtps://…`` and ``lmtp://…``, and
+of chains of them: texts joined by a space. Never resolves a name. The password is never part of the
+URL, so that no log or ``config show`` can leak it.
+
+- ``smtp://``: port 25; ``lmtp://``: port 24 (RFC 2033); both with STARTTLS.
+- ``smtps://``: port 465, TLS from the first octet (RFC 8314 section 3.3).
+- ``tls``: ``none``; ``opportunistic`` is taken when offered and not proven (RFC 7435);
+  ``required`` is encrypted, whoever it is; ``verified`` proves the name by its certificate.
+
+Where the URL says nothing, ``smtps://`` and servers with a user are ``verified``; the others are
+what their place in the configuration says. On loopback, where nobody can listen, those without
+``smtps://`` are ``opportunistic``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from gateway.core.hosts import is_loopback
+
+TlsLevel = Literal["none", "opportunistic", "required", "verified"]
+LEVELS: tuple[TlsLevel, ...] = get_args(TlsLevel)
+"""The weakest first."""
+
+BY_MX = "mx"
+"""In place of a chain: MX records decide, whatever smart hosts there are."""
+
+MAX_CHAIN = 10
+_PORTS = {"smtp": 25, "smtps": 465, "lmtp": 24}
+_HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")  # lower case, without brackets
+_EXPECTED = "a server such as smtp://relay.example.net:25 or smtps://user@relay.example.net"
+
+
+class NextHopSyntax(ValueError):
+    """Not the URL of a mail server."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop:
+    """A named server.
+
+    Args:
+        host: name or IP address, without brackets, lower case.
+        tls: what the URL says, or what fits (see above); empty: neither says anything.
+        user: login name, empty for none.
+    """
+
+    scheme: Literal["smtp", "smtps", "lmtp"]
+    host: str
+    port: int
+    tls: TlsLevel | Literal[""] = ""
+    user: str = ""
+
+    @property
+    def implicit_tls(self) -> bool:
+        return self.scheme == "smtps"
+
+    @property
+    def on_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def login_names(self) -> tuple[str, ...]:
+        """By which a password is found, as ``login_name`` spells them, the nearest first."""
+        if not self.user:
+            return ()
+        name = f"{self.user}@{_bracketed(self.host)}"
+        return f"{name}:{self.port}", name
+
+    def with_tls(self, level: TlsLevel) -> NextHop:
+        """At this level where it has none of its own; on loopback no more than is offered."""
+        if self.tls:
+            return self
+        return replace(self, tls="opportunistic" if self.on_loopback else level)
+
+    def __str__(self) -> str:
+        """The URL in one spelling. What is the default of all is left out."""
+        user = f"{quote(self.user, safe='')}@" if self.user else ""
+        default = _fitting(self.scheme, self.user, self.host) or "opportunistic"
+        tls = f"?tls={self.tls}" if self.tls and self.tls != default else ""
+        return f"{self.scheme}://{user}{_bracketed(self.host)}:{self.port}{tls}"
+
+
+def parse_next_hop(text: str) -> NextHop:
+    """Raises: NextHopSyntax."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        options = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
+    except ValueError:
+        raise NextHopSyntax(_EXPECTED) from None
+    host = (parts.hostname or "").rstrip(".")
+    default = _PORTS.get(parts.scheme)
+    if (
+        default is None
+        or not _HOST.fullmatch(host)
+        or port == 0
+        or parts.path not in ("", "/")
+        or "#" in text
+        or not text.isprintable()
+        or " " in text
+    ):
+        raise NextHopSyntax(_EXPECTED)
+    if parts.password is not None:
+        raise NextHopSyntax("the password does not belong into the URL")
+    user = unquote(parts.username or "")
+    scheme: Literal["smtp", "smtps", "lmtp"] = parts.scheme  # type: ignore[assignment]  # a key
+    tls: TlsLevel | Literal[""] = _fitting(scheme, user, host)
+    for level in LEVELS:
+        if options == [("tls", level)]:
+            tls = level
+            break
+    else:
+        if options:
+            raise NextHopSyntax(f"the only option of a server's URL is tls={'|'.join(LEVELS)}")
+    if tls == "none" and scheme == "smtps":
+        raise NextHopSyntax("smtps is TLS, so tls=none says the contrary")
+    if tls == "none" and user and not is_loopback(host):
+        raise NextHopSyntax("a password travels under TLS only")
+    return NextHop(scheme, host, port or default, tls, user)
+
+
+def login_name(text: str) -> str:
+    """``user@host`` or ``user@host:port`` of the configuration in one spelling. Raises:
+    NextHopSyntax."""
+    hop = parse_next_hop(f"smtp://{text}")
+    if not hop.user:
+        raise NextHopSyntax('a user and a server as in the URL: "user@relay.example.net"')
+    return hop.login_names[urlsplit(f"smtp://{text}").port is None]
+
+
+def parse_chain(text: str) -> tuple[NextHop, ...]:
+    """Servers in the order in which they are tried. Raises: NextHopSyntax."""
+    urls = text.split()
+    if not 0 < len(urls) <= MAX_CHAIN:
+        raise NextHopSyntax(f"one to {MAX_CHAIN} servers such as smtp://relay.example.net:25")
+    return tuple(map(parse_next_hop, urls))
+
+
+def chain_text(hops: Sequence[NextHop], level: TlsLevel = "opportunistic") -> str:
+    """Args:
+    level: of those whose URL says nothing.
+    """
+    return " ".join(str(hop.with_tls(level)) for hop in hops)
+
+
+def _fitting(scheme: str, user: str, host: str) -> Literal["", "opportunistic", "verified"]:
+    if scheme == "smtps":
+        return "verified"
+    if not user:
+        return ""
+    return "opportunistic" if is_loopback(host) else "verified"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
