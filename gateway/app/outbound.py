@@ -28,6 +28,7 @@ from gateway.delivery.next_hop import NextHop, parse_next_hop
 from gateway.delivery.remote import RemoteDelivery, tcp_endpoints
 from gateway.delivery.tls import ClientTls
 from gateway.queue.desk import QueueDesk
+from gateway.queue.guards_from_settings import double_bounces_to, guards_from
 from gateway.queue.journal import Journal
 from gateway.queue.limits import RunnerLimits
 from gateway.queue.reports import ReportWriter
@@ -84,6 +85,9 @@ def make_queue(
         smart_host=trust.smart_host,
         smart_host_password=outbound.smart_host_password.get_secret_value().encode(),
     )
+    journal = Journal(store.trace, time.time)
+    guards = guards_from(outbound, store, journal, time.time)
+    last_resort = double_bounces_to(outbound)
     runner = QueueRunner(
         store,
         Carrier(remote, LocalDelivery(router, learn)),
@@ -97,15 +101,18 @@ def make_queue(
         owner=owner,
         rejects_over_quota=settings.quota.answer == "reject",
         trace=store.trace,
+        screen=guards,
+        hold=store.queue.hold,
+        double_bounces_to=last_resort,
     )
-    journal = Journal(store.trace, time.time)
     desk = QueueDesk(
         store,
         store.queue,
-        ReportWriter(store, router, settings.hostname, journal),
+        ReportWriter(store, router, settings.hostname, journal, double_bounces_to=last_resort),
         journal,
         time.time,
         runner,
+        guards=guards,
     )
     return runner, desk
 

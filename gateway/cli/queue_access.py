@@ -18,6 +18,7 @@ from gateway.core.settings.paths import control_socket
 from gateway.edge.http.control_queue import user_text
 from gateway.queue.desk import QueueDesk
 from gateway.queue.desk_reroute import known_logins
+from gateway.queue.guards_from_settings import guards_from
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
 
@@ -79,6 +80,7 @@ def calls_at(desk: Desk) -> Call:
         time.time,
         trace=store.trace,
         logins=known_logins(desk.settings.outbound),
+        guards=guards_from(desk.settings.outbound, store, journal, time.time),
     )
     actor = user_text(os.getuid())
     return lambda name, arguments: desk.call(queue.call(name, arguments, actor))

@@ -2,7 +2,8 @@
 
 Owns the table of calls: the views (``list``, ``show``, ``shape``, ``destinations``) are in
 ``desk_views``, the deeds (``retry``, ``hold``, ``release``, ``reroute``, ``delete``, ``bounce``) in
-``desk_deeds``, what they take and answer in ``desk_forms``. Works beside the runner of this
+``desk_deeds``, what they take and answer in ``desk_forms``; suppressed addresses and hold rules
+have desks of their own. Works beside the runner of this
 process, or without one on a store that nobody serves. Never parses a command line.
 """
 
@@ -18,8 +19,11 @@ from gateway.core.ports.trace import TraceStore
 from gateway.queue.desk_deeds import Deeds, Sending
 from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument
 from gateway.queue.desk_views import Snapshot, Views, Ways
+from gateway.queue.guards import Guards
+from gateway.queue.hold_rules_desk import HoldRulesDesk
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
+from gateway.queue.suppression_desk import SuppressionDesk
 
 
 class Runner(Sending, Snapshot, Protocol):
@@ -57,6 +61,13 @@ class QueueDesk:
     ) -> None:
         self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, router, logins)
         self._views = Views(control, wall_clock, runner, trace, ways, timers)
+        self._others: list[SuppressionDesk | HoldRulesDesk] = []
+        if guards is not None:
+            fresh, hold = guards.fresh, self._deeds.do
+            self._others = [
+                SuppressionDesk(guards.suppressions, journal, wall_clock, fresh),
+                HoldRulesDesk(guards.rules, control, hold, journal, wall_clock, fresh),
+            ]
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Args:
@@ -75,6 +86,9 @@ class QueueDesk:
                 return await self._views.shape(arguments)
             case "destinations":
                 return await self._views.destinations(arguments)
+        for other in self._others:
+            if name in other.CALLS:
+                return await other.call(name, arguments, actor)
         raise CallRefused()
 
     async def _show(self, arguments: Arguments) -> Answer:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from gateway.core.address import Address
 from gateway.core.ids import QueueId
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.queue import QueueStore
@@ -48,6 +49,7 @@ class QueueRunner:
         rejects_over_quota: mail for a full mailbox goes back at once instead of waiting.
         trace: keeps what happened.
         screen: asked before each attempt; ``hold`` does what it wants held.
+        double_bounces_to: who hears of failures that no sender can be told of.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class QueueRunner:
         trace: TraceStore | None = None,
         screen: Screen | None = None,
         hold: Holder | None = None,
+        double_bounces_to: Address | None = None,
     ) -> None:
         self._store = store
         self._timers = timers
@@ -82,7 +85,7 @@ class QueueRunner:
             delivery,
             Settler(
                 store,
-                ReportWriter(store, router, hostname, journal),
+                ReportWriter(store, router, hostname, journal, double_bounces_to=double_bounces_to),
                 schedule_of=paces.schedule,
                 random=random,
                 sleep=self._tasks.sleep,

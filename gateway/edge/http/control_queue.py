@@ -23,6 +23,13 @@ CALLS = (
     "reroute",
     "delete",
     "bounce",
+    "suppressed",
+    "suppress",
+    "unsuppress",
+    "rules",
+    "rule-add",
+    "rule-apply",
+    "rule-remove",
 )
 
 Ask = Callable[[str, object], Awaitable[Mapping[str, object]]]
