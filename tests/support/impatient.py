@@ -11,7 +11,7 @@ from dataclasses import fields
 
 from twisted.scripts.twistd import run
 
-from gateway.delivery.smtp_client import Timeouts
+from gateway.delivery.timeouts import Timeouts
 
 LIMIT_S = 3.0
 

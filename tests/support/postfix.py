@@ -2,7 +2,8 @@
 
 Needs root, because Postfix' master does. Never touches the system's own Postfix. With ``Security``
 it offers STARTTLS, listens with TLS from the first octet on a second port, and takes mail from
-nobody who has not logged in; logins are answered here, in the words of Dovecot's protocol.
+nobody who has not logged in; logins are answered here, in the words of Dovecot's protocol. On one
+more port it is an old server without 8BITMIME.
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ smtpd_recipient_restrictions =
 
 MASTER_CF = """\
 127.0.0.1:{port} inet n - n - - smtpd
+127.0.0.1:{seven_bit_port} inet n - n - - smtpd -o smtpd_discard_ehlo_keywords=8bitmime,chunking
 pickup    unix  n - n 60 1 pickup
 cleanup   unix  n - n - 0 cleanup
 qmgr      unix  n - n 300 1 qmgr
@@ -120,6 +122,7 @@ class Postfix:
         self.root = root
         self.port = free_port()
         self.tls_port = free_port()
+        self.seven_bit_port = free_port()
         self._people = people
         self._security = security
         self._settings = settings or {}  # of main.cf, over all others
@@ -160,6 +163,7 @@ class Postfix:
             "gid": owner.pw_gid,
             "port": self.port,
             "tls_port": self.tls_port,
+            "seven_bit_port": self.seven_bit_port,
             "domains": ", ".join(sorted({person.split("@")[1] for person in self._people})),
             "people": ", ".join(f"{{ {each} = {each.split('@')[0]}/ }}" for each in self._people),
         }
@@ -197,14 +201,17 @@ class Postfix:
 
 @contextmanager
 def running_postfix(
-    *, people: Sequence[str], security: Security | None = None
+    *,
+    people: Sequence[str],
+    security: Security | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Postfix]:
     """In a folder of its own below /tmp: its processes need not be able to pass any other."""
     need("postfix")
     if os.getuid() != 0:
         pytest.skip("Postfix' master process needs root")
     with tempfile.TemporaryDirectory(prefix="postfix-", ignore_cleanup_errors=True) as folder:
-        postfix = Postfix(Path(folder), people=people, security=security)
+        postfix = Postfix(Path(folder), people=people, security=security, settings=settings)
         try:
             postfix.start()
             yield postfix

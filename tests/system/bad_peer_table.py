@@ -61,7 +61,9 @@ def refusals() -> Iterator[Row]:
             words = f"no {mark} for you"
             conduct = Conduct({stage: f"554 5.7.1 {words}".encode()})
             yield Row(f"{mark}-554", conduct, Fate.RETURNS, words)
-    yield Row("greeting-554", Conduct({"greeting": b"554 no mail here"}), Fate.RETURNS, "no mail")
+    # It speaks of our address or of the host, not of the mail; 521 alone is for good (RFC 7504).
+    yield Row("greeting-554", Conduct({"greeting": b"554 go away"}), Fate.WAITS, "go away")
+    yield Row("greeting-521", Conduct({"greeting": b"521 no mail"}), Fate.RETURNS, "no mail")
     yield Row("ehlo-550", Conduct({"EHLO": b"550 what?"}))  # RFC 5321 section 3.2: then HELO
     yield Row("ehlo-502", Conduct({"EHLO": b"502 5.5.1 what?"}))
     for code in (b"421 bye", b"451 stay", b"550 never", Act.CLOSE, Act.HANG):

@@ -104,7 +104,7 @@ retry_after_s = [1]
         section = f'[outbound.destinations."{row.domain}"]\n'
         if row.login:
             host = HOSTS[row.name]
-            settings += f'{section}next_hop = "smtp://{LOGIN[0]}@{host}?tls=required"\n'
+            settings += f'{section}next_hop = "smtp://{LOGIN[0]}@{host}?tls=verified"\n'
             settings += f'[outbound.logins."{LOGIN[0]}@{host}"]\npassword = "{LOGIN[1]}"\n'
         elif row.tls:
             settings += f'{section}tls = "{row.tls}"\n'
