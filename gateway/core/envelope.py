@@ -58,6 +58,8 @@ class MessageOptions:
         release_at: Unix time before which nobody gets the message (RFC 4865); None: at once.
         priority: -9 to 9 (RFC 6710).
         require_tls: never sent on without verified TLS (RFC 8689).
+        tls_optional: the sender wants it delivered also where TLS fails, whatever policy the
+            recipient's domain has (RFC 8689 section 5).
         solicit: the classes of solicitation that it is of (RFC 3865), lower case.
     """
 
@@ -69,6 +71,7 @@ class MessageOptions:
     release_at: int | None = None
     priority: int = 0
     require_tls: bool = False
+    tls_optional: bool = False
     solicit: tuple[str, ...] = ()
 
 

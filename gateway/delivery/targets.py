@@ -7,7 +7,7 @@ Owns no decision: ``routes`` finds targets, the TLS policies say what each must 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol
 
@@ -58,10 +58,11 @@ class TlsDemand:
     """What one host must prove.
 
     Args:
-        names: for which the certificate may be, ``*.`` meaning one label; empty: the host's own.
+        names: for which the certificate may be; empty: the host's own. With DANE the first is the
+            TLSA base domain, which the server hears (SNI).
         tlsa: with DANE; empty there: encrypted is enough, as no record was usable.
         policy: by which policy, for reports (RFC 8460): empty for none, else ``sts`` or ``tlsa``.
-        domain: whose policy it is.
+        domain: whose policy it is, or would be; empty: what comes of it is not counted.
         testing: a failure is reported, and the mail goes all the same (RFC 8461 section 5).
     """
 
@@ -69,7 +70,8 @@ class TlsDemand:
     names: tuple[str, ...] = ()
     tlsa: tuple[Tlsa, ...] = ()
     policy: Literal["", "sts", "tlsa"] = ""
-    domain: str = ""
+    # Connections serve every domain whose hosts must prove the same.
+    domain: str = field(default="", compare=False)
     testing: bool = False
 
 
@@ -121,6 +123,7 @@ class TlsResult:
         failure: a result type of RFC 8460 section 4.3, empty for none; with a ``testing`` demand
             also where the mail went on.
         reason: the failure in words, printable.
+        sending_ip: our own address on the connection, where there was a failure.
     """
 
     protocol: str = ""
@@ -128,6 +131,7 @@ class TlsResult:
     proven: bool = False
     failure: str = ""
     reason: str = ""
+    sending_ip: str = ""
 
 
 class TlsWitness(Protocol):

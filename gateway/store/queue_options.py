@@ -20,6 +20,16 @@ from gateway.core.envelope import (
 )
 
 _BODIES = (BodyKind.SEVEN_BIT, BodyKind.EIGHT_BIT)
+_KEPT_AS_THEY_ARE = (
+    "smtputf8",
+    "ret",
+    "envid",
+    "release_at",
+    "priority",
+    "require_tls",
+    "tls_optional",
+    "solicit",
+)
 
 
 def body_number(options: MessageOptions) -> int:
@@ -30,7 +40,7 @@ def body_number(options: MessageOptions) -> int:
 def message_text(options: MessageOptions) -> str:
     """All but the body, which has its own column."""
     fields: dict[str, Any] = {}
-    for name in ("smtputf8", "ret", "envid", "release_at", "priority", "require_tls", "solicit"):
+    for name in _KEPT_AS_THEY_ARE:
         value = getattr(options, name)
         if value != getattr(NO_OPTIONS, name):
             fields[name] = value
@@ -56,6 +66,7 @@ def message_options(text: str, body: int) -> MessageOptions:
         release_at=fields.get("release_at"),
         priority=fields.get("priority", 0),
         require_tls=fields.get("require_tls", False),
+        tls_optional=fields.get("tls_optional", False),
         solicit=tuple(fields.get("solicit", ())),
     )
 
