@@ -2,112 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.envelope import DeliverBy, Hold, MessageOptions, Notify, RecipientOptions
 from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import LOCAL, QueuedRecipient
-from gateway.core.trace import TraceRecord
-from gateway.queue.desk import QueueDesk
 from gateway.queue.desk_forms import CallRefused
-from gateway.queue.journal import Journal
-from gateway.queue.limits import RunnerLimits
-from gateway.queue.reports import ReportWriter
-from gateway.queue.runner import QueueRunner
-from gateway.queue.schedule import Schedule
-from tests.store.house import CAROL, NOW, House
-from tests.support.queue_fakes import FakeDelivery, FakeRouter
+from tests.store.house import CAROL, NOW
+from tests.support.queue_office import ROOT, Office
 
-ROOT = "uid 0 (root)"
-ALICE = Address("alice", "x.example")
 ALICE_ID = AccountId("id-alice@x.example")
-
-
-class Notes:
-    """A trace that can be looked at."""
-
-    def __init__(self) -> None:
-        self.records: list[TraceRecord] = []
-
-    def note(self, record: TraceRecord) -> None:
-        self.records.append(record)
-
-
-class Office:
-    """A desk; with a runner unless told otherwise."""
-
-    def __init__(self, house: House, *, runs: bool) -> None:
-        self.house = house
-        self.clock = Clock()
-        self.delivery = FakeDelivery(default=None)
-        self.notes = Notes()
-        trace: Any = self.notes
-        self.runner: QueueRunner | None = None
-        if runs:
-            self.runner = QueueRunner(
-                house.store,
-                self.delivery,
-                FakeRouter(),
-                hostname="mail.x.example",
-                timers=self.clock,
-                wall_clock=self.wall,
-                random=Random(1),
-                schedule=Schedule(jitter=0.0),
-                limits=RunnerLimits(per_destination=1),
-                trace=trace,
-            )
-            self.runner.start()
-        journal = Journal(trace, self.wall)
-        router = FakeRouter() if runs else None
-        reports = ReportWriter(house.store, router, "mail.x.example", journal)
-        self.desk = QueueDesk(
-            house.store, house.store.queue, reports, journal, self.wall, self.runner
-        )
-
-    def wall(self) -> float:
-        return NOW + float(self.clock.seconds())
-
-    def call(self, name: str, **arguments: Any) -> Mapping[str, Any]:
-        return self.house.wait(self.desk.call(name, arguments, ROOT))
-
-    def accept(self, name: str, *remote: QueuedRecipient, **fields: Any) -> str:
-        message = self.house.message(name, remote=remote or [CAROL], sender=ALICE)
-        return self.house.wait(self.house.store.accept(replace(message, **fields))).queue_id
-
-    def sending(self, count: int = 1) -> None:
-        self.house.pump.until(lambda: len(self.delivery.attempts) >= count)
-
-    @property
-    def deeds(self) -> list[tuple[str, object]]:
-        return [(each.kind, each.fields.get("by")) for each in self.notes.records]
-
-
-@pytest.fixture
-def office(tmp_path: Path) -> Iterator[Office]:
-    with House(tmp_path) as house:
-        office = Office(house, runs=True)
-        yield office
-        assert office.runner is not None
-        stopping = house.pump.start(office.runner.stop())
-        office.clock.pump([30] * 3)
-        house.pump.wait_for(stopping)
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> Iterator[Office]:
-    """Nobody runs the queue."""
-    with House(tmp_path) as house:
-        yield Office(house, runs=False)
 
 
 def test_a_list_has_pages(closed: Office) -> None:
@@ -224,8 +134,8 @@ class Slow:
 def test_nobody_is_reported_about_who_got_it_meanwhile(office: Office) -> None:
     queue_id = office.accept("1")
     office.sending()
-    slow: Any = Slow(office.house.store.queue)
-    office.desk._control = slow
+    slow = Slow(office.house.store.queue)
+    office.open_desk(slow)
     called = office.house.pump.start(office.desk.call("bounce", {"ids": [queue_id]}, ROOT))
     office.house.pump.until(lambda: bool(slow.gates))
     office.delivery.pending[0].callback(None)
@@ -251,8 +161,7 @@ def test_trouble_in_the_middle_of_many_is_told_and_what_was_done_is_traced(
     closed: Office,
 ) -> None:
     ids = [closed.accept(str(number)) for number in range(3)]
-    control: Any = closed.desk._control
-    closed.desk._control = Failing(control, ids[1])
+    closed.open_desk(Failing(closed.house.store.queue, ids[1]))
     with pytest.raises(StoreUnavailable):
         closed.call("hold", ids=ids)
     assert closed.deeds == [("held", ROOT)] * 2
