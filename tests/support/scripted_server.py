@@ -1,4 +1,4 @@
-"""An SMTP or LMTP server for the sending side, by a script, over transports in memory and task.Clock.
+"""A server for the sending side, by a script, over transports in memory and task.Clock.
 
 A reply is octets, or one of CLOSE (hang up instead) and HANG (never answer). Everything happens in
 ``clock.advance``, so that a test sees every step.

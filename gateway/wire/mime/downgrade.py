@@ -42,6 +42,7 @@ _QUOTED_OCTETS = bytes((*range(9), *range(11, 13), *range(14, 32), 61, *range(12
 _ENCODABLE_MESSAGES = frozenset(
     {b"global", b"global-delivery-status", b"global-disposition-notification", b"global-headers"}
 )
+_FIELDS_OCTETS = 120  # of what may be added to a header
 _SIGNED = "a signed part has 8-bit characters, and encoding it would break the signature"
 _OUTSIDE = "8-bit characters stand outside the parts of the message, as in its header"
 _ENCODED = "a part has 8-bit characters though its Content-Transfer-Encoding allows none"
@@ -82,7 +83,7 @@ class Survey:
 
     @property
     def size_octets(self) -> int:
-        """About what the converted message has."""
+        """What the converted message has at most, about."""
         return self._size_octets + sum(tally.size_octets for tally in self._rules.tallies)
 
 
@@ -153,7 +154,9 @@ class _Tally:
 
     @property
     def size_octets(self) -> int:
-        return min(self._as_quoted, self._as_base64) if self._eight_bit else self._octets
+        if not self._eight_bit:
+            return self._octets
+        return min(self._as_quoted, self._as_base64) + _FIELDS_OCTETS
 
     @property
     def _as_quoted(self) -> int:
