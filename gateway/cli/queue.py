@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from gateway.cli import hold_rules, suppressed
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown
 from gateway.cli.queue_access import Call, at_queue
@@ -294,3 +295,5 @@ _deed(
     _reason,
 )
 group.add_command(export)
+group.add_command(suppressed.group)
+group.add_command(hold_rules.group)

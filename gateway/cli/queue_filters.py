@@ -41,7 +41,8 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
     return int(time.time()) - int(age[1]) * _SECONDS[age[2]]
 
 
-def _octets(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+def octets(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    """``10M``, as a number."""
     if value is None:
         return None
     size = _SIZE.fullmatch(value)
@@ -57,7 +58,7 @@ def filter_options(command: Command) -> Command:
     for option in (
         click.option("--message-id", metavar="ID", help="Accepted under this id."),
         click.option(
-            "--larger", "larger_octets", callback=_octets, metavar="1M", help="Than so much."
+            "--larger", "larger_octets", callback=octets, metavar="1M", help="Than so much."
         ),
         click.option("--newer", "since", callback=_moment, metavar="4h", help="Accepted since."),
         click.option("--older", "before", callback=_moment, metavar="4h", help="Accepted before."),
