@@ -36,7 +36,7 @@ from gateway.store.queue_parts import (
     line_up_all,
     settle_part,
 )
-from gateway.store.transaction import Transaction, in_pieces
+from gateway.store.transaction import Transaction, in_pairs, in_pieces
 
 PROMOTED_AT_ONCE = 1_000
 LONGEST_WAIT_S = 86_400
@@ -68,10 +68,11 @@ _IN_LINE = (
 _BECOME_READY = (
     f"UPDATE queue_parts SET state = {READY},"  # noqa: S608 - own names only
     # It waits from now on, behind what was there before.
-    " turn = CASE WHEN turn < due_at * 1000 THEN due_at * 1000 ELSE turn END"
-    " WHERE (queue_id, destination) IN (SELECT queue_id, destination"
+    " turn = CASE WHEN turn < queue_parts.due_at * 1000 THEN queue_parts.due_at * 1000"
+    " ELSE turn END FROM (SELECT queue_id, destination"
     f" FROM queue_parts{BY_LATER} WHERE state = {LATER} AND due_at <= ? ORDER BY due_at LIMIT ?)"
-    " RETURNING destination, turn"
+    " AS due WHERE queue_parts.queue_id = due.queue_id"
+    " AND queue_parts.destination = due.destination RETURNING destination, turn"
 )
 _COME_INTO_LINE = (
     "UPDATE queue_destinations SET look_at = 0, turn = look_at * 1000 WHERE destination IN"  # noqa: S608 - own names only
@@ -84,15 +85,16 @@ _TAKE = (
     " ORDER BY p.rank, p.turn, p.queue_id LIMIT ?"
 )
 _DUE_RECIPIENTS = (
-    f"SELECT {RECIPIENT_COLUMNS}, r.queue_id FROM queue_parts AS p"  # noqa: S608 - own names only
-    f" JOIN queue_recipients AS r ON {OF_PART} WHERE (p.queue_id, p.destination) IN (VALUES {{}})"
+    f"SELECT {RECIPIENT_COLUMNS}, r.queue_id FROM {{}} CROSS JOIN queue_parts AS p"  # noqa: S608 - own names only
+    " CROSS JOIN queue_recipients AS r WHERE p.queue_id = wanted.column1"
+    f" AND p.destination = wanted.column2 AND {OF_PART}"
     # A part that is ready has somebody due, also if the clock was set back since.
     " AND (r.next_attempt_at <= ? OR r.next_attempt_at <= p.due_at)"
     " ORDER BY r.queue_id, r.number"
 )
 _LEASE = (
-    f"UPDATE queue_parts SET state = {LEASED}, lease_owner = ?, due_at = ?"  # noqa: S608 - own names only
-    " WHERE (queue_id, destination) IN (VALUES {})"
+    f"UPDATE queue_parts SET state = {LEASED}, lease_owner = ?, due_at = ? FROM {{}}"  # noqa: S608 - own names only
+    " WHERE queue_parts.queue_id = wanted.column1 AND queue_parts.destination = wanted.column2"
 )
 _log = Logger()
 
@@ -185,11 +187,10 @@ def _lease_rows(
 ) -> dict[tuple[int, str], list[Sequence[Any]]]:
     """Returns the due recipients of each."""
     recipients: dict[tuple[int, str], list[Sequence[Any]]] = {}
-    for piece, marks in in_pieces(keys, "(?, ?)"):
-        values = [value for key in piece for value in key]
-        for row in tx.fetch_all(_DUE_RECIPIENTS.format(marks), (*values, now)):
+    for values, wanted in in_pairs(keys):
+        for row in tx.fetch_all(_DUE_RECIPIENTS.format(wanted), (*values, now)):
             recipients.setdefault((row[10], row[9]), []).append(row)
-        tx.execute(_LEASE.format(marks), (owner, now + lease_s, *values))
+        tx.execute(_LEASE.format(wanted), (owner, now + lease_s, *values))
     return recipients
 
 

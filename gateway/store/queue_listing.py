@@ -106,8 +106,8 @@ def _page(which: QueueFilter) -> Conditions:
             values,
         )
     return (
-        f"SELECT DISTINCT {_LISTED} FROM {source} CROSS JOIN queue AS q ON q.queue_id = {key}"  # noqa: S608 - own names only
-        f" WHERE {key} > ? AND {inner}{text} ORDER BY {key} LIMIT ?",
+        f"SELECT DISTINCT {_LISTED} FROM {source} CROSS JOIN queue AS q"  # noqa: S608 - own names only
+        f" WHERE q.queue_id = {key} AND {key} > ? AND {inner}{text} ORDER BY {key} LIMIT ?",
         inner_values + values,
     )
 
@@ -311,8 +311,8 @@ def waiting_for(
     condition, values = _domain_is(domain, below)
     rows = connection.execute(
         "SELECT DISTINCT r.queue_id FROM queue_recipients AS r"  # noqa: S608 - own names only
-        " CROSS JOIN queue AS q ON q.queue_id = r.queue_id"
-        f" WHERE r.queue_id > ? AND {condition} AND r.next_hop <> ? AND q.hold = ''"
+        " CROSS JOIN queue AS q WHERE q.queue_id = r.queue_id"
+        f" AND r.queue_id > ? AND {condition} AND r.next_hop <> ? AND q.hold = ''"
         " ORDER BY r.queue_id LIMIT ?",
         (after, *values, LOCAL, limit),
     ).fetchall()

@@ -20,14 +20,13 @@ from gateway.core.queue import LocalCopy, Recorded
 from gateway.store.deliveries import Deliveries, Delivery
 from gateway.store.departures import queue_id_text
 from gateway.store.queue_parts import settle_part
-from gateway.store.transaction import Transaction, in_pieces
+from gateway.store.transaction import Transaction, in_pairs, in_pieces
 
 REPORT_PREFIX = "report-"
 """Message ids of our own reports begin so, and no others, as others have no such letters."""
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
 _DONE_WITH = (
-    "DELETE FROM queue_recipients WHERE (queue_id, number) IN (VALUES {})"
-    " RETURNING queue_id, destination"
+    "DELETE FROM queue_recipients WHERE (queue_id, number) IN {} RETURNING queue_id, destination"
 )
 _WITHOUT_RECIPIENTS = (
     "DELETE FROM queue WHERE queue_id IN ({}) AND NOT EXISTS"
@@ -81,9 +80,8 @@ class Results:
                 self._keep(tx, item)
         if plain:
             parts: set[tuple[int, str]] = set()
-            for piece, marks in in_pieces(plain, "(?, ?)"):
-                values = [value for key in piece for value in key]
-                parts.update(tx.fetch_all(_DONE_WITH.format(marks), values))
+            for values, wanted in in_pairs(plain):
+                parts.update(tx.fetch_all(_DONE_WITH.format(wanted), values))
             _settle(tx, parts)
         return [None] * len(items)
 
@@ -100,8 +98,8 @@ class Results:
                 if result.followed_to:
                     self._follow(tx, number, result)
             if result.next_attempt_at is None:
-                values = (number, result.number)
-                parts.update(tx.fetch_all(_DONE_WITH.format("(?, ?)"), values))
+                for values, wanted in in_pairs([(number, result.number)]):
+                    parts.update(tx.fetch_all(_DONE_WITH.format(wanted), values))
             else:
                 put_off = (
                     result.attempts,

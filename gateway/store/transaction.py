@@ -43,6 +43,17 @@ def in_pieces(values: Sequence[K], mark: str = "?") -> Iterator[tuple[Sequence[K
         yield piece, ", ".join([mark] * len(piece))
 
 
+def in_pairs(pairs: Sequence[tuple[int, Any]]) -> Iterator[tuple[list[Any], str]]:
+    """The same for pairs of an id and something, as a table with ``column1`` and ``column2``; none
+    comes twice, and ids of nothing (0) fill it up."""
+    for start in range(0, len(pairs), ROWS_PER_STATEMENT):
+        piece = pairs[start : start + ROWS_PER_STATEMENT]
+        values = [each for pair in piece for each in pair]
+        rows = 1 << (len(piece) - 1).bit_length()
+        values += [0, ""] * (rows - len(piece))
+        yield values, f"(VALUES {', '.join(['(?, ?)'] * rows)}) AS wanted"
+
+
 class Transaction:
     """What an operation gets. Every id handed out is new, also after a roll-back or a crash."""
 

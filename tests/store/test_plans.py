@@ -14,7 +14,7 @@ import pytest
 
 from gateway.core.ids import ModSeq
 from gateway.core.messages import SYSTEM_FLAGS, Flags
-from gateway.core.queue import QueueFilter, Recorded
+from gateway.core.queue import QueueFilter, QueueState, Recorded
 from gateway.core.quota import Quota
 from gateway.core.search import And, HasFlag, Not, Or, SizeIs, TextHas, UidIn
 from gateway.core.transfer import ImportedMessage, ImportSource
@@ -26,8 +26,8 @@ from tests.store.house import ALICE, BOB, CAROL, EVERY, LARGE, MESSAGE, NOW, Hou
 SCAN = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
 GROWING = {
     "accounts", "blobs", "expunged", "imports", "ingests", "keywords", "kept_uids", "mailboxes",
-    "messages", "queue", "queue_destinations", "queue_parts", "queue_recipients", "segments", "subscriptions", "summaries", "uidls",
-    "vault",
+    "messages", "queue", "queue_destinations", "queue_parts", "queue_recipients",
+    "segments", "subscriptions", "summaries", "uidls", "vault",
 }  # fmt: skip
 HOLDS_LITTLE = {"blobs_dead", "segments_dead"}  # partial indexes: what is about to be removed
 BOUNDED = (
@@ -96,6 +96,13 @@ def use_everything(house: House) -> None:
         wait(queue.hold([first.queue_id], "why"))
         wait(change([first.queue_id]))
     wait(queue.start("@example.org"))
+    for which in (QueueFilter(state=QueueState.WAITING), QueueFilter(message_id="0")):
+        wait(queue.listed(which, after=None, limit=9))
+    for item in house.lease():
+        later = [Recorded(each.number, 1, NOW + 5, "451 later") for each in item.recipients]
+        wait(store.record(item.queue_id, later, None))
+    (rerouted, *_) = wait(queue.listed(QueueFilter(), after=None, limit=9))
+    wait(queue.reroute([rerouted.queue_id], "smtp://other:25", QueueFilter()))
     for item in house.lease(NOW + 9, 2):
         done = [Recorded(number.number, 1, None, "250 ok") for number in item.recipients]
         wait(store.record(item.queue_id, done[:1], None))

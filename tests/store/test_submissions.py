@@ -77,9 +77,10 @@ def test_an_hour_without_room_holds_for_everybody(tmp_path: Path) -> None:
             (first,) = house.lease(NOW + 1)
             assert [each.address for each in first.recipients] == [CAROL.address]
             assert LATER.until is not None
-            due = house.lease(LATER.until)
-            (held,) = [item for item in due if item.message_id == "2"]
-            assert [each.next_hop for each in held.recipients] == [LOCAL, ""]
+            due = [item for item in house.lease(LATER.until) if item.message_id == "2"]
+            hops = [each.next_hop for item in due for each in item.recipients]
+            assert sorted(hops) == ["", LOCAL]
+            held = due[0]
             octets_kept = house.wait(
                 house.store.read(held.blob_id, held.content_offset, held.size_octets)
             )
