@@ -112,6 +112,7 @@ class QueueRunner:
             owner=owner,
             prepare=screen.load,
             take=self._take,
+            changed=self._dispatcher.changed,
             taken=self._dispatcher.pump,
         )
         self._watching = self._stopping = False

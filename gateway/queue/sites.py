@@ -7,12 +7,14 @@ store.
 The window starts at FIRST_WINDOW, so that many destinations that never answer do not fill the
 runner. It opens by one for each answer up to OPEN_WINDOW, and grows then by one whenever as many
 attempts as it allows were answered (1/window for each, as in Postfix), but only while it is used
-up: a window that was not used proves nothing. BUSY halves it, once for all attempts that were begun before; a destination
-that is busy even for one at a time is left alone for a while. DEAD counts a share of the attempts
-in flight (a pseudo-cohort, as Postfix calls it): when as many as were in flight have reached nobody
-and none was answered meanwhile, the destination is dead. So a lone attempt suffices, but one
-failure among twenty attempts that pass does not. A dead one is tried with one attempt when its
-round is over; then the window opens as for a new one.
+up: a window that was not used proves nothing.
+
+BUSY halves it, once for all attempts that were begun before; a destination that is busy even for
+one at a time is left alone for a while. DEAD counts a share of the attempts in flight (a
+pseudo-cohort, as Postfix calls it): when as many as were in flight have reached nobody and none was
+answered meanwhile, the destination is dead. So a lone attempt suffices, but one failure among
+twenty attempts that pass does not. A dead one is tried with one attempt when its round is over;
+then the window opens as for a new one.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class Site:
 
     Attributes:
         more: the store has mail for it that is due.
-        urgent: a message has more recipients, who are to be taken though the line be full.
+        urgent: a message has more recipients, who go before anybody else: nothing is started until
+            they are taken from the store.
         proven: it has answered; more room is kept for such.
         epoch: counts how often the window was shrunk, to know whom an attempt's end concerns.
         is_dead: nobody could be talked to, and nobody has been since.
@@ -93,6 +96,7 @@ class Site:
     def may_start(self, now: float) -> bool:
         return (
             bool(self.line)
+            and not self.urgent
             and self.in_flight < int(self.window)
             and self.closed_until <= now
             and self.next_slot <= now

@@ -36,6 +36,7 @@ class Taker:
         owner: names this runner in leases.
         prepare: done once before anything is taken; tried again if it fails.
         take: gets each item that is new here.
+        changed: a destination may start something again.
         taken: everything of one call has been handed out.
     """
 
@@ -54,6 +55,7 @@ class Taker:
         owner: str,
         prepare: Callable[[], Awaitable[None]],
         take: Callable[[Site, QueueItem], None],
+        changed: Callable[[Site], None],
         taken: Callable[[], None],
     ) -> None:
         self._store = store
@@ -66,6 +68,7 @@ class Taker:
         self._owner = owner
         self._prepare: Callable[[], Awaitable[None]] | None = prepare
         self._take = take
+        self._changed = changed
         self._taken = taken
         self._asked: dict[str, None] = {}
         self._look = self._busy = self._stopping = False
@@ -157,8 +160,9 @@ class Taker:
         for wish in wishes:
             site = self._sites.get(wish.destination, now)
             site.more = wish.destination in leased.more
-            if wish.messages:
+            if wish.messages and site.urgent:
                 site.urgent = False
+                self._changed(site)
         for item in leased.items:
             if self._hands.refuses(item):
                 continue  # its lease had ended, and is renewed by that
@@ -184,7 +188,7 @@ class Taker:
     def _wish(self, site: Site, free: int, now: int, monotonic: float) -> Wish:
         limits = self._limits
         reserved = 0 if site.proven else limits.messages - limits.unproven_messages
-        free = max(0, free - reserved)
+        free = max(1 if site.urgent else 0, free - reserved)
         if site.defers(monotonic):
             return Wish(site.name, min(free, limits.deferrals), now + 1)
         room = site.room(monotonic)

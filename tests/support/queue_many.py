@@ -235,6 +235,9 @@ class Yard:
         (found,) = (e for e in self.runner.snapshot() if e.destination == destination)
         return found
 
+    def status_or_none(self, destination: str) -> DestinationStatus | None:
+        return next((e for e in self.runner.snapshot() if e.destination == destination), None)
+
     @property
     def in_hand(self) -> int:
         return sum(each.in_line + each.in_flight for each in self.runner.snapshot())
