@@ -26,7 +26,8 @@ REPORT_PREFIX = "report-"
 """Message ids of our own reports begin so, and no others, as others have no such letters."""
 _INGEST_COLUMNS = "ingests (ingest_id, queue_id, accepted_at)"
 _DONE_WITH = (
-    "DELETE FROM queue_recipients WHERE (queue_id, number) IN {} RETURNING queue_id, destination"
+    "DELETE FROM queue_recipients WHERE (queue_id, number) IN (SELECT column1, column2 FROM {})"
+    " RETURNING queue_id, destination"
 )
 _WITHOUT_RECIPIENTS = (
     "DELETE FROM queue WHERE queue_id IN ({}) AND NOT EXISTS"

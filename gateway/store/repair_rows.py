@@ -17,8 +17,9 @@ from gateway.store import bounds
 from gateway.store.accounts import insert_mailbox
 from gateway.store.names import INBOX
 from gateway.store.queue_parts import regroup
+from gateway.store.queue_rules import Rule
 from gateway.store.repair_octets import OctetRepair
-from gateway.store.rules import RULES, Rule
+from gateway.store.rules import RULES
 from gateway.store.transaction import Transaction
 from gateway.wire.mime.summary import decode
 
