@@ -67,6 +67,11 @@ class MessageContent:
             return TOO_MANY_HOPS
         return None
 
+    @property
+    def tls_optional(self) -> bool:
+        """The message says ``TLS-Required: No`` (RFC 8689 section 5)."""
+        return self._header.tls_optional
+
     def take(self, piece: bytes, *, bare: bool) -> None:
         """The next octets of the message.
 

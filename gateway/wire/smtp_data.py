@@ -49,6 +49,11 @@ class DataReader:
         return self._content.refusal
 
     @property
+    def tls_optional(self) -> bool:
+        """Its header says so (RFC 8689 section 5)."""
+        return self._content.tls_optional
+
+    @property
     def size_octets(self) -> int:
         """Of the message, as it is written."""
         return self._content.size_octets

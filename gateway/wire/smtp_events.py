@@ -28,9 +28,11 @@ class AuthResponse:
 
 @dataclass(frozen=True, slots=True)
 class ContentEnded:
-    """The dot came. ``refusal`` is set when the message cannot be accepted anyway."""
+    """The dot came. ``refusal`` is set when the message cannot be accepted anyway;
+    ``tls_optional``: its header says ``TLS-Required: No``."""
 
     refusal: Reply | None
+    tls_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,13 @@ class ChunkEnded:
         octets: of this chunk.
         last: the message is complete. Otherwise more chunks follow, if ``refusal`` is not set.
         refusal: set when the message cannot be accepted anyway; then the transaction is over.
+        tls_optional: the message is complete, and its header says ``TLS-Required: No``.
     """
 
     octets: int
     last: bool
     refusal: Reply | None
+    tls_optional: bool = False
 
 
 Event = Command | Refused | AuthResponse | ContentEnded | ChunkEnded

@@ -319,7 +319,7 @@ class SmtpServer:
             return None
         self._buffer = rest
         self._over()
-        return ContentEnded(reader.refusal)
+        return ContentEnded(reader.refusal, reader.tls_optional)
 
     # -- chunks
 
@@ -364,7 +364,7 @@ class SmtpServer:
         refusal = reader.refusal
         if command.last or refusal is not None:
             self._over()
-            return ChunkEnded(command.size_octets, command.last, refusal)
+            return ChunkEnded(command.size_octets, command.last, refusal, reader.tls_optional)
         self.phase = Phase.CHUNKS
         if not command.size_octets:
             reader.empty_chunks += 1

@@ -8,6 +8,7 @@ reader, check or next server ever meets a NUL or a lone newline.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.core.envelope import BodyKind
 from gateway.core.errors import GatewayError
@@ -43,6 +44,7 @@ def data(session: SmtpSession, _: Data) -> None:
 
 
 def content_ended(session: SmtpSession, event: ContentEnded) -> None:
+    _note_wish(session, event)
     session.start(finish(session, event.refusal))
 
 
@@ -57,9 +59,19 @@ def bdat(session: SmtpSession, _: Bdat) -> None:
 
 def chunk_ended(session: SmtpSession, event: ChunkEnded) -> None:
     if event.last or event.refusal is not None:
+        _note_wish(session, event)
         session.start(finish(session, event.refusal, last=event.last))
     else:
         session.send(replies.chunk_taken(event.octets).octets)
+
+
+def _note_wish(session: SmtpSession, event: ContentEnded | ChunkEnded) -> None:
+    """RFC 8689 section 5: ``TLS-Required: No`` counts unless REQUIRETLS was said."""
+    if not event.tls_optional or session.transaction is None:
+        return
+    envelope = session.transaction.envelope
+    if not envelope.options.require_tls:
+        envelope.options = replace(envelope.options, tls_optional=True)
 
 
 def _entrance(session: SmtpSession, body: IncomingBody) -> Callable[[bytes], None]:

@@ -140,6 +140,30 @@ def test_rfc_8689_requiretls_needs_tls() -> None:
     assert options(client, bench, b"MAIL FROM:<a@far.test> REQUIRETLS").require_tls
 
 
+def test_rfc_8689_a_header_may_say_that_tls_may_fail() -> None:
+    bench = SmtpBench()
+    client = bench.ready()
+    for say in (b"DATA", b"BDAT"):
+        client.say(b"MAIL FROM:<a@far.test>")
+        client.say(b"RCPT TO:<alice@example.test>")
+        content = b"TLS-Required: No\r\n" + BODY
+        if say == b"DATA":
+            client.say(say)
+            said = client.send(content + b".\r\n")
+        else:
+            said = client.send(b"BDAT %d LAST\r\n" % len(content) + content)
+        assert codes(said) == [250]
+        assert bench.intake.accepted[-1].options == MessageOptions(tls_optional=True)
+    client.start_tls()
+    client.say(b"EHLO client.test")
+    client.say(b"MAIL FROM:<a@far.test> REQUIRETLS")
+    client.say(b"RCPT TO:<alice@example.test>")
+    client.say(b"DATA")
+    assert codes(client.send(content + b".\r\n")) == [250]
+    # Section 5: what was said to SMTP comes first.
+    assert bench.intake.accepted[-1].options == MessageOptions(require_tls=True)
+
+
 def test_rfc_3865_unwanted_classes_are_refused() -> None:
     bench = SmtpBench(no_soliciting=("net.example:adv",))
     client = bench.connect()
