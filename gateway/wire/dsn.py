@@ -35,7 +35,7 @@ def render(report: Report) -> bytes:
     called = subject_in(report.original)
     parts = (_words(report, called, whole=original.whole), machine, original)
     boundary = "report-" + re.sub(r"[^A-Za-z0-9]", "-", report.report_id)[:50]
-    while boundary.encode() in original.octets:
+    while any(boundary.encode() in part.octets for part in parts):
         boundary += "-x"
     actions = {each.action for each in report.recipients}
     title = subject(actions, called, in_place_of=bool(report.in_place_of))
