@@ -15,9 +15,11 @@ from gateway.cli.control_client import ControlClient, GatewayNotRunning
 from gateway.cli.desk import Desk, at_desk
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
+from gateway.delivery.destinations import Destinations
 from gateway.edge.http.control_queue import user_text
 from gateway.queue.desk import QueueDesk
 from gateway.queue.desk_reroute import known_logins
+from gateway.queue.desk_views import rule_from
 from gateway.queue.guards_from_settings import guards_from
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
@@ -79,6 +81,7 @@ def calls_at(desk: Desk) -> Call:
         journal,
         time.time,
         trace=store.trace,
+        rule_of=rule_from(Destinations(desk.settings.outbound)),
         logins=known_logins(desk.settings.outbound),
         guards=guards_from(desk.settings.outbound, store, journal, time.time),
     )

@@ -3,8 +3,8 @@
 Owns the table of calls: the views (``list``, ``show``, ``shape``, ``destinations``) are in
 ``desk_views``, the deeds (``retry``, ``hold``, ``release``, ``reroute``, ``delete``, ``bounce``) in
 ``desk_deeds``, what they take and answer in ``desk_forms``; suppressed addresses and hold rules
-have desks of their own. Works beside the runner of this
-process, or without one on a store that nobody serves. Never parses a command line.
+have desks of their own. Works beside the runner of this process, or without one on a store that
+nobody serves. Never parses a command line.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.queue import QueueControl, QueueStore
 from gateway.core.ports.routing import Router
 from gateway.core.ports.trace import TraceStore
+from gateway.delivery.targets import Routes
 from gateway.queue.desk_deeds import Deeds, Sending
 from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument
-from gateway.queue.desk_views import Snapshot, Views, Ways
+from gateway.queue.desk_views import RuleOf, Snapshot, Views
 from gateway.queue.guards import Guards
 from gateway.queue.hold_rules_desk import HoldRulesDesk
 from gateway.queue.journal import Journal
@@ -37,8 +38,9 @@ class QueueDesk:
         reports: for ``bounce``.
         runner: None where nobody sends.
         trace: what happened to messages; None: that is not told.
-        ways: where messages would go; None: likewise.
-        timers: for the time that ``ways`` may take.
+        rule_of: what decides where messages go; None: likewise.
+        routes: the hosts that they would go to now; None: likewise.
+        timers: for the time that ``routes`` may take.
         router: where messages go by the settings, for ``reroute``; None: nobody can ask.
         logins: users at servers whose passwords are known, likewise.
     """
@@ -53,14 +55,15 @@ class QueueDesk:
         runner: Runner | None = None,
         *,
         trace: TraceStore | None = None,
-        ways: Ways | None = None,
+        rule_of: RuleOf | None = None,
+        routes: Routes | None = None,
         timers: Timers | None = None,
         router: Router | None = None,
         logins: frozenset[str] = frozenset(),
         guards: Guards | None = None,
     ) -> None:
         self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, router, logins)
-        self._views = Views(control, wall_clock, runner, trace, ways, timers)
+        self._views = Views(control, wall_clock, runner, trace, rule_of, routes, timers)
         self._others: list[SuppressionDesk | HoldRulesDesk] = []
         if guards is not None:
             fresh, hold = guards.fresh, self._deeds.do

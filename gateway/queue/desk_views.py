@@ -10,7 +10,7 @@ found within ROUTE_S.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from gateway.core.queue import (
     ShapeRow,
     WaitingStatus,
 )
+from gateway.delivery.destinations import Destinations
 from gateway.delivery.targets import NoRoute, Routes, Target
 from gateway.queue.desk_forms import (
     Answer,
@@ -60,18 +61,15 @@ class Snapshot(Protocol):
     def snapshot(self) -> Sequence[DestinationStatus]: ...
 
 
-class Ways(Routes, Protocol):
-    """Routes that can say why."""
-
-    def rule(self, item: QueueItem) -> str:
-        """What decides where the item goes, in words."""
-        ...
+RuleOf = Callable[[QueueItem], str]
+"""What decides where the item goes, in words."""
 
 
 class Views:
     """Args:
     runner: None where nobody sends.
-    ways: None where no route can be asked for.
+    rule_of: None where no configuration is at hand.
+    routes: None where nobody is there to ask name servers.
     timers: for the time that routes may take.
     """
 
@@ -81,14 +79,16 @@ class Views:
         wall_clock: WallClock,
         runner: Snapshot | None,
         trace: TraceStore | None,
-        ways: Ways | None,
+        rule_of: RuleOf | None,
+        routes: Routes | None,
         timers: Timers | None,
     ) -> None:
         self._control = control
         self._wall_clock = wall_clock
         self._runner = runner
         self._trace = trace
-        self._ways = ways
+        self._rule_of = rule_of
+        self._routes = routes
         self._timers = timers
 
     async def listed(self, arguments: Arguments) -> Answer:
@@ -184,11 +184,12 @@ class Views:
         )
         if destination == LOCAL:
             return {"rule": "a mailbox here", "hosts": [], "problem": ""}
-        if self._ways is None or not theirs:
-            problem = "where it would go is known to the running gateway only"
-            return {"rule": "", "hosts": [], "problem": problem}
         item = replace(entry.item, recipients=theirs, destination=destination)
-        answer: Answer = {"rule": self._ways.rule(item), "hosts": [], "problem": ""}
+        rule = self._rule_of(item) if self._rule_of is not None and theirs else ""
+        answer: Answer = {"rule": rule, "hosts": [], "problem": ""}
+        if self._routes is None or not theirs:
+            answer["problem"] = "the running gateway alone finds the hosts"
+            return answer
         asked: Deferred[Sequence[Target]] = Deferred.fromCoroutine(self._targets(item))
         limit = None if self._timers is None else self._timers.callLater(ROUTE_S, asked.cancel)
         try:
@@ -206,8 +207,18 @@ class Views:
         return answer
 
     async def _targets(self, item: QueueItem) -> Sequence[Target]:
-        assert self._ways is not None
-        return await self._ways.targets(item)
+        assert self._routes is not None
+        return await self._routes.targets(item)
+
+
+def rule_from(destinations: Destinations) -> RuleOf:
+    """As the configuration has them."""
+
+    def rule_of(item: QueueItem) -> str:
+        first = item.recipients[0]  # all of them go there for the same reason, or nearly so
+        return destinations.rule(item.sender, first.address, first.next_hop).why
+
+    return rule_of
 
 
 def is_dead(row: Mapping[str, object], now: float) -> bool:

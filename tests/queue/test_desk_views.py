@@ -124,7 +124,8 @@ def views(
 ) -> tuple[Views, Clock]:
     clock = Clock()
     seen: Any = control or Control()
-    return Views(seen, lambda: NOW, runner, trace, ways, clock), clock
+    rule_of = None if ways is None else ways.rule
+    return Views(seen, lambda: NOW, runner, trace, rule_of, ways, clock), clock
 
 
 def result(flow: Any) -> Any:
