@@ -20,12 +20,14 @@ from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
 from gateway.app.submissions import send_as_from, submission_from
+from gateway.app.ways import Ways, make_dns, make_ways
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.queue import QueueStarter
 from gateway.core.quota import Quota
 from gateway.core.settings.model import Settings
+from gateway.delivery.destinations import Destinations
 from gateway.directory.from_settings import directory_from
 from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp.services import SubmissionServices
@@ -58,12 +60,16 @@ class Parts:
     queue_desk: QueueDesk
     submission: SubmissionServices
     queue_starter: QueueStarter | None = None
+    ways: Ways | None = None
 
 
 def open_alone(settings: Settings, reactor: Any) -> Store:
     """The store, for one process that serves it alone. Raises: StoreUnavailable, SchemaTooNew."""
+    destinations = Destinations(settings.outbound)
     return Store.open(
         Path(settings.state_dir),
+        destination_of=destinations,
+        configuration=destinations.fingerprint,
         call_from_thread=reactor.callFromThread,
         wall_clock=time.time,
         keep_deleted_s=settings.deleted_mail.keep_s,
@@ -74,8 +80,11 @@ def open_alone(settings: Settings, reactor: Any) -> Store:
 
 def join_store(name: str, settings: Settings, reactor: Any) -> Store:
     """The store that another process holds, for one of several. Raises: StoreUnavailable."""
+    destinations = Destinations(settings.outbound)
     return Store.join(
         Path(settings.state_dir),
+        destination_of=destinations,
+        configuration=destinations.fingerprint,
         name=name,
         care=False,
         call_from_thread=reactor.callFromThread,
@@ -136,7 +145,10 @@ def build(
         new_id,
         descriptors.room(),
     )
-    queue, desk = make_queue(settings, reactor, trust, store, router, quota.learn, queue_owner)
+    ways = make_ways(settings, reactor, make_dns(settings.outbound, reactor))
+    queue, desk = make_queue(
+        settings, reactor, trust, store, router, ways, quota.learn, queue_owner
+    )
     return Parts(
         settings,
         store,
@@ -154,6 +166,7 @@ def build(
             settings, store=store, router=router, directory=directory, send_as=send_as
         ),
         queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
+        ways=ways,
     )
 
 

@@ -37,6 +37,7 @@ from gateway.core.log_text import shown
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
+from gateway.delivery.destinations import Destinations
 from gateway.directory.from_settings import directory_from
 from gateway.store.layout import Layout
 from gateway.store.store import Store
@@ -305,9 +306,12 @@ def _open(settings: Settings, loop: Loop) -> tuple[Store, Hints | None]:
     """The store, and who tells the gateway that runs beside us, if one does."""
     state_dir = Path(settings.state_dir)
     keep_s = settings.deleted_mail.keep_s
+    destinations = Destinations(settings.outbound)
     try:
         store = Store.open(
             state_dir,
+            destination_of=destinations,
+            configuration=destinations.fingerprint,
             call_from_thread=loop.call_from_thread,
             wall_clock=time.time,
             keep_deleted_s=keep_s,
@@ -320,6 +324,8 @@ def _open(settings: Settings, loop: Loop) -> tuple[Store, Hints | None]:
         return store, None
     store = Store.join(
         state_dir,
+        destination_of=destinations,
+        configuration=destinations.fingerprint,
         name=f"command-{os.getpid()}",
         care=False,
         call_from_thread=loop.call_from_thread,

@@ -74,16 +74,14 @@ class NextHop:
         return f"{name}:{self.port}", name
 
     def with_tls(self, level: TlsLevel) -> NextHop:
-        """At this level where it has none of its own; on loopback no more than is offered."""
-        if self.tls:
-            return self
-        return replace(self, tls="opportunistic" if self.on_loopback else level)
+        """At this level where it has none of its own and is not on loopback."""
+        return self if self.tls or self.on_loopback else replace(self, tls=level)
 
     def __str__(self) -> str:
-        """The URL in one spelling. What is the default of all is left out."""
+        """The URL in one spelling; what it would mean anyway is left out."""
         user = f"{quote(self.user, safe='')}@" if self.user else ""
-        default = _fitting(self.scheme, self.user, self.host) or "opportunistic"
-        tls = f"?tls={self.tls}" if self.tls and self.tls != default else ""
+        fitting = _fitting(self.scheme, self.user, self.host)
+        tls = f"?tls={self.tls}" if self.tls != fitting else ""
         return f"{self.scheme}://{user}{_bracketed(self.host)}:{self.port}{tls}"
 
 
@@ -145,8 +143,10 @@ def parse_chain(text: str) -> tuple[NextHop, ...]:
 
 def chain_text(hops: Sequence[NextHop], level: TlsLevel = "opportunistic") -> str:
     """Args:
-    level: of those whose URL says nothing.
+    level: of those whose URL says nothing, where that is not opportunistic.
     """
+    if level == "opportunistic":
+        return " ".join(map(str, hops))
     return " ".join(str(hop.with_tls(level)) for hop in hops)
 
 

@@ -1,0 +1,108 @@
+"""The ways out of a process: DNS, destinations and routes, from settings.
+
+Owns their construction, and what of this machine they may know: its name servers, its table of
+hosts, the addresses it listens on.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from random import Random
+from typing import Any
+
+from twisted.names.hosts import searchFileForAll
+from twisted.python.filepath import FilePath
+
+from gateway.core.next_hop import login_name, parse_next_hop
+from gateway.core.settings.checks import split_host_port
+from gateway.core.settings.model import Settings
+from gateway.core.settings.outbound import OutboundSettings
+from gateway.delivery.demands import NoPolicies
+from gateway.delivery.destinations import Destinations, tls_levels
+from gateway.delivery.dns.exchange import Sockets
+from gateway.delivery.dns.resolver import Resolver
+from gateway.delivery.dns.servers import NameServers
+from gateway.delivery.mx import MxLookup
+from gateway.delivery.reachability import Reachability
+from gateway.delivery.routes import MailRoutes, TlsRules
+from gateway.delivery.targets import TlsPolicies
+
+_HOSTS = FilePath("/etc/hosts")
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What finds the way of outgoing mail."""
+
+    dns: Resolver
+    destinations: Destinations
+    routes: MailRoutes
+    reachability: Reachability
+
+
+def make_dns(outbound: OutboundSettings, reactor: Any) -> Resolver:
+    """Asks the name servers of the settings, else the system's."""
+    trusted = bool(outbound.trusted_resolvers)
+    servers = [split_host_port(each) for each in outbound.trusted_resolvers or outbound.resolvers]
+    return Resolver(
+        NameServers(reactor, servers, trusted=trusted),
+        Sockets(reactor),
+        reactor,
+        secrets.token_bytes,
+    )
+
+
+def make_ways(
+    settings: Settings, reactor: Any, dns: Resolver, policies: TlsPolicies | None = None
+) -> Ways:
+    """Args:
+    policies: None: nobody looks for any.
+    """
+    outbound = settings.outbound
+    reachability = Reachability(reactor)
+    mx = MxLookup(
+        dns, Random(), own_names=(settings.hostname,), own_addresses=_own_addresses(settings)
+    )
+    routes = MailRoutes(
+        mx,
+        policies or NoPolicies(),
+        timers=reactor,
+        random=Random(),
+        reachability=reachability,
+        tls=TlsRules(outbound.tls, tls_levels(outbound)),
+        passwords=_passwords(outbound),
+        hosts_file=_in_hosts_file,
+    )
+    return Ways(dns, Destinations(outbound), routes, reachability)
+
+
+def _passwords(outbound: OutboundSettings) -> dict[str, bytes]:
+    passwords = {
+        login_name(name): section.password.get_secret_value().encode()
+        for name, section in outbound.logins.items()
+    }
+    password = outbound.smart_host_password.get_secret_value().encode()
+    if password:
+        # Of the first one alone that has a user: another server must not be told it.
+        users = filter(None, (parse_next_hop(url).login_names for url in outbound.smart_host))
+        for name in next(users, ())[:1]:
+            passwords[name] = password
+    return passwords
+
+
+def _own_addresses(settings: Settings) -> list[str]:
+    """Where mail for us arrives (SECURITY S34); what a wildcard covers is told by DNS under our
+    name, and by EHLO's answer."""
+    hosts = (
+        split_host_port(each.address)[0] for each in settings.listen if each.protocol == "smtp"
+    )
+    return [host for host in hosts if not ip_address(host).is_unspecified]
+
+
+def _in_hosts_file(name: str) -> Sequence[str]:
+    # A small local file, looked at when a route to a named server is made anew.
+    found: list[str] = searchFileForAll(_HOSTS, name.encode("ascii"))
+    return found

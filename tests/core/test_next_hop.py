@@ -1,0 +1,102 @@
+"""URLs of mail servers as an administrator writes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core.next_hop import (
+    NextHop,
+    NextHopSyntax,
+    chain_text,
+    login_name,
+    parse_chain,
+    parse_next_hop,
+)
+
+
+@pytest.mark.parametrize(
+    "text, hop",
+    [
+        ("smtp://relay.example", NextHop("smtp", "relay.example", 25)),
+        ("smtp://Relay.Example.:2525/", NextHop("smtp", "relay.example", 2525)),
+        ("smtp://[2001:db8::1]:26", NextHop("smtp", "2001:db8::1", 26)),
+        ("lmtp://store.example", NextHop("lmtp", "store.example", 24)),
+        ("smtp://relay.example?tls=none", NextHop("smtp", "relay.example", 25, "none")),
+        ("smtp://relay.example?tls=required", NextHop("smtp", "relay.example", 25, "required")),
+        ("smtp://relay.example?tls=verified", NextHop("smtp", "relay.example", 25, "verified")),
+        ("smtps://relay.example", NextHop("smtps", "relay.example", 465, "verified")),
+        ("smtps://127.0.0.1", NextHop("smtps", "127.0.0.1", 465, "verified")),
+        (
+            "smtps://me@relay.example:4650?tls=opportunistic",
+            NextHop("smtps", "relay.example", 4650, "opportunistic", "me"),
+        ),
+        # A password travels under TLS with the right server, unless the URL says otherwise.
+        ("smtp://me@relay.example:587", NextHop("smtp", "relay.example", 587, "verified", "me")),
+        (
+            "smtp://me%40corp@relay.example",
+            NextHop("smtp", "relay.example", 25, "verified", "me@corp"),
+        ),
+        ("smtp://me@127.0.0.1:2525", NextHop("smtp", "127.0.0.1", 2525, "opportunistic", "me")),
+        ("smtp://me@localhost", NextHop("smtp", "localhost", 25, "opportunistic", "me")),
+        ("smtp://me@[::1]?tls=none", NextHop("smtp", "::1", 25, "none", "me")),
+    ],
+)
+def test_urls_mean_and_are_written_again(text: str, hop: NextHop) -> None:
+    assert parse_next_hop(text) == hop
+    assert parse_next_hop(str(hop)) == hop
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "relay.example",
+        "http://relay.example",
+        "smtp://",
+        "smtp://:25",
+        "smtp://relay.example:0",
+        "smtp://relay.example:99999",
+        "smtp://relay.example:x",
+        "smtp://relay.example/path",
+        "smtp://relay.example#x",
+        "smtp://relay.example?tls=maybe",
+        "smtp://relay.example?tls=required&tls=required",
+        "smtp://relay.example?x=y",
+        "smtp://relay.example?tls",
+        "smtp://relay.example\r\n",
+        "smtp://rel%61y.example",
+        "smtp://me:secret@relay.example",
+        "smtp://me@relay.example?tls=none",
+        "smtps://relay.example?tls=none",
+        "smtp://[::1",
+    ],
+)
+def test_other_texts_are_refused_and_no_password_is_repeated(text: str) -> None:
+    with pytest.raises(NextHopSyntax) as refused:
+        parse_next_hop(text)
+    assert "secret" not in str(refused.value)
+
+
+def test_one_spelling_says_what_is_not_the_default() -> None:
+    assert str(parse_next_hop("smtps://me@Relay.example")) == "smtps://me@relay.example:465"
+    assert str(parse_next_hop("smtp://[::1]:26")) == "smtp://[::1]:26"
+    assert str(parse_next_hop("smtp://x?tls=opportunistic")) == "smtp://x:25?tls=opportunistic"
+    text = "smtp://a smtps://b smtp://c?tls=none smtp://127.0.0.1"
+    assert chain_text(parse_chain(text), "verified") == (
+        "smtp://a:25?tls=verified smtps://b:465 smtp://c:25?tls=none"
+        " smtp://127.0.0.1:25"
+    )
+    for wrong in ("", " ", "smtp://a x", " ".join(["smtp://a"] * 11)):
+        with pytest.raises(NextHopSyntax):
+            parse_chain(wrong)
+
+
+def test_logins_are_named_with_or_without_port() -> None:
+    assert login_name("Me@Relay.example") == "Me@relay.example"
+    assert login_name("me@[::1]:587") == "me@[::1]:587"
+    assert parse_next_hop("smtp://me@relay.example:587").login_names == (
+        "me@relay.example:587",
+        "me@relay.example",
+    )
+    with pytest.raises(NextHopSyntax):
+        login_name("relay.example")
