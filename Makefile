@@ -48,6 +48,8 @@ crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill i
 	$(BIN)/python -m tests.crash.failing_calls
 	$(BIN)/python -m tests.crash.kill_loop
 	$(BIN)/python -m tests.crash.kill_loop --workers 3
+	$(BIN)/python -m tests.crash.queue_kills
+	$(BIN)/python -m tests.crash.queue_kills --workers 1
 	$(BIN)/python -m tests.crash.power_cut
 
 bench: $(VENV)/.test-installed  ## mail received per second beside Postfix, and the store by itself
