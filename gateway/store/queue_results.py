@@ -20,6 +20,7 @@ from gateway.core.queue import LocalCopy, Recorded
 from gateway.store.deliveries import Deliveries, Delivery
 from gateway.store.departures import queue_id_text
 from gateway.store.queue_parts import settle_part
+from gateway.store.reasking import Reasking
 from gateway.store.transaction import Transaction, in_pairs, in_pieces
 
 REPORT_PREFIX = "report-"
@@ -63,8 +64,9 @@ class AttemptResults:
 class Results:
     """The group of operations that record attempts."""
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    def __init__(self, deliveries: Deliveries, reasking: Reasking) -> None:
         self._deliveries = deliveries
+        self._reasking = reasking
 
     def run_together(
         self, tx: Transaction, items: Sequence[AttemptResults], careful: bool
@@ -83,7 +85,7 @@ class Results:
             parts: set[tuple[int, str]] = set()
             for values, wanted in in_pairs(plain):
                 parts.update(tx.fetch_all(_DONE_WITH.format(wanted), values))
-            _settle(tx, parts)
+            self._settle(tx, parts)
         return [None] * len(items)
 
     def _keep(self, tx: Transaction, item: AttemptResults) -> None:
@@ -111,7 +113,11 @@ class Results:
                     result.number,
                 )
                 parts.update((number, name) for (name,) in tx.fetch_all(_PUT_OFF, put_off))
+        self._settle(tx, parts)
+
+    def _settle(self, tx: Transaction, parts: set[tuple[int, str]]) -> None:
         _settle(tx, parts)
+        self._reasking.freed(tx, {number for number, _ in parts})
 
     def _copy(self, tx: Transaction, number: int, copies: Sequence[LocalCopy]) -> None:
         row = tx.fetch_one(

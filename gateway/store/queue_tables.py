@@ -25,6 +25,7 @@ from gateway.store.operations import Operation
 from gateway.store.queue_lease import free_leases
 from gateway.store.queue_results import AttemptResults, Results
 from gateway.store.readers import Pool
+from gateway.store.reasking import Reasking
 from gateway.store.transaction import ID_BLOCK, Transaction
 
 FIRST_QUEUED = 64 * ID_BLOCK
@@ -49,11 +50,12 @@ class QueueTables:
         readers: Pool[StoredOctets],
         intake: MailIntake,
         deliveries: Deliveries,
+        reasking: Reasking,
     ) -> None:
         self._committer = committer
         self._readers = readers
         self._intake = intake
-        self._results = Results(deliveries)
+        self._results = Results(deliveries, reasking)
 
     async def ready(self, now: int, limit: int) -> Sequence[str]:
         def read(stored: StoredOctets) -> list[str] | None:

@@ -63,6 +63,7 @@ from gateway.store.queue_control import QueueOffice
 from gateway.store.queue_lists import HoldRuleTable, SuppressionTable
 from gateway.store.queue_tables import QueueTables
 from gateway.store.quota import Bounds, Quotas
+from gateway.store.reasking import Reasking
 from gateway.store.reserve import Reserve
 from gateway.store.retention import Retention
 from gateway.store.search import Search
@@ -147,7 +148,12 @@ class Store:
         self.tls_counts = TlsCountTable(self._committer, self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)
         self._search = Search(self._readers, self._summaries)
-        self._queue = QueueTables(self._committer, self._readers, self._intake, deliveries)
+        self._reasking = Reasking(
+            self._committer, self._readers, departures, options.get("configuration", "")
+        )
+        self._queue = QueueTables(
+            self._committer, self._readers, self._intake, deliveries, self._reasking
+        )
         self.queue = QueueOffice(self._committer, self._readers, departures)
         self._machinery.start()
 
@@ -359,6 +365,12 @@ class Store:
 
     async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
         return await self._queue.lease(wishes, now, owner, lease_s)
+
+    async def ask_destinations(self) -> int:
+        """If the configuration has changed since this was done last, ask it again where the mail
+        in the queue goes; for the process that runs the queue. Returns how many recipients moved.
+        """
+        return await self._reasking.run()
 
     async def next_due_at(self) -> int | None:
         return await self._queue.next_due_at()
