@@ -23,6 +23,8 @@ from gateway.delivery.local import LocalDelivery
 from gateway.delivery.remote import RemoteDelivery
 from gateway.delivery.tls import ClientTls
 from gateway.queue.desk import QueueDesk
+from gateway.queue.desk_reroute import known_logins
+from gateway.queue.desk_views import rule_from
 from gateway.queue.guards_from_settings import double_bounces_to, guards_from
 from gateway.queue.journal import Journal
 from gateway.queue.limits import RunnerLimits
@@ -104,6 +106,12 @@ def make_queue(
         journal,
         time.time,
         runner,
+        trace=store.trace,
+        rule_of=rule_from(ways.destinations),
+        routes=ways.routes,
+        timers=reactor,
+        router=router,
+        logins=known_logins(outbound),
         guards=guards,
     )
     return runner, desk
