@@ -227,8 +227,6 @@ class QueueRunner:
         return self._sites.get(item.destination, self._timers.seconds())
 
     def _take(self, site: Site, item: QueueItem) -> None:
-        if item.turn == 0 and not self._stopping:
-            site.revive(self._timers.seconds())  # somebody asked for it: whatever stood in the way
         if site.defers(self._timers.seconds()) and not self._stopping:
             group = Group(item)
             group.waits = False

@@ -133,15 +133,6 @@ def test_revived_it_is_tried_at_once() -> None:
         assert world.runner.snapshot() == []
 
 
-def test_a_message_that_somebody_asks_for_revives_it_by_its_turn() -> None:
-    world = World()
-    world.delivery.troubles[NAME] = DEAD
-    world.add("b@y.example")
-    world.delivery.troubles.clear()
-    world.add("c@y.example", queue_id="Q2", turn=0)
-    assert world.tried == [("b@y.example",), ("c@y.example",)]
-
-
 def test_an_unknown_destination_may_be_revived() -> None:
     World().runner.revive("nowhere.example")
 
