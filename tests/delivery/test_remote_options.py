@@ -1,113 +1,23 @@
-"""What senders ask for, on the way to two hosts by script: each host's offer decides for itself."""
+"""What senders ask for, and what a message holds, on the way to servers by script."""
 
 from __future__ import annotations
 
 import pytest
 
 from gateway.core.address import Address
-from gateway.core.envelope import DeliverBy, MessageOptions
+from gateway.core.envelope import BodyKind, DeliverBy, MessageOptions
+from gateway.core.queue import Verdict
 from tests.support.remote_world import (
-    DEFERRED,
     DELIVERED,
     FAILED,
+    LOCAL_HEADER,
+    Source,
     World,
 )
 from tests.support.scripted_server import Script
 
-TLS_OFFER = b"250-mx.y.example\r\n250 STARTTLS\r\n"
-KEEPS_TLS = b"250-mx.y.example\r\n250 REQUIRETLS\r\n"
-REQUIRED = MessageOptions(require_tls=True)
-AT_DOMAIN = "b@z.example"  # which has no MX record, so its own hosts take its mail
-
-
-def keeper() -> Script:
-    return Script(ehlo=TLS_OFFER, tls_ehlo=KEEPS_TLS)
-
-
-def test_requiretls_goes_verified_to_a_server_that_keeps_it() -> None:
-    world = World()
-    world.network.add("192.0.2.1", keeper())
-    (outcome,) = world.attempt(AT_DOMAIN, options=REQUIRED)
-    assert outcome.verdict is DELIVERED
-    mx1 = world.network.scripts["192.0.2.1"]
-    assert "MAIL FROM:<a@x.example> REQUIRETLS" in mx1.lines
-    assert type(mx1.creators[0]).__name__ == "ClientTLSOptions", "the one that verifies"
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        Script(),
-        Script(ehlo=TLS_OFFER),
-        Script(ehlo=TLS_OFFER, tls_ehlo=KEEPS_TLS, handshake="fail"),
-        Script(ehlo=TLS_OFFER, replies={"STARTTLS": b"502 no\r\n"}),
-    ],
-    ids=["no TLS", "does not keep it", "certificate", "refused"],
-)
-def test_requiretls_comes_back_where_no_server_keeps_it(script: Script) -> None:
-    world = World()
-    for ip in ("192.0.2.1", "192.0.2.2"):
-        world.network.add(ip, script)
-    (outcome,) = world.attempt(AT_DOMAIN, options=REQUIRED)
-    assert (outcome.verdict, outcome.status) == (FAILED, "5.7.30")
-    assert not any(line.startswith(("MAIL", "RCPT")) for line in script.lines), script.lines
-    assert script.bodies == []
-
-
-def test_requiretls_tries_the_next_host() -> None:
-    world = World()
-    world.network.add("192.0.2.2", keeper())
-    assert world.attempt(AT_DOMAIN, options=REQUIRED)[0].verdict is DELIVERED
-    assert world.mx1.bodies == []
-
-
-def test_requiretls_waits_for_what_may_pass() -> None:
-    world = World()
-    world.network.add("192.0.2.1", Script(ehlo=TLS_OFFER, replies={"STARTTLS": b"454 soon\r\n"}))
-    assert world.attempt(AT_DOMAIN, options=REQUIRED)[0].verdict is DEFERRED
-    del world.network.scripts["192.0.2.1"]  # refuses connections; the other offers no TLS
-    assert world.attempt(AT_DOMAIN, options=REQUIRED)[0].verdict is DEFERRED
-
-
-def test_S18_requiretls_believes_no_mx_record() -> None:
-    """RFC 8689 section 4.2.1: whoever forges the record has a valid certificate as well."""
-    world = World()
-    for ip in ("192.0.2.1", "192.0.2.2", "192.0.2.9"):
-        world.network.add(ip, keeper())
-    outcome = world.one(options=REQUIRED)
-    assert (outcome.verdict, outcome.status) == (FAILED, "5.7.30")
-    assert "mx1.y.example" in outcome.reply and "MX record" in outcome.reply
-    assert world.network.tried == []
-    to_relay = world.one(next_hop="smtp://relay.example:25", options=REQUIRED)
-    assert to_relay.verdict is DELIVERED, "the administrator has named it"
-
-
-def test_requiretls_prefers_the_domain_itself_to_hosts_that_only_mx_records_name() -> None:
-    world = World()
-    world.delivery._mx._resolver.mx["both.example"] = [(10, "mx1.y.example"), (20, "both.example")]  # type: ignore[attr-defined]
-    world.delivery._mx._resolver.a["both.example"] = ["192.0.2.2"]  # type: ignore[attr-defined]
-    world.network.add("192.0.2.2", keeper())
-    (outcome,) = world.attempt("b@both.example", options=REQUIRED)
-    assert outcome.verdict is DELIVERED and world.mx1.bodies == []
-
-
-def test_a_report_about_it_rather_goes_without_than_not_at_all() -> None:
-    world = World()
-    assert world.one(options=REQUIRED, sender=None).verdict is DELIVERED
-    world.network.add("192.0.2.1", keeper())
-    assert world.one(options=REQUIRED, sender=None).verdict is DELIVERED
-    assert "MAIL FROM:<> REQUIRETLS" in world.network.scripts["192.0.2.1"].lines
-
-
-def test_no_certificate_can_be_for_some_names() -> None:
-    world = World()
-    world.delivery._mx._resolver.a["a_b.example"] = ["192.0.2.1"]  # type: ignore[attr-defined]
-    (outcome,) = world.attempt("b@a_b.example", options=REQUIRED)
-    assert (outcome.verdict, outcome.status) == (FAILED, "5.7.30")
-    assert "no certificate" in outcome.reply
-
-
-# -- DELIVERBY, DSN
+OLD = b"250 mx\r\n"
+LONG = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
 
 
 def test_the_time_that_is_left_counts_from_the_attempt() -> None:
@@ -115,9 +25,15 @@ def test_the_time_that_is_left_counts_from_the_attempt() -> None:
     offer = b"250-mx.y.example\r\n250-DELIVERBY\r\n250 DSN\r\n"
     script = world.network.add("192.0.2.1", Script(ehlo=offer))
     world.clock.advance(100)
-    outcome = world.one(options=MessageOptions(deliver_by=DeliverBy(160, or_return=True)))
-    assert "MAIL FROM:<a@x.example> BY=60;R" in script.lines
-    assert outcome.timed and outcome.reports_on
+    for left in (60, 50):
+        world.clock.advance(60 - left)
+        (outcome,) = world.send(options=MessageOptions(deliver_by=DeliverBy(160, or_return=True)))
+        assert f"MAIL FROM:<a@x.example> BY={left};R" in script.lines
+        assert outcome.timed and outcome.reports_on
+        if left == 60:
+            world.part()
+            world.clock.rightNow = 100.0
+    world.part()
     plain = world.network.add("192.0.2.1")
     late = MessageOptions(deliver_by=DeliverBy(160, or_return=False))
     outcome = world.one(options=late)
@@ -125,7 +41,19 @@ def test_the_time_that_is_left_counts_from_the_attempt() -> None:
     assert "MAIL FROM:<a@x.example> SIZE=29" in plain.lines
 
 
-# -- content
+def test_wishes_of_one_message_do_not_stick_to_the_connection() -> None:
+    world = World()
+    script = world.network.add(
+        "192.0.2.1", Script(ehlo=b"250-mx\r\n250-DSN\r\n250 MT-PRIORITY\r\n")
+    )
+    world.send(options=MessageOptions(envid="E1", ret="HDRS", priority=3))
+    world.send()
+    mails = [line for line in script.lines if line.startswith("MAIL")]
+    assert mails == [
+        "MAIL FROM:<a@x.example> RET=HDRS ENVID=E1 MT-PRIORITY=3",
+        "MAIL FROM:<a@x.example>",
+    ]
+    assert len(script.connections) == 1
 
 
 def test_S31_each_recipient_needs_utf8_by_itself() -> None:
@@ -137,3 +65,43 @@ def test_S31_each_recipient_needs_utf8_by_itself() -> None:
     ]
     sender = world.one(sender=Address("grün", "x.example"))
     assert (sender.verdict, sender.status) == (FAILED, "5.6.7")
+
+
+@pytest.mark.parametrize("filler", [0, 200_000])
+@pytest.mark.parametrize("asked", [BodyKind.EIGHT_BIT, BodyKind.SEVEN_BIT])
+def test_S28_eight_bit_text_is_converted_where_it_is_not_taken(
+    filler: int, asked: BodyKind
+) -> None:
+    content = LONG + b"x" * filler + b"\r\n.gr\xc3\xbcn\r\n"
+    world = World(source=Source(LOCAL_HEADER + content))
+    world.mx1.ehlo = OLD
+    assert world.one(options=MessageOptions(asked)).verdict is DELIVERED
+    (body,) = world.mx1.bodies
+    if asked is BodyKind.EIGHT_BIT:
+        assert body.isascii() and b"..gr=C3=BCn\r\n" in body
+        assert b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" in body
+    else:
+        assert b"..gr\xc3\xbcn\r\n" in body, "nobody said so; bits are never stripped"
+
+
+@pytest.mark.parametrize(
+    "header, verdict",
+    [(b"Subject: gr\xc3\xbcn\r\n\r\n", FAILED), (b"Subject: green\r\n\r\n", DELIVERED)],
+)
+@pytest.mark.parametrize("filler", [0, 200_000])
+def test_S28_what_cannot_be_converted_comes_back(
+    header: bytes, verdict: Verdict, filler: int
+) -> None:
+    world = World(source=Source(LOCAL_HEADER + header + b"x" * filler))
+    world.mx1.ehlo = OLD
+    outcome = world.one(eight_bit=True)
+    assert outcome.verdict is verdict
+    assert outcome.status == ("5.6.1" if verdict is FAILED else "2.0.0")
+
+
+def test_a_message_that_the_server_finds_too_long_is_never_begun() -> None:
+    world = World()
+    world.mx1.ehlo = b"250-mx\r\n250 SIZE 10\r\n"
+    outcome = world.one()
+    assert (outcome.verdict, outcome.status) == (FAILED, "5.3.4")
+    assert not any(line.startswith("MAIL") for line in world.mx1.lines)

@@ -1,6 +1,6 @@
 """A server for the sending side, by a script, over transports in memory and task.Clock.
 
-A reply is octets, or one of CLOSE (hang up instead) and HANG (never answer). Everything happens in
+A reply is octets, or one of CLOSE (hang up instead) and HANG (nothing more). Everything happens in
 ``clock.advance``, so that a test sees every step.
 """
 
@@ -78,6 +78,7 @@ class PeerTransport:
         self._in_body = False
         self._tls = False
         self._chunk = -1  # octets that a BDAT has announced
+        self._hangs = False
 
     def start(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -87,7 +88,9 @@ class PeerTransport:
     def say(self, data: bytes) -> None:
         if data == CLOSE:
             self.lose(ConnectionDone())
-        elif data != HANG:
+        elif data == HANG:
+            self._hangs = True
+        else:
             self.clock.callLater(0, self._deliver, data)
 
     def _deliver(self, data: bytes) -> None:
@@ -131,7 +134,7 @@ class PeerTransport:
     # -- the server
 
     def _read(self) -> None:
-        while self.open:
+        while self.open and not self._hangs:
             if self._chunk >= 0:
                 if len(self._buffer) < self._chunk:
                     return

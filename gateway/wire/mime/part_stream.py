@@ -65,8 +65,8 @@ class PartStream:
 
     __slots__ = (
         "_active", "_at", "_budget", "_ended", "_foldable", "_fresh", "_header_octets",
-        "_in_header", "_leaf", "_line", "_pending_cr", "_rewriting", "_searched", "_stack",
-        "_text", "_write", "problem",
+        "_in_header", "_leaf", "_leaf_tail", "_line", "_pending_cr", "_rewriting", "_searched",
+        "_stack", "_text", "_write", "problem",
     )  # fmt: skip
 
     def __init__(
@@ -86,6 +86,7 @@ class PartStream:
         self._searched = 0  # no end of that line begins before this
         self._fresh = False  # the body begins here, so that a delimiter needs no CRLF before it
         self._leaf: Encoder | None = None  # that is being encoded
+        self._leaf_tail = b""  # of what it gave so far
         self._pending_cr = False
         self._ended = False
         self.problem: Unconvertible | None = None
@@ -117,7 +118,10 @@ class PartStream:
             if self._pending_cr:
                 self._rewriting.loose_end()
             if self._leaf is not None:
-                self._write(self._leaf.end() + b"\r\n")  # lines end in CRLF, the last one too
+                rest = self._leaf.end()
+                if not (rest or self._leaf_tail).endswith(b"\r\n"):
+                    rest += b"\r\n"  # lines end in CRLF, the last one too
+                self._emit(rest)
         except Unconvertible as problem:
             self._give_up(problem)
 
@@ -192,6 +196,7 @@ class PartStream:
         self._fresh = True
         self._in_header = header.wraps
         self._leaf = header.encoder
+        self._leaf_tail = b""
         if header.wraps:
             self._push(_Open(b"", b"", signed))
         elif header.media.main == b"multipart":
@@ -252,7 +257,9 @@ class PartStream:
             if self._leaf is None:
                 self._pass(octets)
             else:
-                self._emit(self._leaf.feed(octets))
+                encoded = self._leaf.feed(octets)
+                self._leaf_tail = encoded[-2:] or self._leaf_tail
+                self._emit(encoded)
 
     def _emit(self, octets: bytes) -> None:
         if octets:
