@@ -11,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from gateway.app.asking import answer
 from gateway.app.build import build
 from gateway.app.server import MailServer, queue_status
@@ -52,6 +54,7 @@ class Alone:
         )
         self._server.open_doors(self._bound)
         parts.queue.start()
+        Deferred.fromCoroutine(parts.store.ask_destinations())
 
     def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
         """A command changed the store beside us."""

@@ -169,6 +169,7 @@ class Worker:
             return
         if not self._ending:
             parts.queue.start()
+            Deferred.fromCoroutine(parts.store.ask_destinations())
             self.log.info("runs the queue")
 
     def _reload(self, server: MailServer, tls: TlsMaterial) -> None:

@@ -90,6 +90,8 @@ class Reasking:
                 " next start asks again: {why}",
                 why=problem,
             )
+        except Exception:
+            self.log.failure("the queue cannot be asked where it goes by the new configuration")
         if moved:
             self.log.info(
                 "{moved} queued recipients go elsewhere by the new configuration", moved=moved
