@@ -16,6 +16,7 @@ from gateway.core.next_hop import NextHopSyntax, TlsLevel, login_name, parse_nex
 from gateway.core.settings import checks
 from gateway.core.settings.section import HostPort, Section, one_or_many
 from gateway.core.settings.suppression import SuppressionSettings
+from gateway.core.settings.waits import Waits
 
 SmartHost = Annotated[str, AfterValidator(checks.smart_host_url)]
 SmartHosts = Annotated[
@@ -32,7 +33,6 @@ Servers = Annotated[
     Field(strict=False),
     AfterValidator(checks.chain),
 ]
-Waits = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False)]
 DestinationName = Annotated[str, AfterValidator(checks.destination_name)]
 SenderName = Annotated[str, AfterValidator(checks.sender_name)]
 LoginName = Annotated[str, AfterValidator(checks.login_at_host)]
@@ -84,7 +84,7 @@ class OutboundSettings(Section):
         description="to servers found by MX: required is encrypted, verified proves the name too",
     )
     connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        200, description="to all servers at once"
+        200, description="to all servers at once; one destination has half of them at most"
     )
     connections_per_destination: Annotated[int, Field(ge=1, le=1000)] = Field(
         20, description="reached by steps while a destination takes mail without complaint"
@@ -94,7 +94,7 @@ class OutboundSettings(Section):
     )
     retry_after_s: Annotated[Waits, AfterValidator(checks.not_empty)] = Field(
         (60, 300, 900, 1800, 3600, 7200, 14400),
-        description="waits between attempts; the last one repeats",
+        description='waits between attempts, or "60 x 2 up to 14400"; the last one repeats',
     )
     lifetime_s: Annotated[int, Field(ge=60)] = Field(
         432_000, description="after this the sender gets the message back (5 days)"
