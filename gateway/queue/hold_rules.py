@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import DeferredLock
+
 from gateway.core.address import Address
 from gateway.core.hold_rules import HoldRule
 from gateway.core.ports.queue_lists import HoldRuleStore
@@ -25,10 +27,15 @@ class HoldRules:
     def __init__(self, store: HoldRuleStore) -> None:
         self._store = store
         self._rules: tuple[HoldRule, ...] = ()
+        self._lock = DeferredLock()  # what is read never overtakes what is written
 
     async def load(self) -> None:
         """What is kept. Raises: StoreUnavailable."""
-        self._rules = tuple(await self._store.all())
+        await self._lock.acquire()
+        try:
+            self._rules = tuple(await self._store.all())
+        finally:
+            self._lock.release()
 
     @property
     def all(self) -> Sequence[HoldRule]:
@@ -50,16 +57,24 @@ class HoldRules:
 
     async def add(self, rule: HoldRule) -> HoldRule:
         """In force when this returns. Raises: StoreUnavailable."""
-        kept = await self._store.add(rule)
-        self._rules += (kept,)
+        await self._lock.acquire()
+        try:
+            kept = await self._store.add(rule)
+            self._rules += (kept,)
+        finally:
+            self._lock.release()
         return kept
 
     async def remove(self, rule_id: int) -> HoldRule | None:
         """What it held stays held. Raises: StoreUnavailable."""
-        rule = self.find(rule_id)
-        if rule is None or not await self._store.remove(rule_id):
-            return None
-        self._rules = tuple(each for each in self._rules if each.rule_id != rule_id)
+        await self._lock.acquire()
+        try:
+            rule = self.find(rule_id)
+            if rule is None or not await self._store.remove(rule_id):
+                return None
+            self._rules = tuple(each for each in self._rules if each.rule_id != rule_id)
+        finally:
+            self._lock.release()
         return rule
 
 

@@ -75,10 +75,18 @@ class Suppressions:
         self._lock = DeferredLock()
 
     async def load(self) -> None:
-        """What is kept. Raises: StoreUnavailable."""
-        now = int(self._wall_clock())
-        rows = await self._store.all()
-        self._rows = {each.address: _not_ahead(each, now) for each in rows}
+        """What is kept, with what is about to be. Raises: StoreUnavailable."""
+        await self._lock.acquire()
+        try:
+            now = int(self._wall_clock())
+            rows = {each.address: _not_ahead(each, now) for each in await self._store.all()}
+            for key in self._unwritten:
+                rows.pop(key, None)
+                if key in self._rows:
+                    rows[key] = self._rows[key]
+            self._rows = rows
+        finally:
+            self._lock.release()
         self._forget([key for key, each in self._rows.items() if self._is_old(each, now)])
 
     # -- before and after attempts

@@ -14,11 +14,14 @@ from gateway.core.ids import AccountId
 from gateway.core.messages import QueuedRecipient
 from gateway.core.trace import TraceRecord
 from gateway.queue.desk import QueueDesk
+from gateway.queue.guards import Guards
+from gateway.queue.hold_rules import HoldRules
 from gateway.queue.journal import Journal
 from gateway.queue.paces import Pace, Paces
 from gateway.queue.reports import ReportWriter
 from gateway.queue.runner import QueueRunner
 from gateway.queue.schedule import Schedule
+from gateway.queue.suppression import SuppressionRules, Suppressions
 from tests.store.house import CAROL, NOW, House
 from tests.support.queue_fakes import FakeDelivery, FakeRouter
 
@@ -45,6 +48,11 @@ class Office:
         self.delivery = FakeDelivery(default=None)
         self.notes = Notes()
         trace: Any = self.notes
+        store, journal = house.store, Journal(trace, self.wall)
+        self.guards = Guards(
+            HoldRules(store.hold_rules),
+            Suppressions(store.suppressions, SuppressionRules(), journal, self.wall),
+        )
         self.runner: QueueRunner | None = None
         if runs:
             self.runner = QueueRunner(
@@ -57,6 +65,8 @@ class Office:
                 random=Random(1),
                 paces=Paces(Pace(connections=1, schedule=Schedule(jitter=0.0))),
                 trace=trace,
+                screen=self.guards,
+                hold=store.queue.hold,
             )
             self.runner.start()
         self.open_desk(house.store.queue)
@@ -68,7 +78,14 @@ class Office:
         router = None if self.runner is None else FakeRouter()
         reports = ReportWriter(store, router, "mail.x.example", journal)
         self.desk = QueueDesk(
-            store, control, reports, journal, self.wall, self.runner, router=router
+            store,
+            control,
+            reports,
+            journal,
+            self.wall,
+            self.runner,
+            router=router,
+            guards=self.guards,
         )
 
     def wall(self) -> float:
