@@ -25,5 +25,5 @@ class Carrier:
         return await self._remote.attempt(item)
 
     async def stop(self) -> None:
-        """Part from other servers; called once no attempt goes on any more."""
+        """No more attempts come: part from other servers as soon as those under way are over."""
         await self._remote.stop()

@@ -111,7 +111,7 @@ class RemoteDelivery:
         return outcomes + [_outcome(each, problem, trouble=trouble) for each, _ in left]
 
     async def stop(self) -> None:
-        """Say good-bye on connections that wait for more mail."""
+        """Say good-bye on connections that wait for more mail, and keep none any more."""
         await self._connections.stop()
 
     async def _body(self, item: QueueItem) -> Body | None:

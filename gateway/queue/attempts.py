@@ -34,6 +34,10 @@ class Delivery(Protocol):
         """All recipients of the item go together: one transaction with one server."""
         ...
 
+    async def stop(self) -> None:
+        """No more attempts come: part from other servers as soon as those under way are over."""
+        ...
+
 
 Holder = Callable[[Sequence[QueueId], str], Awaitable[object]]
 """Holds messages for a reason (``QueueControl.hold``)."""

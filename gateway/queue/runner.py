@@ -72,6 +72,7 @@ class QueueRunner:
         double_bounces_to: Address | None = None,
     ) -> None:
         self._store = store
+        self._delivery = delivery
         self._timers = timers
         self._limits = limits = limits or RunnerLimits()
         paces = paces or Paces()
@@ -140,6 +141,7 @@ class QueueRunner:
         for site in self._sites:
             for group in site.line.clear():
                 self._tasks.run(self._put_back(group))
+        self._tasks.run(self._delivery.stop())
         await self._tasks.drain(self._limits.drain_s)
         self._attempts.break_off()
         self._tasks.end_sleeps()

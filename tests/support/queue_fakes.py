@@ -282,6 +282,9 @@ class FakeDelivery:
     troubles: dict[str, Trouble] = field(default_factory=dict)
     takes: int = 100
 
+    async def stop(self) -> None:
+        """There are no connections to part from."""
+
     async def attempt(self, item: QueueItem) -> list[Outcome]:
         recipients, left = item.recipients[: self.takes], item.recipients[self.takes :]
         addresses = tuple(str(recipient.address) for recipient in recipients)

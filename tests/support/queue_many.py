@@ -162,6 +162,9 @@ class TimedDelivery:
     running: dict[str, int] = field(default_factory=dict)
     most: dict[str, int] = field(default_factory=dict)
 
+    async def stop(self) -> None:
+        """There are no connections to part from."""
+
     async def attempt(self, item: QueueItem) -> list[Outcome]:
         name = item.destination
         self.order.append(item)
