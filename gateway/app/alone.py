@@ -54,6 +54,8 @@ class Alone:
         )
         self._server.open_doors(self._bound)
         parts.queue.start()
+        if parts.tls_care is not None:
+            parts.tls_care.start()
         Deferred.fromCoroutine(parts.store.ask_destinations())
 
     def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:

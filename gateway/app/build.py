@@ -20,7 +20,8 @@ from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
 from gateway.app.submissions import send_as_from, submission_from
-from gateway.app.ways import Ways, make_dns, make_ways
+from gateway.app.tls_care import TlsCare, make_tls_care
+from gateway.app.ways import Ways, make_ways
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
@@ -61,6 +62,7 @@ class Parts:
     submission: SubmissionServices
     queue_starter: QueueStarter | None = None
     ways: Ways | None = None
+    tls_care: TlsCare | None = None
 
 
 def open_alone(settings: Settings, reactor: Any) -> Store:
@@ -145,9 +147,18 @@ def build(
         new_id,
         descriptors.room(),
     )
-    ways = make_ways(settings, reactor, make_dns(settings.outbound, reactor))
+    tls_care = make_tls_care(settings, reactor, trust.tls, store)
+    ways = make_ways(settings, reactor, tls_care.dns, tls_care.policies)
     queue, desk = make_queue(
-        settings, reactor, trust, store, router, ways, quota.learn, queue_owner
+        settings,
+        reactor,
+        trust,
+        store,
+        router,
+        ways,
+        quota.learn,
+        queue_owner,
+        witness=tls_care.witness,
     )
     return Parts(
         settings,
@@ -167,6 +178,7 @@ def build(
         ),
         queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
         ways=ways,
+        tls_care=tls_care,
     )
 
 

@@ -21,6 +21,7 @@ from gateway.delivery.carrier import Carrier
 from gateway.delivery.connections import ConnectionLimits, Connections, tcp_endpoints
 from gateway.delivery.local import LocalDelivery
 from gateway.delivery.remote import RemoteDelivery
+from gateway.delivery.targets import TlsWitness
 from gateway.delivery.tls import ClientTls
 from gateway.queue.desk import QueueDesk
 from gateway.queue.desk_reroute import known_logins
@@ -58,12 +59,14 @@ def make_queue(
     ways: Ways,
     learn: Callable[[Account], Awaitable[None]],
     owner: str,
+    witness: TlsWitness | None = None,
 ) -> tuple[QueueRunner, QueueDesk]:
     """The runner, not started, and the desk beside it.
 
     Args:
         learn: told of each person before a delivery from the queue.
         owner: names the runner in leases.
+        witness: hears of TLS with other servers.
     """
     outbound = settings.outbound
     connections = Connections(
@@ -75,6 +78,7 @@ def make_queue(
             idle=outbound.connections, idle_per_target=outbound.connections_per_destination
         ),
         reachability=ways.reachability,
+        witness=witness,
     )
     remote = RemoteDelivery(
         source=store, routes=ways.routes, connections=connections, wall_clock=time.time

@@ -94,6 +94,8 @@ class MailServer:
                 self.log.warn("{count} sessions did not finish in time", count=cut_off)
             await sending
         finally:
+            if parts.tls_care is not None:
+                await parts.tls_care.stop()
             await parts.store.close()
             await parts.directory.close()
             await parts.logins.close()

@@ -169,6 +169,8 @@ class Worker:
             return
         if not self._ending:
             parts.queue.start()
+            if parts.tls_care is not None:
+                parts.tls_care.start()
             Deferred.fromCoroutine(parts.store.ask_destinations())
             self.log.info("runs the queue")
 

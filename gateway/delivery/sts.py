@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from gateway.core.errors import GatewayError
 from gateway.core.log_text import escaped
-from gateway.core.ports.clock import WallClock
+from gateway.core.ports.clock import Timer, Timers, WallClock
 from gateway.core.ports.tls_policies import KeptPolicy, StsStore
 from gateway.delivery.https import HttpsClient, HttpsFailure, Names
 from gateway.wire.sts import MAX_POLICY_OCTETS, Policy, PolicyMalformed, read_policy, read_record
@@ -36,6 +36,7 @@ FAILED_S = 600
 REFRESH_S = 86_400
 USED_S = 14 * 86_400
 """Policies that no mail went by for so long are left to expire."""
+SWEEP_S = 3600.0
 SWEPT = 200
 
 
@@ -124,16 +125,33 @@ class StsPolicies:
         store: StsStore,
         wall_clock: WallClock,
         failed: Callable[[str, ResultType, str], None],
+        *,
+        timers: Timers,
     ) -> None:
         self._names = names
         self._hosts = hosts
         self._store = store
         self._wall_clock = wall_clock
         self._failed = failed
+        self._timers = timers
+        self._timer: Timer | None = None
         self._known: OrderedDict[str, _Known | None] = OrderedDict()
         self._not_before: OrderedDict[str, float] = OrderedDict()
         self._fetching: dict[str, list[Deferred[_Known | None]]] = {}
         self._fetches = DeferredSemaphore(MAX_FETCHING)
+
+    def start(self) -> None:
+        """Refresh by ourselves from now on."""
+        self._timer = self._timers.callLater(SWEEP_S, self._sweep)
+
+    def stop(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _sweep(self) -> None:
+        self.start()
+        self._in_background(self.refresh())
 
     async def policy(self, domain: str) -> StsAnswer:
         """What is in force for a domain (A-labels, lower case)."""

@@ -33,6 +33,17 @@ DAY_S = 86_400
 _REASON_CHARACTERS = 200
 
 
+class Uncounted:
+    """Where no reports are made."""
+
+    def note(self, target: Target, result: TlsResult) -> None:
+        """See ``TlsCounting``, as for the others."""
+
+    def refused(self, demand: TlsDemand, host: str, result: ResultType, reason: str) -> None: ...
+
+    def fetch_failed(self, domain: str, result: ResultType, reason: str) -> None: ...
+
+
 class TlsCounting:
     """Implements ``targets.TlsWitness`` and ``tls_policies.Refusals``. Reactor thread.
 

@@ -35,6 +35,7 @@ from gateway.wire.tlsrpt import DAY_S, Destinations, Policy, PolicyType, Report
 
 LOOK_S = 900.0
 RETRY_S = 3600
+POST_DEADLINE_S = 30.0
 MIN_DELAY_S = 600
 MAX_DELAY_S = 4 * 3600
 AT_ONCE = 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.delivery.sts import FAILED_S, REFRESH_S, FetchFailed, StsAnswer, StsPolicies
+from gateway.delivery.sts import FAILED_S, REFRESH_S, SWEEP_S, FetchFailed, StsAnswer, StsPolicies
 from gateway.wire.sts import Mode
 from gateway.wire.tlsrpt import ResultType
 from tests.support.tls_fakes import (
@@ -40,6 +40,7 @@ class World:
             self.store,
             self.now,
             lambda domain, kind, _: self.failed.append((domain, kind)),
+            timers=self.now.clock,
         )
 
     def announce(self, policy_id: str) -> None:
@@ -127,10 +128,13 @@ def test_policies_in_use_are_refreshed_without_mail() -> None:
     world = World()
     world.look()
     world.now.offset += 5 * REFRESH_S
-    done(world.sts.refresh())
-    assert world.store.kept[DOMAIN].expires_at == world.now() + MAX_AGE_S
-    done(world.sts.refresh())
+    world.sts.start()
+    for _ in range(2):
+        world.now.clock.advance(SWEEP_S)
+    assert world.store.kept[DOMAIN].expires_at == world.now() + MAX_AGE_S - SWEEP_S
     assert len(world.hosts.asked) == 2
+    world.sts.stop()
+    assert world.now.clock.getDelayedCalls() == []
 
 
 def test_all_who_ask_at_once_wait_for_one_fetch() -> None:

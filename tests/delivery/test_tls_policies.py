@@ -31,7 +31,14 @@ class World:
         self.names = FakeNames()
         self.hosts = FakePolicyHosts()
         self.refusals = Refusals()
-        sts = StsPolicies(self.names, self.hosts, FakeStsStore(), WallClock(), lambda *_: None)
+        sts = StsPolicies(
+            self.names,
+            self.hosts,
+            FakeStsStore(),
+            WallClock(),
+            lambda *_: None,
+            timers=WallClock().clock,
+        )
         self.policies = Policies(self.names, proves=proves, sts=sts, refusals=self.refusals)
 
     def tlsa(self, host: str, *records: bytes, secure: bool = True) -> None:

@@ -83,6 +83,15 @@ class OutboundSettings(Section):
         "opportunistic",
         description="to servers found by MX: required is encrypted, verified proves the name too",
     )
+    mta_sts: bool = Field(
+        True, description="whether policies that domains publish by MTA-STS (RFC 8461) are obeyed"
+    )
+    tls_reports: bool = Field(
+        True, description="whether domains that ask for it hear daily how TLS went (RFC 8460)"
+    )
+    tls_reports_from: Annotated[str, AfterValidator(checks.mail_address)] = Field(
+        "", description="who sends these reports; empty: postmaster at the first of our domains"
+    )
     connections: Annotated[int, Field(ge=1, le=10_000)] = Field(
         200, description="to all servers at once; one destination has half of them at most"
     )
