@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -24,7 +25,7 @@ from twisted.python.failure import Failure
 from gateway.core.ports.clock import Timers
 from gateway.delivery.dns.answers import Answer, Found, Kind, failure
 from gateway.delivery.dns.exchange import Exchange, NoAnswer, Server
-from gateway.delivery.dns.messages import Fault, Question, question, read_answer
+from gateway.delivery.dns.messages import MAX_ALIASES, Fault, Question, question, read_answer
 from gateway.delivery.dns.servers import NameServers
 
 ROUNDS_S: Sequence[float] = (2.0, 4.0, 8.0)
@@ -118,6 +119,19 @@ class Resolver:
     async def _ask(self, key: tuple[Kind, str]) -> Answer:
         kind, name = key
         end = self._timers.seconds() + TOTAL_S
+        answer = await self._ask_servers(kind, name, end)
+        aliases = 0
+        while answer.found is Found.NO_DATA and answer.name != name and not answer.ttl_s:
+            # An alias, and nothing said of what it stands for: some servers leave that to us.
+            aliases += 1
+            if aliases > MAX_ALIASES or not _NAME.fullmatch(answer.name):
+                return failure(key[1], "aliases (CNAME) that lead nowhere")
+            secure, name = answer.secure, answer.name
+            answer = await self._ask_servers(kind, name, end)
+            answer = replace(answer, secure=answer.secure and secure)
+        return answer
+
+    async def _ask_servers(self, kind: Kind, name: str, end: float) -> Answer:
         why = ""
         for patience_s in ROUNDS_S:
             for server in self._servers.in_order():
