@@ -25,20 +25,17 @@ class Timeouts:
     idle_s: float = 5.0  # another message may come
 
     def of(self, stage: Stage) -> float:
-        match stage:
-            case Stage.IDLE:
-                return self.idle_s
-            case Stage.GREETING:
-                return self.greeting_s
-            case Stage.HANDSHAKE:
-                return self.handshake_s
-            case Stage.DATA:
-                return self.data_s
-            case Stage.BODY | Stage.INSPECT:
-                return self.block_s
-            case Stage.END_OF_DATA:
-                return self.end_of_data_s
-            case Stage.QUIT | Stage.CLOSED:
-                return self.quit_s
-            case _:
-                return self.command_s
+        return float(getattr(self, _PHASES.get(stage, "command_s")))
+
+
+_PHASES = {
+    Stage.IDLE: "idle_s",
+    Stage.GREETING: "greeting_s",
+    Stage.HANDSHAKE: "handshake_s",
+    Stage.DATA: "data_s",
+    Stage.BODY: "block_s",
+    Stage.INSPECT: "block_s",
+    Stage.END_OF_DATA: "end_of_data_s",
+    Stage.QUIT: "quit_s",
+    Stage.CLOSED: "quit_s",
+}

@@ -28,10 +28,12 @@ class ReplyMalformed(Exception):
     """Not an SMTP reply, or one over the limits."""
 
 
+_SHOWN = bytes(octet if 0x20 <= octet < 0x7F else 0x20 for octet in range(256))
+
+
 def printable(text: bytes) -> str:
     """One line of printable ASCII, bounded, whatever the peer sent (SECURITY S9)."""
-    shown = "".join(chr(octet) if 0x20 <= octet < 0x7F else " " for octet in text[: MAX_TEXT * 2])
-    shown = " ".join(shown.split())
+    shown = " ".join(text[: MAX_TEXT * 2].translate(_SHOWN).decode("ascii").split())
     return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 3] + "..."
 
 
@@ -61,6 +63,8 @@ class Reply:
     @property
     def text(self) -> str:
         """``550 5.1.1 no such user``: one line, printable, bounded."""
+        if len(self.lines) == 1:
+            return printable(b"%d " % self.code + self.lines[0])
         first, *rest = self.lines
         # RFC 2034 section 4 repeats the status in every line; once is enough for people.
         words = [
@@ -111,6 +115,8 @@ class ReplyReader:
         if match is None:
             raise ReplyMalformed(f"not a reply: {printable(line)[:80]}")
         code = int(match[1])
+        if not self._lines and match[2] != b"-":
+            return Reply(code, (match[3] or b"",))
         # RFC 5321 section 4.2.1: the code is the same in every line.
         if self._lines and code != self._code:
             raise ReplyMalformed("reply code changed inside a reply")

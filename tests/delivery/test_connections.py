@@ -149,10 +149,11 @@ def test_stopping_says_good_bye_to_all_and_waits_for_the_answers() -> None:
     world = World()
     world.send()
     world.send(destination="relay")
-    stopped: Deferred[None] = Deferred.fromCoroutine(world.delivery.stop())
-    assert not stopped.called
+    stopped: list[None] = []
+    Deferred.fromCoroutine(world.delivery.stop()).addCallback(stopped.append)
+    assert stopped == []
     world.clock.pump([0] * 5)
-    assert stopped.called and world.clock.getDelayedCalls() == []
+    assert stopped == [None] and world.clock.getDelayedCalls() == []
     assert world.mx1.lines[-1] == world.relay.lines[-1] == "QUIT"
     world.send()
     world.clock.pump([0] * 5)
