@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 600
 TESTS_AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast system fuzz crash bench bench-scale image-check clean
+.PHONY: help run test lint fast system fuzz crash bench bench-queue bench-scale image-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: $(VENV)/.test-installed  ## mail received per second beside Postfix, and 
 	$(BIN)/python -m tests.bench.recipients
 	$(BIN)/python -m tests.bench.connections
 	$(BIN)/python -m tests.bench.store
+
+bench-queue: $(VENV)/.test-installed  ## a queue of a million messages beside one of a thousand
+	$(BIN)/python -m tests.bench.queue
 
 bench-scale: $(VENV)/.test-installed  ## a mailbox of a million messages beside one of a thousand
 	$(BIN)/python -m tests.bench.scale
