@@ -22,6 +22,7 @@ import click
 
 from gateway.cli.desk import Desk, at_person
 from gateway.cli.options import config_option, json_option, load_settings, person_argument
+from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown, table
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError
@@ -247,11 +248,6 @@ def _shown(message: DeletedMessage, header: object) -> Shown:
         plain(", ".join(header_values(header, name))) for name in ("from", "subject")
     )
     return Shown(message, sender, subject)
-
-
-def plain(text: str) -> str:
-    """Without control and format characters: foreign text must not steer a terminal."""
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _as_object(row: Shown) -> dict[str, object]:

@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from gateway.cli.asked import ask_or
-from gateway.cli.deleted import plain
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.cli.trace import moment
 from gateway.core.errors import GatewayError
 from gateway.edge.smtp.rehearsal_request import MAX_CONTENT, SOMEWHERE, RehearsalRefused, Request

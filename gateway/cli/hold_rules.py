@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.deleted import plain
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown, table
 from gateway.cli.queue_access import Call, at_queue
 from gateway.cli.queue_filters import octets, pages

@@ -11,9 +11,10 @@ import unicodedata
 
 import click
 
-from gateway.cli.deleted import deleted, plain, undelete
+from gateway.cli.deleted import deleted, undelete
 from gateway.cli.desk import Desk, at_person
 from gateway.cli.options import config_option, json_option, load_settings, person_argument
+from gateway.cli.plain import plain
 from gateway.cli.progress import table
 from gateway.cli.reindex import reindex
 from gateway.core.account import Account

@@ -11,20 +11,7 @@ from importlib import metadata
 
 import click
 
-from gateway.cli import (
-    backup,
-    config,
-    explain,
-    export,
-    health,
-    import_,
-    mailbox,
-    queue,
-    restore,
-    status,
-    trace,
-    verify,
-)
+from gateway.cli.lazy import LazyGroup
 from gateway.core.errors import GatewayError, SettingsError
 
 _EPILOG = """\
@@ -37,27 +24,31 @@ Exit status: 0 all is well; 1 failure, or something is wrong; 2 wrong command li
 """
 
 
+_COMMANDS = {
+    "backup": "gateway.cli.backup:backup",
+    "config": "gateway.cli.config:group",
+    "explain": "gateway.cli.explain:explain",
+    "export": "gateway.cli.export:group",
+    "health": "gateway.cli.health:health",
+    "import": "gateway.cli.import_:group",
+    "mailbox": "gateway.cli.mailbox:group",
+    "queue": "gateway.cli.queue:group",
+    "restore": "gateway.cli.restore:restore",
+    "status": "gateway.cli.status:status",
+    "trace": "gateway.cli.trace:trace",
+    "verify": "gateway.cli.verify:verify",
+}
+
+
 @click.group(
+    cls=LazyGroup,
+    found_in=_COMMANDS,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(metadata.version("mail-gateway"), prog_name="gateway")
 def cli() -> None:
     """Administer the mail gateway. The server itself is started with `twistd -n gateway`."""
-
-
-cli.add_command(backup.backup)
-cli.add_command(config.group)
-cli.add_command(explain.explain)
-cli.add_command(export.group)
-cli.add_command(health.health)
-cli.add_command(import_.group)
-cli.add_command(restore.restore)
-cli.add_command(mailbox.group)
-cli.add_command(queue.group)
-cli.add_command(status.status)
-cli.add_command(trace.trace)
-cli.add_command(verify.verify)
 
 
 def main() -> None:

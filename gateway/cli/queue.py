@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from gateway.cli import hold_rules, suppressed
+from gateway.cli.lazy import LazyGroup
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown
 from gateway.cli.queue_access import Call, at_queue
-from gateway.cli.queue_export import export
 from gateway.cli.queue_filters import (
     PAGE,
     Filter,
@@ -59,7 +58,14 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-@click.group("queue")
+_COMMANDS = {
+    "export": "gateway.cli.queue_export:export",
+    "rules": "gateway.cli.hold_rules:group",
+    "suppressed": "gateway.cli.suppressed:group",
+}
+
+
+@click.group("queue", cls=LazyGroup, found_in=_COMMANDS)
 def group() -> None:
     """See what waits to be delivered, and act on it.
 
@@ -294,6 +300,3 @@ _deed(
     "0000002A --reason 'the company has closed'",
     _reason,
 )
-group.add_command(export)
-group.add_command(suppressed.group)
-group.add_command(hold_rules.group)

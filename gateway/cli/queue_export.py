@@ -18,7 +18,7 @@ import click
 from gateway.cli.desk import Desk, at_desk
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.progress import ProgressShown
-from gateway.cli.queue_access import Call, calls_at, calls_beside
+from gateway.cli.queue_access import Call
 from gateway.cli.queue_filters import (
     Filter,
     chosen_filter,
@@ -26,6 +26,7 @@ from gateway.cli.queue_filters import (
     filter_options,
     pieces,
 )
+from gateway.cli.queue_store import calls_at, calls_beside
 from gateway.core.errors import GatewayError
 from gateway.core.queue import QueueEntry, QueueItem
 from gateway.queue.desk_deeds import find_message

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.cli.deleted import plain
+from gateway.cli.plain import plain
 from gateway.cli.progress import table
 
 ADDRESS_WIDTH, DESTINATION_WIDTH, REPLY_WIDTH = 32, 28, 60

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from gateway.cli.control_client import ControlClient
-from gateway.cli.deleted import plain
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.core.settings.paths import control_socket
 
 

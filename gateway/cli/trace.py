@@ -16,9 +16,9 @@ from typing import Any
 import click
 
 from gateway.cli.asked import ask_or
-from gateway.cli.deleted import plain
 from gateway.cli.desk import Desk, at_desk
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.core.settings.model import Settings
 from gateway.core.trace import looked_for
 
