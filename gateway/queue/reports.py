@@ -166,7 +166,7 @@ class ReportWriter:
             why, reason = "its sender does not exist", f"its sender {item.sender} does not exist"
         self._log_unreported(item, reported, why)
         instead = self._double_bounces_to
-        if instead is None or not failed or item.message_id.startswith(LAST_PREFIX):
+        if instead is None or not failed or _is_last(item, reported, instead):
             return None
         route = await self._route(item, instead)
         return None if route is None else _Addressee(instead, route, reason)
@@ -226,3 +226,10 @@ class ReportWriter:
                 reply=recipient.reply,
             )
             self._journal.unreported(item, path(recipient.address), why)
+
+
+def _is_last(item: QueueItem, reported: Sequence[tuple[int, Reported]], instead: Address) -> bool:
+    """A report to the postmaster, or anything without a sender for them: telling them of it could
+    go on for ever."""
+    is_report = (item.message_id or item.queue_id).startswith(LAST_PREFIX)
+    return is_report or any(each.address.key == instead.key for _, each in reported)
