@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from twisted.internet import error
@@ -257,6 +257,8 @@ class Connections:
             if not client.secure:
                 words = end.problem.text if end is not None else "STARTTLS is not offered"
                 result = TlsResult(failure="starttls-not-supported", reason=words)
+        if result.failure:
+            result = replace(result, sending_ip=client.local_ip)
         self._witness.note(target, result)
 
     # -- keeping

@@ -109,31 +109,34 @@ class MailRoutes:
         self._tls = tls or TlsRules()
         self._passwords = passwords or {}
         self._hosts_file = hosts_file
-        self._kept: OrderedDict[tuple[str, bool], Route] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, bool, bool], Route] = OrderedDict()
 
     async def targets(self, item: QueueItem) -> Sequence[Target]:
         """See the port. Waits for nothing where the route is known."""
         # RFC 8689 section 5 spares reports.
         proof = item.options.require_tls and item.sender is not None
-        return self._arranged(await self.route(item.destination, proof=proof))
+        lenient = item.options.tls_optional and not proof
+        return self._arranged(await self.route(item.destination, proof=proof, lenient=lenient))
 
-    async def route(self, destination: str, *, proof: bool = False) -> Route:
+    async def route(self, destination: str, *, proof: bool = False, lenient: bool = False) -> Route:
         """All that is known of a destination.
 
         Args:
             proof: the sender asked for TLS with the right server (REQUIRETLS).
+            lenient: the sender asked that it be delivered whatever policy on TLS the domain has
+                (RFC 8689 section 5); how that goes is not counted.
 
         Raises:
             NoRoute: there is none, or nobody can say now.
         """
-        key = (destination, proof)
+        key = (destination, proof, lenient)
         route = self._kept.get(key)
         if route is not None and self._timers.seconds() < route.until:
             return route
         if names_servers(destination):
             route = await self._named(destination, proof)
         else:
-            route = await self._by_mx(destination.rstrip("."), proof)
+            route = await self._by_mx(destination.rstrip("."), proof, lenient)
         kept = self._kept
         kept[key] = route
         kept.move_to_end(key)
@@ -202,14 +205,14 @@ class MailRoutes:
 
     # -- hosts that DNS names
 
-    async def _by_mx(self, domain: str, proof: bool) -> Route:
+    async def _by_mx(self, domain: str, proof: bool, lenient: bool) -> Route:
         if not domain:
             text = "an address without a domain leads nowhere"
             raise NoRoute(Verdict.FAILED, "5.1.3", text)
         found = await self._mx.find(domain)
         level = self._tls.of(domain)
         hosts = [each.host for each in found.hosts]
-        if level == "none" and not proof:
+        if lenient or (level == "none" and not proof):
             demands: Iterable[tuple[MailHost, TlsDemand]] = [(h, demand_of(level)) for h in hosts]
         else:
             demands = await self._policies.demands(

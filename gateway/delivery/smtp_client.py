@@ -3,7 +3,7 @@
 Owns the socket, the deadline of each phase, TLS and the body's way from the store to the wire with
 back-pressure. Never decides what a reply means, nor how long the connection is kept for more. The
 deadline belongs to a phase and moves with whole replies only, so a peer that drips octets gains
-nothing (SECURITY N1).
+nothing (SECURITY N1), and who drips replies gains ``dialogue_s``.
 
 ``opened`` and each Deferred of ``send`` end exactly once; the connection itself may outlive them,
 idle or by the answer to QUIT.
@@ -96,7 +96,8 @@ class SmtpClient(TwistedProtocol):
         self._timers = timers
         self._timeouts = timeouts
         self._timer: Timer | None = None
-        self._body = Body(0, _nothing)
+        self._dialogue_ends = 0.0  # by the timers' clock, but for the body
+        self._body = _NO_BODY
         self._writing: Deferred[None] | None = None
         self._gate: Deferred[None] | None = None
         self._blocked = False
@@ -105,6 +106,7 @@ class SmtpClient(TwistedProtocol):
         self.opened: Deferred[NotOpened | None] = Deferred(self._cancelled)
         self.gone: Callable[[SmtpClient], None] = _ignore
         self.tls_result = TlsResult()
+        self.local_ip = ""
 
     @property
     def is_idle(self) -> bool:
@@ -129,6 +131,7 @@ class SmtpClient(TwistedProtocol):
         ended: Deferred[TransactionEnd] = Deferred(self._cancelled)
         self._ended = ended
         self._body = body
+        self._begin_dialogue()
         self._perform(self._session.begin(envelope, body.at_hand))
         self._set_deadline()
         return ended
@@ -142,10 +145,13 @@ class SmtpClient(TwistedProtocol):
     # -- Twisted's side
 
     def connectionMade(self) -> None:
+        # Now, as a closed socket does not know it any more.
+        self.local_ip = getattr(self.transport.getHost(), "host", "")
         set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
         if set_no_delay is not None:
             # Else EHLO waits behind the TLS handshake's end until the peer acknowledges that.
             set_no_delay(True)
+        self._begin_dialogue()
         self._set_deadline()
 
     def dataReceived(self, data: bytes) -> None:
@@ -157,6 +163,8 @@ class SmtpClient(TwistedProtocol):
         self._perform(requests)
 
     def handshakeCompleted(self) -> None:
+        if self._tls.refuses:
+            return  # the connection is being closed, and connectionLost hears why
         self.tls_result = self._tls.result()
         if self._session.stage is Stage.HANDSHAKE:
             self._perform(self._session.tls_started())
@@ -199,6 +207,7 @@ class SmtpClient(TwistedProtocol):
                 case Send(data):
                     self.transport.write(data)
                 case TransactionEnd():
+                    self._body = _NO_BODY
                     ended, self._ended = self._ended, None
                     if ended is not None:
                         ended.callback(request)
@@ -286,6 +295,7 @@ class SmtpClient(TwistedProtocol):
         rest = b"" if downgrade is None else stuffer.feed(downgrade.finish())
         self.transport.write(rest + stuffer.finish())
         self._perform(self._session.body_sent())
+        self._begin_dialogue()
         self._set_deadline()
 
     async def _chunk(self, offset: int) -> bytes:
@@ -297,10 +307,16 @@ class SmtpClient(TwistedProtocol):
 
     # -- deadline and end
 
+    def _begin_dialogue(self) -> None:
+        self._dialogue_ends = self._timers.seconds() + self._timeouts.dialogue_s
+
     def _set_deadline(self) -> None:
         if self._lost:
             return
-        seconds = self._timeouts.of(self._session.stage)
+        stage = self._session.stage
+        seconds = self._timeouts.of(stage)
+        if stage is not Stage.BODY and stage is not Stage.IDLE:
+            seconds = min(seconds, max(0.0, self._dialogue_ends - self._timers.seconds()))
         if self._timer is not None and self._timer.active():
             self._timer.reset(seconds)
         else:
@@ -339,6 +355,9 @@ class SmtpClient(TwistedProtocol):
 
 async def _nothing(offset: int, length: int) -> bytes:
     return b""
+
+
+_NO_BODY = Body(0, _nothing)
 
 
 def _ignore(client: SmtpClient) -> None:

@@ -23,6 +23,7 @@ class Timeouts:
     end_of_data_s: float = 600.0  # the peer may scan the message; too short makes duplicates
     quit_s: float = 10.0  # all is decided then
     idle_s: float = 5.0  # another message may come
+    dialogue_s: float = 1800.0  # all of opening, of the commands, of the answers to the end
 
     def of(self, stage: Stage) -> float:
         return float(getattr(self, _PHASES.get(stage, "command_s")))

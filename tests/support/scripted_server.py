@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from OpenSSL.SSL import Error as TlsError
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
@@ -103,6 +104,9 @@ class PeerTransport:
             self.clock.callLater(0, self.protocol.connectionLost, Failure(why))
 
     # -- what the protocol calls
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.250", 40_000)
 
     def write(self, data: bytes) -> None:
         self.written += data
