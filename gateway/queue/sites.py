@@ -29,6 +29,8 @@ from gateway.queue.paces import Pace, Paces
 
 FIRST_WINDOW = 2.0
 OPEN_WINDOW = 5.0
+UNPROVEN_LINE = 8
+"""So many wait in memory for a destination that nobody knows to answer."""
 MAX_ROUND_S = 600
 """A dead destination is tried this often, if it has mail that is due then."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 2.0, 300.0
@@ -119,7 +121,8 @@ class Site:
             return 0
         if self.is_dead:  # one goes ahead to look
             return 0 if waiting or self.in_flight else 1
-        room = self.line_bound - waiting if waiting <= self.line_bound // 2 else 0
+        bound = self.line_bound if self.proven else min(self.line_bound, UNPROVEN_LINE)
+        room = bound - waiting if waiting <= bound // 2 else 0
         if self._interval_s:
             ahead = int((now + AHEAD_S - self.next_slot) / self._interval_s) + 1
             room = min(room, ahead - waiting) if self.next_slot <= now + 1 else 0

@@ -27,6 +27,8 @@ from gateway.queue.tasks import Tasks
 
 RECHECK_S = 1.0
 TROUBLE_S = 15.0
+SHORT_S = 30
+"""While memory is full a destination is left alone for so long, or till there is room again."""
 
 
 class Taker:
@@ -71,6 +73,7 @@ class Taker:
         self._changed = changed
         self._taken = taken
         self._asked: dict[str, None] = {}
+        self._short: dict[str, None] = {}  # got less than they had room for
         self._look = self._busy = self._stopping = False
         self._timer: Timer | None = None
 
@@ -93,7 +96,14 @@ class Taker:
         self._begin()
 
     def recheck(self) -> None:
-        """What was just recorded may be due before the timer; a second gathers several."""
+        """What was just recorded may be due before the timer; a second gathers several. And it
+        left room in memory."""
+        if self._short and len(self._hands) <= self._limits.unproven_messages // 2:
+            page = list(self._short)[: self._limits.page]
+            for name in page:
+                del self._short[name]
+            self._asked.update(dict.fromkeys(page))
+            self._begin()
         if not self._busy and not self._stopping:
             self._set_timer(RECHECK_S, at_most=True)
 
@@ -196,7 +206,9 @@ class Taker:
             site.filled(monotonic, limits.line, limits.longest_line)
             room = site.room(monotonic)
         if room > free:
-            return Wish(site.name, free, now + 2)
+            if len(self._short) < limits.destinations:
+                self._short[site.name] = None
+            return Wish(site.name, free, now + SHORT_S)
         opens_in_s = max(site.closed_until, site.next_slot) - monotonic
         later_s = ceil(opens_in_s) if opens_in_s > 0 and not room else limits.park_s
         return Wish(site.name, room, now + max(1, later_s))

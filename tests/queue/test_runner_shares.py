@@ -72,10 +72,10 @@ def test_destinations_go_in_rotation_however_much_waits_for_one() -> None:
 
 def test_one_sender_s_many_messages_do_not_delay_another_s_one() -> None:
     yard = Yard()
-    yard.add("y.example", count=100_000, turn=1_000, step=10_000)
+    yard.add("y.example", count=30_000, turn=1_000, step=10_000)
     yard.pass_time(3)
     yard.add("y.example", turn=4_000)
-    one = yard.queue.items[100_001]
+    one = yard.queue.items[30_001]
     sent = len(yard.delivery.order)
     yard.pass_time(1)
     ahead = [each.queue_id for each in yard.delivery.order].index(one.queue_id) - sent
@@ -106,6 +106,23 @@ def test_memory_is_bounded_and_a_known_destination_finds_room() -> None:
     assert yard.in_hand <= 150
     yard.add("good.example", count=50)
     yard.finish("good.example", within_s=30)
+
+
+def test_the_store_is_left_in_peace_while_memory_is_full() -> None:
+    yard = Yard(messages=100, attempts=20)
+    slow = [f"s{number}.example" for number in range(150)]
+    for name in slow:
+        yard.delivery.times_s[name] = None
+        yard.queue.add(name, count=10, at=yard.time.now)
+    yard.pass_time(60, step=1)
+    leased = yard.queue.wishes
+    yard.pass_time(60, step=1)
+    assert yard.queue.wishes - leased <= 2 * len(slow)
+    for name in slow:
+        yard.delivery.times_s[name] = 0.5
+    for waiting in list(yard.delivery.pending):
+        waiting.callback(None)
+    yard.finish(*slow, within_s=200)
 
 
 def test_destinations_without_mail_are_forgotten() -> None:

@@ -47,6 +47,7 @@ class ManyQueue:
     items: dict[int, QueueItem] = field(default_factory=dict)
     look_at: dict[str, int] = field(default_factory=dict)
     asked: int = 0
+    wishes: int = 0
     leased: int = 0
     watchers: list[Callable[[], None]] = field(default_factory=list)
     _ready: dict[str, list[Ready]] = field(default_factory=dict)
@@ -105,6 +106,7 @@ class ManyQueue:
 
     async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
         self.leased += 1
+        self.wishes += len(wishes)
         items: list[QueueItem] = []
         more: set[str] = set()
         for wish in wishes:
@@ -157,6 +159,7 @@ class TimedDelivery:
     default_s: float = 0.1
     times_s: dict[str, float | None] = field(default_factory=dict)
     troubles: dict[str, Trouble] = field(default_factory=dict)
+    pending: list[Deferred[None]] = field(default_factory=list)
     order: list[QueueItem] = field(default_factory=list)
     done: dict[str, int] = field(default_factory=dict)
     running: dict[str, int] = field(default_factory=dict)
@@ -173,7 +176,9 @@ class TimedDelivery:
         takes_s = self.times_s.get(name, self.default_s)
         if takes_s is None or takes_s > 0:
             waiting: Deferred[None] = Deferred()
-            if takes_s is not None:
+            if takes_s is None:
+                self.pending.append(waiting)
+            else:
                 self.timers.callLater(takes_s, waiting.callback, None)
             await waiting
         self.running[name] -= 1
