@@ -40,6 +40,7 @@ from gateway.core.settings.paths import control_socket
 from gateway.delivery.destinations import Destinations
 from gateway.directory.from_settings import directory_from
 from gateway.store.layout import Layout
+from gateway.store.opening import check_schema
 from gateway.store.store import Store
 
 T = TypeVar("T")
@@ -213,6 +214,7 @@ def at_desk(
     *,
     needs_directory: bool = True,
     may_create: bool = True,
+    may_migrate: bool = True,
 ) -> T:
     """Run ``work`` at a desk and return what it returns, or raise what it raises.
 
@@ -220,6 +222,8 @@ def at_desk(
         needs_directory: what is wrong with it is said before the work begins.
         may_create: make the store if there is none; otherwise that is an error, as for commands
             that have nothing to do without one and may have been given the wrong configuration.
+        may_migrate: bring a store of an older gateway to this program's schema, after which the
+            older one refuses it; otherwise that is an error, as for commands that look.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -227,6 +231,8 @@ def at_desk(
     """
     assert threading.current_thread() is threading.main_thread()
     _check(Path(settings.state_dir), may_create)
+    if not may_migrate:
+        check_schema(Layout(Path(settings.state_dir)))
     loop = Loop()
     store, hints = _open(settings, loop)
     desk = Desk(store, settings, loop)

@@ -104,7 +104,7 @@ def export(
             files.close()
 
     try:
-        at_desk(settings, work, needs_directory=False, may_create=False)
+        at_desk(settings, work, needs_directory=False, may_create=False, may_migrate=False)
     finally:
         _show(outcome, directory, and_delete, as_json)
     if outcome.refused:

@@ -28,7 +28,13 @@ from gateway.queue.reports import ReportWriter
 
 def at_store(settings: Settings, work: Callable[[Call], None]) -> None:
     """Run ``work`` on a store that nobody serves. Raises: GatewayError."""
-    at_desk(settings, lambda desk: work(calls_at(desk)), needs_directory=False, may_create=False)
+    at_desk(
+        settings,
+        lambda desk: work(calls_at(desk)),
+        needs_directory=False,
+        may_create=False,
+        may_migrate=False,
+    )
 
 
 def calls_beside(desk: Desk) -> Call:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.store import engine
 from gateway.store.files import PRIVATE, Files, unlink_quietly
 from gateway.store.layout import Layout
-from gateway.store.migrations import migrate, version_of
+from gateway.store.migrations import check_current, migrate, version_of
 from gateway.store.pins import Pins, Removals
 from gateway.store.presence import Roll
 from gateway.store.quarantine import Quarantine
@@ -78,6 +78,18 @@ def open_index(files: Files, layout: Layout, roll: Roll) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def check_schema(layout: Layout) -> None:
+    """For who wants a look at a store, which may be an older program's, and leaves it as it is.
+
+    Raises: StoreUnavailable (older, or not to be read), SchemaTooNew.
+    """
+    try:
+        with closing(engine.open_foreign(layout.index)) as connection:
+            check_current(connection)
+    except sqlite3.Error as error:
+        raise engine.store_error(error) from error
 
 
 def recover(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from gateway.cli import queue
 from gateway.cli.queue_filters import chosen_filter, pages, pieces
 from gateway.cli.queue_shape import destinations_table, shape_table
 from gateway.cli.queue_shown import details, listing
+from gateway.store.engine import open_writer
+from gateway.store.layout import Layout
+from gateway.store.migrations import version_of
 from tests.cli.test_commands import call
+from tests.store.house import House
 
 HOSTILE = "550 \x1b[2J\r\nforged\u202e"
 
@@ -35,6 +40,16 @@ def row(**fields: Any) -> dict[str, Any]:
         "destinations": ["good.example", "bad.example"],
         **fields,
     }
+
+
+def configuration(folder: Path) -> str:
+    path = folder / "gateway.toml"
+    path.write_text(
+        f'hostname = "mail.example.test"\nstate_dir = "{folder}/state"\n'
+        f'[domains."example.test"]\n[directory]\nkind = "ldif"\npath = "{folder}/people.ldif"\n'
+        "[tls]\nself_signed = true\n"
+    )
+    return str(path)
 
 
 @pytest.mark.parametrize(
@@ -72,16 +87,34 @@ def test_a_wrong_command_line_is_told_before_anybody_is_asked(
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
 ) -> None:
-    (tmp_path / "gateway.toml").write_text(
-        f'hostname = "mail.example.test"\nstate_dir = "{tmp_path}/state"\n'
-        f'[domains."example.test"]\n[directory]\nkind = "ldif"\npath = "{tmp_path}/people.ldif"\n'
-        "[tls]\nself_signed = true\n"
-    )
     monkeypatch.chdir(tmp_path)
-    config = str(tmp_path / "gateway.toml")
+    config = configuration(tmp_path)
     assert call(monkeypatch, "queue", *arguments, "--config", config) == 2
     text = capsys.readouterr().err
     assert "Traceback" not in text and not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("export", "--all", "--into", "x")])
+def test_a_look_leaves_an_older_gateways_store_as_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layout = Layout(tmp_path / "state")
+    with House(layout.state_dir):
+        pass
+    with closing(open_writer(layout.index)) as index:
+        index.execute("UPDATE schema_version SET version = version - 1")
+        older = version_of(index)
+    config = configuration(tmp_path)
+    assert call(monkeypatch, "queue", *arguments, "--config", config) == 1
+    text = capsys.readouterr().err
+    assert f"has schema version {older}" in text and "start the gateway of this version" in text
+    with closing(open_writer(layout.index)) as index:
+        assert version_of(index) == older
+    assert not (tmp_path / "x").exists()
 
 
 def test_every_command_has_an_example_in_its_help() -> None:
