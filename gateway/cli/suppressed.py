@@ -136,6 +136,6 @@ def _do(
                 click.echo(f"{plain(address)} {past}")
         if refused:
             first = "; ".join(f"{each['address']}: {each['why']}" for each in refused[:5])
-            raise SomeRefused(f"{len(refused):,} addresses were left as they are: {plain(first)}")
+            raise SomeRefused(f"left as they are: {len(refused):,}: {plain(first)}")
 
     at_queue(settings, work)

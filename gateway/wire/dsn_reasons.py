@@ -162,4 +162,4 @@ def reason_of(status: str, reply: str, *, delayed: bool) -> Reason:
     if delayed and subject == "7":
         return _LATER  # greylisting above all
     known = _REASONS.get(f"{subject}.{detail}") or _SUBJECTS.get(subject)
-    return known or _NUMBERS.get(reply[:3], _UNKNOWN)
+    return known or _NUMBERS.get(reply.partition(" ")[0], _UNKNOWN)

@@ -156,9 +156,9 @@ def _sentences(said: Said, *, several: bool) -> Iterator[str]:
         first = " for the first of them" if several else ""
         yield f"The server {said.remote} answered{first}: {reply}"
     else:
-        yield reply
+        yield f"{reply[:1].upper()}{reply[1:]}"
     if said.retry_until is not None:
-        yield f"It will be tried again until {formatdate(said.retry_until)}."
+        yield f"It will be tried again until {formatdate(said.retry_until)[:22]} UTC."
 
 
 def _closing(action: Action, about: About) -> Iterator[str]:

@@ -86,7 +86,7 @@ def test_the_whole_text_of_a_refusal() -> None:
         ("5.7.99", "550 5.7.99 x", "does not want to take this message"),
         ("5.0.0", "552 no", "The mailbox is full, or the message too large"),
         ("5.0.0", "550 no", "refused the message for this address"),
-        ("x", "no reason at all", "no reason at all"),
+        ("x", "550nothing that helps", "550nothing that helps"),
     ],
 )
 def test_a_status_code_is_put_into_words(status: str, reply: str, said: str) -> None:
