@@ -67,11 +67,6 @@ class ClientTls:
             self._authorities = _context(self._trust_root)
         return Handshake(self._authorities, host, demand)
 
-    def creator(self, host: str, *, verified: bool) -> Handshake:
-        """The same, by one question."""
-        protection = Protection.VERIFIED if verified else Protection.OPPORTUNISTIC
-        return self.handshake(host, TlsDemand(protection))
-
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Handshake:
@@ -108,6 +103,11 @@ class Handshake:
     def problem(self) -> Unproven | None:
         """What the peer failed to prove, also where that is only noted."""
         return self._problem
+
+    @property
+    def refuses(self) -> bool:
+        """The peer did not prove what it must: nothing is said on this connection."""
+        return self._problem is not None and not self._demand.testing
 
     def result(self, reason: Failure | None = None) -> TlsResult:
         """What became of it.
@@ -162,7 +162,7 @@ class Handshake:
             self._log.failure("the certificate of {host} cannot be judged", host=self._host)
             text = "the certificate was not understood"
             self._problem = Unproven(ResultType.VALIDATION_FAILURE, text)
-        if self._problem is not None and not self._demand.testing:
+        if self.refuses:
             self._protocol.failVerification(Failure(self._problem))
 
     # -- the proof

@@ -166,7 +166,7 @@ class Transaction:
             command, stage, index = unsent.popleft()
             batch.append(command)
             expected.append((stage, index))
-        if batch and pipelining and self._chunks and self._peer.chunks_taken and not unsent:
+        if batch and pipelining and self._chunks and self._peer.chunks_taken:
             batch.append(self._last_chunk())
         if batch:
             self._out.append(Send(b"".join(batch)))
@@ -296,7 +296,8 @@ class Transaction:
         without_chunking = False
         if self._terms is not None and self._chunks:
             without_chunking = reply.code in (*_UNKNOWN_COMMAND, _NO_RECIPIENTS_YET)
-            self._peer.chunks_taken = self._peer.chunks_taken or reply.kind == 2
+            # Over LMTP the answers are as many as recipients were accepted, so BDAT comes later.
+            self._peer.chunks_taken |= reply.kind == 2 and not self._peer.lmtp
         if without_chunking:
             problem = defer("4.5.0", f"the server offers CHUNKING and refuses BDAT: {reply.text}")
             self._end(problem, usable=False, without_chunking=True)

@@ -191,6 +191,23 @@ def test_N1_dripping_octets_do_not_move_the_deadline() -> None:
     assert deferred.called
 
 
+@pytest.mark.parametrize("where", ["RCPT", "DATA", "."])
+def test_N1_dripping_replies_moves_the_deadline_only_so_far(where: str) -> None:
+    world = World()
+    many = [f"r{number}@y.example" for number in range(50)]
+    world.mx1.replies[where] = HANG
+    world.mx2.greeting = CLOSE
+    deferred = world.start(*many)
+    world.clock.pump([0] * 10)
+    for _ in range(60):
+        transport = world.mx1.connections[0]
+        if transport.open:
+            transport.protocol.dataReceived(b"250-still\r\n" if where == "." else b"250 ok\r\n")
+        world.clock.advance(60)
+    world.clock.pump([0] * 20)
+    assert deferred.called and not world.mx1.connections[0].open
+
+
 @pytest.mark.parametrize("problem_from", [0, 70_000])
 @pytest.mark.parametrize("problem", [StoreDamaged(), OSError("disk"), CancelledError()])
 def test_an_unreadable_message_is_never_completed(problem: Exception, problem_from: int) -> None:

@@ -210,6 +210,13 @@ def test_lmtp_answers_for_each_accepted_recipient(ehlo: bytes) -> None:
     assert not any(isinstance(each, TransactionEnd) for each in peer.others)
     peer.answers(b"552 5.2.2 full")
     assert peer.verdicts == [DELIVERED, FAILED] and peer.session.stage is Stage.IDLE
+    again(peer)
+    if ehlo == OLD_EHLO:
+        peer.answers(b"250 ok", b"250 ok", b"250 ok", b"354 go", b"250 in", b"250 in")
+    else:
+        assert b"BDAT" in peer.answers(b"250 ok", b"250 ok", b"250 ok", b"250 ok")
+        peer.answers(b"250 in", b"250 in")
+    assert peer.verdicts == [DELIVERED, DELIVERED]
 
 
 def test_lmtp_answers_only_for_those_accepted() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.wire.mime.binary_parts import BinaryParts
-from gateway.wire.mime.part_stream import MAX_DELIMITER_OCTETS
 from gateway.wire.mime.budget import MAX_DELIMITER_CANDIDATES, MAX_DEPTH, MAX_FIELDS, MAX_PARTS
+from gateway.wire.mime.part_stream import MAX_DELIMITER_OCTETS
 from tests.support.binary_mail import HEADER_OCTETS, leaves, octet_by_octet, run
 
 EVERY_OCTET = bytes(range(256)) * 5
