@@ -20,7 +20,6 @@ from gateway.core.next_hop import login_name, parse_next_hop
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
 from gateway.core.settings.outbound import OutboundSettings
-from gateway.delivery.demands import NoPolicies
 from gateway.delivery.destinations import Destinations, tls_levels
 from gateway.delivery.dns.exchange import Sockets
 from gateway.delivery.dns.resolver import Resolver
@@ -55,12 +54,8 @@ def make_dns(outbound: OutboundSettings, reactor: Any) -> Resolver:
     )
 
 
-def make_ways(
-    settings: Settings, reactor: Any, dns: Resolver, policies: TlsPolicies | None = None
-) -> Ways:
-    """Args:
-    policies: None: nobody looks for any.
-    """
+def make_ways(settings: Settings, reactor: Any, dns: Resolver, policies: TlsPolicies) -> Ways:
+    """Everything together."""
     outbound = settings.outbound
     reachability = Reachability(reactor)
     mx = MxLookup(
@@ -68,7 +63,7 @@ def make_ways(
     )
     routes = MailRoutes(
         mx,
-        policies or NoPolicies(),
+        policies,
         timers=reactor,
         random=Random(),
         reachability=reachability,

@@ -170,11 +170,29 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
         yield plain(f"    reply    {line}")
 
 
+def _way_out(queued: Mapping[str, Any]) -> Iterator[str]:
+    if queued.get("rule"):
+        yield plain(f"        because {queued['rule']}")
+    for host in queued.get("hosts", ()):
+        policy = {"sts": ", by MTA-STS", "tlsa": ", by DANE"}.get(host["tls_policy"], "")
+        trial = " (on trial)" if host["testing"] else ""
+        yield plain(
+            f"        {host['preference']} {host['host']} port {host['port']}"
+            f" at {', '.join(host['addresses'])}; {host['protocol'].upper()},"
+            f" TLS {host['tls']}{policy}{trial}"
+        )
+    for name in queued.get("left_out", ()):
+        yield plain(f"        not {name}: it is this server, or no more preferred")
+    if queued.get("problem"):
+        yield plain(f"        no way out now: {queued['problem']}")
+
+
 def _stored(stored: Mapping[str, Any]) -> Iterator[str]:
     for mailbox in stored["mailboxes"]:
         yield plain(f"    into the INBOX of {mailbox['login'] or mailbox['account_id']}")
     for queued in stored["queued"]:
         yield plain(f"    into the queue for {queued['recipient']}, next hop {queued['next_hop']}")
+        yield from _way_out(queued)
     held = stored["held"]
     if held is not None:
         until = "somebody releases it" if held["until"] is None else moment(held["until"])

@@ -104,7 +104,27 @@ def test_A9_what_strangers_chose_cannot_steer_a_terminal() -> None:
     }  # fmt: skip
     stored = {
         "mailboxes": [{"account_id": HOSTILE, "login": ""}],
-        "queued": [{"recipient": HOSTILE, "next_hop": HOSTILE}],
+        "queued": [
+            {
+                "recipient": HOSTILE,
+                "next_hop": HOSTILE,
+                "rule": HOSTILE,
+                "problem": HOSTILE,
+                "left_out": [HOSTILE],
+                "hosts": [
+                    {
+                        "host": HOSTILE,
+                        "port": 25,
+                        "addresses": [HOSTILE],
+                        "preference": 1,
+                        "protocol": "smtp",
+                        "tls": "verified",
+                        "tls_policy": "sts",
+                        "testing": True,
+                    }
+                ],
+            }
+        ],
         "held": {"reason": HOSTILE, "until": None},
         "options": [HOSTILE],
         "header": HOSTILE,

@@ -7,21 +7,23 @@ that it is a rehearsal (``client.rehearsal``).
 
 Nobody's password is known here: a login is taken as given, where the door would take one at all.
 
-Limits: LIMIT_S for the whole.
+Limits: LIMIT_S for the whole; the ways out of MAX_WAYS recipients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from gateway.core.address import Address
+from gateway.core.envelope import MessageOptions
 from gateway.core.errors import GatewayError
-from gateway.core.messages import LOCAL, NewMessage
+from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.edge.connection import Door
 from gateway.edge.sessions import Sessions
 from gateway.edge.smtp.door import SmtpFactory
@@ -41,10 +43,21 @@ from gateway.edge.smtp.services import SmtpServices
 from gateway.wire.smtp_commands import Verb
 
 LIMIT_S = 60.0
+MAX_WAYS = 20
 _SAMPLE = (
     b"From: <%b>\r\nSubject: explain\r\nDate: Thu, 01 Jan 1970 00:00:00 +0000\r\n"
     b"Message-ID: <explain@invalid>\r\n\r\nNobody gets this.\r\n"
 )
+
+
+class WayOut(Protocol):
+    """Finds out where a recipient's mail would go; nothing is sent."""
+
+    async def __call__(
+        self, sender: Address | None, recipient: QueuedRecipient, options: MessageOptions
+    ) -> Mapping[str, object]:
+        """JSON: ``next_hop`` (the destination), ``rule``, ``hosts``, ``problem``."""
+        ...
 
 
 class Rehearsal:
@@ -52,7 +65,7 @@ class Rehearsal:
 
     Args:
         sessions: the real registry, which is asked and told nothing.
-        smart_host: where mail without a next hop goes; empty: MX records decide.
+        way_out: None: of mail that leaves only the next hop is told that routing names.
     """
 
     def __init__(
@@ -62,11 +75,12 @@ class Rehearsal:
         sessions: Sessions,
         request: Request,
         *,
-        smart_host: str = "",
+        way_out: WayOut | None = None,
     ) -> None:
         self._request = request
         self._timers = door.timers
-        self._smart_host = smart_host
+        self._way_out = way_out
+        self._ways: dict[QueuedRecipient, Mapping[str, object]] = {}
         self._services = services
         self._notes = notes = Notes()
         self._intake = KeepsNothing()
@@ -197,6 +211,13 @@ class Rehearsal:
         self._session.dataReceived(stuffed + b"\r\n.\r\n")
         replies = accepted if self._session.door.protocol == "lmtp" else 1
         await self._take("content", f"(message of {len(content)} octets)", replies)
+        message = self._intake.accepted
+        if message is not None and self._way_out is not None:
+            for queued in message.remote[:MAX_WAYS]:
+                if queued.next_hop != LOCAL:
+                    self._ways[queued] = await self._way_out(
+                        message.sender, queued, message.options
+                    )
 
     async def _say(self, line: str, stage: str) -> int:
         self._session.dataReceived(line.encode("utf-8") + b"\r\n")
@@ -250,7 +271,11 @@ class Rehearsal:
                 for each in message.local
             ],
             "queued": [
-                {"recipient": str(each.address), "next_hop": self._next_hop(each.next_hop)}
+                {
+                    "recipient": str(each.address),
+                    "next_hop": self._next_hop(each),
+                    **self._ways.get(each, {}),
+                }
                 for each in message.remote
             ],
             "held": None if hold is None else {"reason": hold.reason, "until": hold.until},
@@ -258,10 +283,10 @@ class Rehearsal:
             "header": _header(message),
         }
 
-    def _next_hop(self, next_hop: str) -> str:
-        if next_hop == LOCAL:
+    def _next_hop(self, recipient: QueuedRecipient) -> str:
+        if recipient.next_hop == LOCAL:
             return "the mailbox here"
-        return next_hop or self._smart_host or "MX records of the domain"
+        return recipient.next_hop or "as the configuration of what leaves has it"
 
 
 def _header(message: NewMessage) -> str:
