@@ -17,11 +17,12 @@ from gateway.core.ids import QueueId
 from gateway.core.messages import QueuedRecipient
 from gateway.core.queue import QueueFilter, Verdict
 from gateway.queue.line import Group, Line
+from gateway.queue.paces import Pace, Paces
 from gateway.queue.runner import QueueRunner
-from gateway.queue.schedule import DAY_S, Schedule
+from gateway.queue.schedule import DAY_S
 from tests.store.house import CAROL, NOW, House
 from tests.support.queue_fakes import FakeDelivery, FakeRouter
-from tests.support.queue_world import World
+from tests.support.queue_world import EXACT, World
 
 
 class Runs:
@@ -47,7 +48,7 @@ class Runs:
             timers=self.clock,
             wall_clock=self.wall,
             random=Random(1),
-            schedule=Schedule(jitter=0.0),
+            paces=Paces(EXACT),
         )
         self.runner.start()
         self.settle()
@@ -134,7 +135,7 @@ def test_the_life_of_a_message_does_not_go_on_while_it_is_held(runs: Runs) -> No
 
 
 def test_the_more_urgent_message_overtakes_in_line() -> None:
-    world = World(per_destination=1)
+    world = World(pace=Pace(1))
     world.delivery.default = None
     world.add("first@y.example", queue_id="Q0")
     for name, priority in (("low", -2), ("plain", 0), ("high", 5), ("higher", 9)):
@@ -146,25 +147,20 @@ def test_the_more_urgent_message_overtakes_in_line() -> None:
     assert order == ["first", "higher", "high", "plain", "low"]
 
 
-def test_a_full_line_puts_back_what_is_least_urgent() -> None:
-    world = World(per_destination=1, waiting_per_destination=2)
-    world.delivery.default = None
-    for name, priority in (("a", 0), ("b", 0), ("c", 0), ("d", 4), ("e", -4)):
-        options = MessageOptions(priority=priority)
-        world.add(f"{name}@y.example", queue_id=name, options=options)
-    put_back = [queue_id for queue_id, _ in world.queue.recorded]
-    assert put_back == ["c", "e"]
-
-
-def test_lines_keep_the_order_of_equals() -> None:
+def test_a_line_goes_by_priority_then_by_turn_then_as_it_came() -> None:
     world = World(start=False)
-    world.add(*(f"p{number}@y.example" for number in range(3)))
-    item = next(iter(world.queue.rows.values())).item
-    groups = [Group(item, (), str(number)) for number in range(3)]
+    world.add("p@y.example")
+    plain = next(iter(world.queue.rows.values())).item
+    urgent = replace(plain, options=MessageOptions(priority=3))
+    early = replace(plain, turn=plain.turn - 1)
+    groups = [Group(item) for item in (plain, plain, early, urgent)]
     line = Line()
     for group in groups:
         line.add(group)
-    assert [line.first(), line.first(), line.last()] == groups and len(line) == 0
+    line.remove(groups[1])
+    line.add(groups[1])
+    assert line.first() is groups[3]
+    assert line.clear() == [groups[2], groups[0], groups[1]] and len(line) == 0
 
 
 def test_a_recipient_here_may_wait_for_its_time_as_well(runs: Runs) -> None:
@@ -179,7 +175,7 @@ def test_a_recipient_here_may_wait_for_its_time_as_well(runs: Runs) -> None:
 
 
 def test_what_is_recalled_waits_no_more_unless_only_the_whole_was_wanted() -> None:
-    world = World(per_destination=1)
+    world = World(pace=Pace(1))
     world.delivery.default = None
     world.add("busy@z.example", queue_id="Q0")
     world.add("a@y.example", "b@z.example", queue_id="Q1")
