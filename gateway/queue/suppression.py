@@ -108,13 +108,12 @@ class Suppressions:
 
     def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:
         """How an attempt at another server ended."""
-        if not self._rules.after:
-            return
+        counts = self._rules.after > 0
         for outcome in outcomes:
             if not outcome.remote:
                 continue
             if outcome.verdict is Verdict.FAILED:
-                if outcome.status in HARD:
+                if counts and outcome.status in HARD:
                     self._refused(item, _address_of(item, outcome.number), outcome)
             elif self._rows and outcome.verdict is Verdict.DELIVERED:
                 self._delivered(item, _address_of(item, outcome.number))
