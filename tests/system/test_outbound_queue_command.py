@@ -1,9 +1,11 @@
-"""``gateway queue`` and ETRN, at a gateway of two processes and on its store while stopped."""
+"""``gateway queue`` and ETRN, at a gateway of three workers and on its store while stopped."""
 
 from __future__ import annotations
 
 import json
 import smtplib
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,9 +31,19 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture
 def demo(tmp_path: Path, sink: Sink) -> Iterator[Demo]:
-    settings = f'[outbound]\nsmart_host = "smtp://127.0.0.1:{sink.port}"\nretry_after_s = [3600]\n'
-    with running(Demo(tmp_path / "d", workers=2), settings) as demo:
+    settings = (
+        f'[outbound]\nsmart_host = "smtp://127.0.0.1:{sink.port}"\nretry_after_s = [3600]\n'
+        f'[outbound.destinations."dead.example"]\nnext_hop = "{dead_hop()}"\n'
+    )
+    with running(Demo(tmp_path / "d", workers=3), settings) as demo:
         yield demo
+
+
+def dead_hop() -> str:
+    """Nobody listens there, as nobody could before."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"smtp://127.0.0.1:{probe.getsockname()[1]}"
 
 
 def gateway(demo: Demo, *arguments: str, expect: int = 0) -> str:
@@ -60,6 +72,7 @@ def test_administrators_see_and_steer_what_waits(demo: Demo, sink: Sink) -> None
     assert all(each in text for each in ids.values()) and CLOSED in text
     shown = gateway(demo, "show", ids["one"])
     assert "one@one.example" in shown and "attempts      1" in shown and CLOSED in shown
+    assert "outbound.smart_host takes" in shown and "deferred by 127.0.0.1" in shown
 
     assert f"{ids['one']} held" in gateway(demo, "hold", ids["one"], "--reason", "look first")
     (held,) = listed(demo, "--held")
@@ -83,18 +96,43 @@ def test_administrators_see_and_steer_what_waits(demo: Demo, sink: Sink) -> None
     assert "no message 'FFFF'" in gateway(demo, "show", "FFFF", expect=1)
 
 
-def test_etrn_starts_a_destination_whichever_process_hears_it(demo: Demo, sink: Sink) -> None:
-    queued(demo, "one")
-    queued(demo, "two")
-    sink.script.refuse_mail = ""
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
-        client.login(*ALICE)
-        code, words = client.docmd("ETRN", "one.example")
-        assert code in (250, 251, 252), words
-        assert client.docmd("ETRN", "nothing.example")[0] == 251
-    eventually(lambda: sink.script.received)
-    eventually(lambda: len(listed(demo)) == 1)
-    assert [each.recipients for each in sink.script.received] == [["one@one.example"]]
+def test_dead_destinations_are_shown_and_started_whichever_process_hears_it(
+    demo: Demo, sink: Sink, tmp_path: Path
+) -> None:
+    """A server that was away says ETRN (RFC 1985) and gets its mail; others are rerouted."""
+    for name in ("dead", "other"):
+        queued(demo, name)
+    hop = dead_hop_of(demo)
+    rows = json.loads(gateway(demo, "destinations", "--json"))["destinations"]
+    (dead,) = [each for each in rows if each["destination"] == hop]
+    assert dead["dead_until"] > time.time() and "refused" in dead["problem"]
+    (shown,) = demo.status()["queue"]["dead"]
+    assert shown["destination"] == hop
+    assert hop in gateway(demo, "list", "--shape")
+
+    gateway(demo, "export", "--into", str(tmp_path / "x"), "--destination", "dead.example")
+    (eml,) = (tmp_path / "x").glob("*.eml")
+    assert eml.read_bytes().endswith(b"\r\n\r\nhello\r\n")
+    envelope = json.loads(eml.with_suffix(".json").read_text("utf-8"))
+    assert envelope["recipients"][0]["address"] == "dead@dead.example"
+
+    with running_sink(port=int(hop.rpartition(":")[2])) as back:
+        with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+            client.login(*ALICE)
+            assert client.docmd("ETRN", "nothing.example")[0] == 251
+            assert client.docmd("ETRN", "dead.example")[0] == 250
+        eventually(lambda: back.script.received)
+        assert sink.script.received == []
+        to = ("--to", hop)
+        assert "rerouted" in gateway(demo, "reroute", "--recipient", "@other.example", *to)
+        eventually(lambda: len(back.script.received) == 2)
+    demo.wait_for_line("reroute by uid ")
+    assert listed(demo) == []
+
+
+def dead_hop_of(demo: Demo) -> str:
+    ((message),) = listed(demo, "--destination", "dead.example")
+    return str(message["destinations"][0])
 
 
 def test_a_stopped_store_is_steered_as_well(demo: Demo, sink: Sink) -> None:
