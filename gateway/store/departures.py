@@ -10,7 +10,7 @@ usable, they go by their next hop or domain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -156,7 +156,10 @@ class Departures:
 
     def _by_destination(
         self, sender: Address | None, recipients: Sequence[QueuedRecipient]
-    ) -> dict[str, list[QueuedRecipient]]:
+    ) -> Mapping[str, Sequence[QueuedRecipient]]:
+        if len(recipients) == 1:  # as most mail has
+            one = recipients[0]
+            return {self.destination_of(sender, one.address, one.next_hop): recipients}
         groups: dict[str, list[QueuedRecipient]] = {}
         for each in recipients:
             destination = self.destination_of(sender, each.address, each.next_hop)

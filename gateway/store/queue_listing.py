@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -271,27 +270,40 @@ class Shape:
     """Counts by name, gathered in pieces, so that no read lasts long."""
 
     def __init__(self, now: int, *, by_sender: bool) -> None:
-        # created_at from which on a message is younger than each age, the oldest first.
-        self._born = [now - age for age in reversed(SHAPE_AGES_S)]
         self._counts: dict[str, list[int]] = {}
-        name = "q.sender_domain" if by_sender else "p.destination"
-        parts = "" if by_sender else " JOIN queue_parts AS p ON p.queue_id = q.queue_id"
+        ages = " ".join(
+            f"WHEN q.created_at > {now - age} THEN {place}"
+            for place, age in enumerate(SHAPE_AGES_S)
+        )
+        source, name = "queue AS q", "q.sender_domain"
+        if not by_sender:
+            source = "queue_parts AS p CROSS JOIN queue AS q"
+            name = "p.destination"
+        key = "q" if by_sender else "p"
+        condition = "" if by_sender else " AND q.queue_id = p.queue_id"
         self._sql = (
-            f"SELECT q.queue_id, {name}, q.created_at, q.size_octets FROM (SELECT * FROM queue"  # noqa: S608 - own names only
-            f" WHERE queue_id > ? ORDER BY queue_id LIMIT ?) AS q{parts} ORDER BY q.queue_id"
+            f"SELECT {name}, CASE {ages} ELSE {len(SHAPE_AGES_S)} END AS age, count(*),"  # noqa: S608 - own names and numbers only
+            f" sum(q.size_octets) FROM {source}"
+            f" WHERE {key}.queue_id > ? AND {key}.queue_id <= ?{condition} GROUP BY 1, 2"
         )
 
     def read(self, connection: sqlite3.Connection, after: int) -> int | None:
         """Count a piece; returns the last key, None at the end."""
-        classes = len(SHAPE_AGES_S)
-        rows = connection.execute(self._sql, (after, SHAPED_AT_ONCE)).fetchall()
-        for _, name, created_at, octets in rows:
+        (last,) = connection.execute(
+            "SELECT max(queue_id) FROM (SELECT queue_id FROM queue WHERE queue_id > ?"
+            " ORDER BY queue_id LIMIT ?) AS piece",
+            (after, SHAPED_AT_ONCE),
+        ).fetchone()
+        if last is None:
+            return None
+        older = len(SHAPE_AGES_S)
+        for name, age, messages, octets in connection.execute(self._sql, (after, last)):
             counts = self._counts.get(name)
             if counts is None:
-                counts = self._counts[name] = [0] * (classes + 2)
-            counts[classes - bisect_right(self._born, created_at)] += 1
+                counts = self._counts[name] = [0] * (older + 2)
+            counts[age] += messages
             counts[-1] += octets
-        return rows[-1][0] if rows else None
+        return int(last)
 
     def rows(self) -> list[ShapeRow]:
         rows = [

@@ -39,6 +39,8 @@ def body_number(options: MessageOptions) -> int:
 
 def message_text(options: MessageOptions) -> str:
     """All but the body, which has its own column."""
+    if _asks_for_nothing(options):
+        return ""
     fields: dict[str, Any] = {}
     for name in _KEPT_AS_THEY_ARE:
         value = getattr(options, name)
@@ -47,7 +49,21 @@ def message_text(options: MessageOptions) -> str:
     if options.deliver_by is not None:
         by = options.deliver_by
         fields["by"] = [by.at, by.or_return, by.trace]
-    return json.dumps(fields, separators=(",", ":")) if fields else ""
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _asks_for_nothing(options: MessageOptions) -> bool:
+    """As most mail does."""
+    return not (
+        options.smtputf8
+        or options.ret
+        or options.envid
+        or options.priority
+        or options.require_tls
+        or options.solicit
+        or options.release_at is not None
+        or options.deliver_by is not None
+    )
 
 
 def message_options(text: str, body: int) -> MessageOptions:
@@ -72,6 +88,8 @@ def message_options(text: str, body: int) -> MessageOptions:
 
 
 def recipient_text(options: RecipientOptions) -> str:
+    if options is NOTHING_ASKED:
+        return ""
     fields: dict[str, Any] = {}
     if options.notify is not None:
         fields["notify"] = options.notify.value

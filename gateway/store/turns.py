@@ -23,6 +23,7 @@ LINE_STEP_MS = 1_000
 AHEAD_MS = 2 * 86_400_000
 FLOWS = 20_000
 _SIGNED = re.compile(r"(?:ms)?prvs\d?=[^=/]*[=/]")  # BATV: the sender's name comes behind it
+_ODD = re.compile(r"[+=]|-\d")  # none of it: most senders
 _TAG = re.compile(r"[+=]|-(?=\d)")
 
 K = TypeVar("K")
@@ -36,6 +37,8 @@ def flow_of(sender: Address | None, account_id: str = "") -> str:
     if sender is None:
         return ""
     local = sender.local_part.casefold()
+    if _ODD.search(local) is None:
+        return f"{local}@{sender.domain}"
     signed = _SIGNED.match(local)
     if signed is not None:
         local = local[signed.end() :]

@@ -18,8 +18,7 @@ NOW = 1_700_000_000
 OCTETS = 5_000
 PIECE = 50_000
 _NUMBERS = "WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-_AGE = "(i * 7919 % 400000)"  # up to four days and a half
-_AT = f"CASE i % 2 WHEN 0 THEN {NOW} - {_AGE} ELSE {NOW} + 600 + i % 14000 END"
+SPAN_S = 400_000  # from the oldest to the newest
 
 
 def fill(state_dir: Path, messages: int, destinations: int, tell: Callable[[int], None]) -> None:
@@ -28,6 +27,8 @@ def fill(state_dir: Path, messages: int, destinations: int, tell: Callable[[int]
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -262144")
     execute = connection.execute
+    created = f"({NOW - SPAN_S} + i * {SPAN_S} / {messages})"
+    due = f"CASE i % 2 WHEN 0 THEN {created} ELSE {NOW} + 600 + i * 7919 % 14000 END"
     for first in range(1, messages + 1, PIECE):
         last = min(first + PIECE - 1, messages)
         execute("BEGIN")
@@ -35,28 +36,33 @@ def fill(state_dir: Path, messages: int, destinations: int, tell: Callable[[int]
             "INSERT INTO queue (queue_id, sender_local, sender_domain, blob_id, content_offset,"
             " size_octets, eight_bit, created_at, held_until, options, message_id, last_number)"
             f" {_NUMBERS} SELECT i, 'sender' || (i % 1000), 'x' || (i % 50) || '.example', i, 0,"
-            f" {OCTETS}, 0, {NOW} - {_AGE}, 0, '', 'message-' || i, 1 FROM n",
+            f" {OCTETS}, 0, {created}, 0, '', 'message-' || i, 1 FROM n",
             (first, last),
         )
         execute(
             "INSERT INTO queue_recipients (queue_id, number, local_part, domain, next_hop,"
             " attempts, next_attempt_at, reply, options, destination)"
             f" {_NUMBERS} SELECT i, 1, 'recipient' || i, 'y' || (i % ?) || '.example', '', i % 2,"
-            f" {_AT}, CASE i % 2 WHEN 0 THEN '' ELSE '451 4.2.0 mailbox busy, try later' END, '',"
+            f" {due}, CASE i % 2 WHEN 0 THEN '' ELSE '451 4.2.0 mailbox busy, try later' END, '',"
             " 'y' || (i % ?) || '.example' FROM n",
             (first, last, destinations, destinations),
         )
         execute(
             "INSERT INTO queue_parts (queue_id, destination, rank, turn, state, due_at,"
             f" lease_owner, first_number, last_number) {_NUMBERS} SELECT i,"
-            f" 'y' || (i % ?) || '.example', 0, ({NOW} - {_AGE}) * 1000,"
-            f" CASE i % 2 WHEN 0 THEN {READY} ELSE {LATER} END, {_AT}, '', 1, 1 FROM n",
+            f" 'y' || (i % ?) || '.example', 0, {created} * 1000,"
+            f" CASE i % 2 WHEN 0 THEN {READY} ELSE {LATER} END, {due}, '', 1, 1 FROM n",
             (first, last, destinations),
         )
         execute(
             "INSERT INTO blobs (blob_id, refs, size_octets, segment_id, segment_offset, file_name,"
             f" head, checksums) {_NUMBERS} SELECT i, 1, {OCTETS}, 1, (i - 1) * {OCTETS + 100}, '',"
             " x'', x'00000000' FROM n",
+            (first, last),
+        )
+        execute(
+            "INSERT INTO ingests (ingest_id, queue_id, accepted_at)"
+            f" {_NUMBERS} SELECT 'message-' || i, printf('%08X', i), {created} FROM n",
             (first, last),
         )
         execute("COMMIT")

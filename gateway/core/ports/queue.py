@@ -55,9 +55,10 @@ class QueueStore(Protocol):
         ...
 
     async def ready(self, now: int, limit: int) -> Sequence[str]:
-        """Destinations that have mail due and may be looked at, the longest not served first.
+        """Destinations that have mail due and may be looked at, in the order of their turns.
 
-        What has become due, or is no longer leased or held, counts from this call on.
+        What has become due, or is no longer leased or held, counts from this call on; of very much
+        only a part, and ``next_due_at`` tells that there is more. One may be named in vain.
         """
         ...
 
@@ -71,7 +72,7 @@ class QueueStore(Protocol):
 
     async def next_due_at(self) -> int | None:
         """When the earliest recipient becomes due, a lease ends, or a destination with due mail
-        may be looked at; None if nothing waits. What is held does not count."""
+        may be looked at; None if nothing waits. What is held does not count. 0: some do now."""
         ...
 
     async def next_release_at(self) -> int | None:
