@@ -42,7 +42,8 @@ class Conduct:
     Args:
         at: by stage: ``connect``, ``greeting``, a verb, ``handshake``, ``body`` or ``.`` (the end
             of data). Octets are sent as they are; after a 421 the connection is closed.
-        times: so many connections see it, later ones a good server; 0: all do.
+        times: so many connections see it, and these in their first transaction only; later ones
+            see a good server; 0: all do.
         offers: what EHLO shows besides STARTTLS and AUTH.
         refuses: answers to RCPT by local part, on every connection.
         most: recipients taken in one transaction; the rest hears 452.
@@ -105,6 +106,7 @@ class _Talk:
         self.secure = self.logged_in = False
         self.sender = ""
         self.recipients: list[str] = []
+        self.transactions = 0
         peer.connections += 1
 
     async def run(self) -> None:
@@ -141,6 +143,7 @@ class _Talk:
         if not isinstance(reply, bytes) or not reply.startswith(b"220"):
             return
         if "handshake" in self.bad:
+            await self.reader.read(1)  # of the client's first words: nothing is injected before
             await self._answer("handshake", b"")
             return
         await self.writer.start_tls(self.peer.context)
@@ -155,6 +158,9 @@ class _Talk:
         await self._answer("AUTH", good)
 
     async def _mail(self, line: bytes) -> None:
+        if self.transactions and self.peer.conduct.times:
+            self.bad = {}
+        self.transactions += 1
         self.sender, self.recipients = _path(line), []
         wants_login = self.peer.conduct.login is not None and not self.logged_in
         await self._answer("MAIL", b"530 5.7.0 log in" if wants_login else b"250 2.1.0 ok")

@@ -166,7 +166,10 @@ def logins(good: tuple[bytes, bytes], login: tuple[str, str]) -> Iterator[Row]:
     yield Row("login-good", Conduct(tls=good, login=login), login=True)
     wrong = Conduct(tls=good, login=(login[0], "another one"))
     yield Row("login-wrong", wrong, Fate.WAITS, "535 5.7.8", login=True)
-    for code in (b"454 4.7.0 later", b"421 4.7.0 bye", b"535 5.7.8 no", b"500 what"):
+    # What is refused for good is not said again for a while: that would lock the user out.
+    once = Conduct({"AUTH": b"535 5.7.8 no"}, times=1, tls=good, login=login)
+    yield Row("login-once", once, Fate.WAITS, "535 5.7.8", login=True)
+    for code in (b"454 4.7.0 later", b"421 4.7.0 bye"):
         word = code[:3].decode()
         conduct = Conduct({"AUTH": code}, times=1, tls=good, login=login)
         yield Row(f"login-{word}", conduct, login=True)
