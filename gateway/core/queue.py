@@ -129,7 +129,7 @@ class Outcome:
         trouble: of the destination, not of this recipient.
         again: the server takes no more recipients in one transaction; nothing was said about this
             one, who may be sent the next one at once. Only where another of the attempt is decided.
-        tls: how the connection was protected, in words; empty for clear text, or none.
+        via: ``host[address]:port`` it was sent to, and how TLS protected it; empty if none was.
     """
 
     number: int
@@ -143,7 +143,7 @@ class Outcome:
     followed_to: tuple[QueuedRecipient, ...] = ()
     trouble: Trouble = Trouble.NONE
     again: bool = False
-    tls: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,17 +83,19 @@ class CannotOpen(Exception):
 class Connection:
     """An open connection and how much it has served. Made by ``Connections`` alone.
 
-    ``tls`` is how it is protected, in words; empty for clear text.
+    ``via`` is where it leads and how TLS protects it, in words.
     """
 
-    __slots__ = ("client", "key", "messages", "opened_at", "tls")
+    __slots__ = ("client", "key", "messages", "opened_at", "via")
 
     def __init__(self, client: SmtpClient, target: Target, key: Hashable, opened_at: float) -> None:
         self.client = client
         self.key = key
         self.opened_at = opened_at
         self.messages = 0
-        self.tls = _shown(client.tls_result, target) if client.secure else ""
+        self.via = str(target)
+        if client.secure:
+            self.via += f",{_shown(client.tls_result, target)}"
 
 
 class Connections:
@@ -316,8 +318,8 @@ def _rule(target: Target) -> TlsRule:
 
 def _shown(result: TlsResult, target: Target) -> str:
     asked = target.demand.protection in (Protection.VERIFIED, Protection.DANE)
-    proof = "proven" if asked and result.proven else "not proven"
-    return " ".join(word for word in (result.protocol or "TLS", result.cipher, proof) if word)
+    proof = "proven" if asked and result.proven else "unproven"
+    return ",".join(word for word in (result.protocol or "TLS", result.cipher, proof) if word)
 
 
 def best(targets: Sequence[Target]) -> Sequence[Target]:

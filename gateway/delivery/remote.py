@@ -50,7 +50,7 @@ class _Tried:
         opened: it could be talked to.
         elsewhere: the next host may be tried for those undecided.
         end: of the transaction, if there was one.
-        tls: how the connection was protected, in words.
+        via: which way it went, in words.
     """
 
     results: Sequence[Result | None]
@@ -58,7 +58,7 @@ class _Tried:
     opened: bool
     elsewhere: bool
     end: TransactionEnd | None = None
-    tls: str = ""
+    via: str = ""
 
 
 class RemoteDelivery:
@@ -231,7 +231,7 @@ class RemoteDelivery:
             beyond = None if problem is not None else _too_many(limits)
             by_number = {pair[0].number: result for pair, result in zip(few, results, strict=True)}
             results = [by_number.get(pair[0].number, beyond) for pair in left]
-        return _Tried(results, problem, True, end.elsewhere, end, connection.tls)
+        return _Tried(results, problem, True, end.elsewhere, end, connection.via)
 
 
 class _Job:
@@ -350,5 +350,5 @@ def _outcome(
         timed=end is not None and end.timed,
         trouble=Trouble.BUSY if result.busy else trouble,
         again=result.again,
-        tls=tried.tls if tried is not None else "",
+        via=tried.via if tried is not None else "",
     )

@@ -42,6 +42,8 @@ class Journal:
         }
         if outcome.remote:
             fields["remote"] = outcome.remote
+        if outcome.via:
+            fields["via"] = outcome.via
         if recipient.next_hop:
             fields["next_hop"] = recipient.next_hop
         if next_attempt_at is not None:

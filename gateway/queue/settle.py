@@ -222,7 +222,7 @@ class Settler:
         outcome, at = fate.outcome, fate.record.next_attempt_at
         expired = outcome.verdict is Verdict.DEFERRED and at is None
         self.log.info(
-            "{queue_id} to={address} {verdict} status={status} remote={remote} "
+            "{queue_id} to={address} {verdict} status={status} remote={remote} via={via} "
             "attempt={attempt} message={message_id}: {reply}",
             queue_id=item.queue_id,
             message_id=item.message_id,
@@ -230,6 +230,7 @@ class Settler:
             verdict="expired" if expired else outcome.verdict.value,
             status=outcome.status,
             remote=outcome.remote,
+            via=outcome.via,
             attempt=fate.recipient.attempts + 1,
             reply=outcome.reply,
             next_attempt_at=at,

@@ -31,6 +31,7 @@ from gateway.wire.smtp_client_results import defer, extensions_of, greeted_by, r
 
 NO_TRUST = "4.7.5"
 """What the driver says when the handshake fails for its content (RFC 3463 section 3.8)."""
+_NOT_UNDERSTOOD = (500, 501, 502, 503, 504)
 _INJECTED = "octets were injected before the TLS handshake; the connection was dropped"
 
 
@@ -177,7 +178,8 @@ class Opening:
             self._command(self._answers.popleft(), Stage.AUTH)
         else:
             # Our password is wrong, not the message: it waits until somebody mends that.
-            obstacle = Obstacle.REFUSAL if reply.kind == 4 else Obstacle.LOGIN
+            refused = reply.kind == 5 and reply.code not in _NOT_UNDERSTOOD
+            obstacle = Obstacle.LOGIN if refused else Obstacle.REFUSAL
             text = f"the next hop refused our login: {reply.text}"
             self._fail(defer("4.7.8", text), obstacle, polite=True)
 

