@@ -16,7 +16,7 @@ from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown, table
 from gateway.cli.queue_access import Call, at_queue
-from gateway.cli.queue_filters import octets, pages
+from gateway.cli.queue_filters import chosen_filter, octets, pages
 from gateway.cli.queue_shown import cut
 
 _WIDTH = 40
@@ -77,7 +77,7 @@ def add(
     everything: bool, reason: str, config_path: str | None, as_json: bool, **chosen: object
 ) -> None:
     """Hold what fits, now and from now on."""
-    which = {name: value for name, value in chosen.items() if value is not None}
+    which = chosen_filter(**chosen)
     if bool(which) is everything:
         raise click.UsageError("say what is to be held: some of the options, or --everything")
     settings = load_settings(config_path).settings

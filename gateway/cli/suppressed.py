@@ -18,6 +18,8 @@ from gateway.cli.progress import table
 from gateway.cli.queue_access import Call, at_queue
 from gateway.cli.queue_shown import age, cut
 from gateway.core.errors import GatewayError
+from gateway.queue.desk_forms import CallRefused
+from gateway.queue.suppression_desk import addresses_of
 
 PAGE = 1000
 PIECE = 500  # as many as one call takes
@@ -119,6 +121,10 @@ def _do(
     as_json: bool,
     past: str,
 ) -> None:
+    try:
+        addresses_of(addresses)
+    except CallRefused as error:
+        raise click.UsageError(str(error)) from None
     settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:

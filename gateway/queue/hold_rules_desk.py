@@ -69,7 +69,7 @@ class HoldRulesDesk:
 
     async def _add(self, arguments: Arguments, actor: str) -> Answer:
         """``{filters, "reason"}``; a rule for all that waits says ``"everything": true``."""
-        which = filter_of({name: arguments[name] for name in _FILTERS if name in arguments})
+        which = filter_of({name: arguments[name] for name in _FILTERS if arguments.get(name)})
         reason = argument(arguments, "reason", str, "")[:MAX_REASON]
         everything = argument(arguments, "everything", bool, False)
         if (which == QueueFilter()) is not everything:

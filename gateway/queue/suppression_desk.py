@@ -5,7 +5,7 @@ Owns the calls and that each deed is logged and traced with who did it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from twisted.logger import Logger
 
@@ -139,6 +139,11 @@ def _addresses(arguments: Arguments) -> list[Address]:
         raise CallRefused("addresses: expected a list of addresses")
     if not 0 < len(texts) <= MAX_ADDRESSES:
         raise CallRefused(f"addresses: found {len(texts)}; expected 1 to {MAX_ADDRESSES}")
+    return addresses_of(texts)
+
+
+def addresses_of(texts: Sequence[str]) -> list[Address]:
+    """Addresses as people write them and lists show them. Raises: CallRefused."""
     found = []
     for text in texts:
         try:
