@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Protocol
+from typing import ParamSpec, Protocol
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -23,6 +23,8 @@ from gateway.queue.line import Group
 from gateway.queue.screen import Keep, Screen
 from gateway.queue.settle import Settler
 from gateway.queue.sites import Site
+
+P = ParamSpec("P")
 
 NOT_TRIED = "(as another message found out; not tried with this one)"
 
@@ -47,7 +49,7 @@ class Attempts:
     """Makes attempts and has them settled.
 
     Args:
-        learnt: the destination has just died, by this attempt.
+        learnt: something is known of the destination by this attempt; True: it has just died.
         over: the group is out of our hands; ``kept`` says that it must stay in them.
     """
 
@@ -63,7 +65,7 @@ class Attempts:
         clock: QueueClock,
         timers: Timers,
         random: Random,
-        learnt: Callable[[Site], None],
+        learnt: Callable[[Site, bool], None],
         over: Callable[[Site, Group, bool], None],
     ) -> None:
         self._delivery = delivery
@@ -97,8 +99,6 @@ class Attempts:
                     judged = await self._delivery.attempt(item)
                 finally:
                     self._sending.discard(group)
-                if site.ended(judged, group.epoch, self._timers.seconds(), self._random):
-                    self._learnt(site)
         except Exception as problem:
             if self._breaking_off and isinstance(problem, CancelledError):
                 await self.put_back(group)
@@ -106,10 +106,10 @@ class Attempts:
                 return
             self.log.failure("{queue_id} attempt failed within", queue_id=item.queue_id)
             judged = _deferred(item, "4.3.0", "an error inside this server; its log says more")
+        if tried and not isinstance(judged, Keep):
+            self._carefully(self._learn, site, group, judged)
         try:
-            await self._settle(group, judged)
-            if tried and not isinstance(judged, Keep):
-                self._screen.learn(item, judged)
+            await self._settle(group, judged, tried)
         except CancelledError:
             kept = True
         except Exception:
@@ -117,6 +117,9 @@ class Attempts:
             # and again. They stay held till the next start (SECURITY D4, D10).
             kept = True
             self.log.failure("{queue_id} cannot be recorded and is held", queue_id=item.queue_id)
+        else:
+            if tried and not isinstance(judged, Keep):
+                self._carefully(self._screen.learn, item, judged)
         self._over(site, group, kept)
 
     async def defer(self, site: Site, group: Group) -> None:
@@ -131,7 +134,7 @@ class Attempts:
                 if problem is not None:
                     status, words = problem.status, problem.reply
                 judged = _deferred(item, status, f"{words} {NOT_TRIED}")
-            await self._settle(group, judged)
+            await self._settle(group, judged, False)
         except CancelledError:
             kept = True
         except Exception:
@@ -157,7 +160,18 @@ class Attempts:
             ]
         return self._screen.judge(item)
 
-    async def _settle(self, group: Group, judged: Keep | Sequence[Outcome]) -> None:
+    def _learn(self, site: Site, group: Group, outcomes: Sequence[Outcome]) -> None:
+        now = self._timers.seconds()
+        self._learnt(site, site.ended(outcomes, group.epoch, now, self._random))
+
+    def _carefully(self, what: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """An error in what is learnt of an attempt must not change how it ended."""
+        try:
+            what(*args, **kwargs)
+        except Exception:
+            self.log.failure("what an attempt tells cannot be kept")
+
+    async def _settle(self, group: Group, judged: Keep | Sequence[Outcome], tried: bool) -> None:
         item = group.item
         if isinstance(judged, Keep):
             if self._hold is None:
@@ -167,7 +181,7 @@ class Attempts:
             return
         recipients: Sequence[WaitingRecipient] = item.recipients
         if len(recipients) > 1:
-            undecided = _undecided(recipients, judged)
+            undecided = _undecided(recipients, judged, tried)
             if undecided:
                 # They stay due, and are taken again when the others are recorded: the server said
                 # nothing of them, so this counts for no attempt. Each time some are decided.
@@ -176,11 +190,16 @@ class Attempts:
         await self._settler.settle(item, recipients, judged, self._clock.now())
 
 
-def _undecided(recipients: Sequence[WaitingRecipient], outcomes: Sequence[Outcome]) -> set[int]:
-    """Those that the server took no more of, and those that a screen let pass; never all."""
+def _undecided(
+    recipients: Sequence[WaitingRecipient], outcomes: Sequence[Outcome], tried: bool
+) -> set[int]:
+    """Those that the server took no more of, or that a screen let pass; never all of them."""
     numbers = {each.number for each in recipients}
-    decided = {each.number for each in outcomes if not each.again} & numbers
-    return numbers - decided if decided else set()
+    if tried:
+        undecided = {each.number for each in outcomes if each.again} & numbers
+    else:
+        undecided = numbers - {each.number for each in outcomes}
+    return undecided if undecided != numbers else set()
 
 
 def _deferred(item: QueueItem, status: str, text: str) -> list[Outcome]:

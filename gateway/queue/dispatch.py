@@ -102,6 +102,9 @@ class Dispatcher:
         return known if known.in_flight < unknown.in_flight else unknown
 
     def _start(self, site: Site) -> None:
+        if not site.may_start(self._timers.seconds()):
+            self.changed(site)
+            return
         group = site.line.first()
         group.waits, group.counts = False, True
         group.unproven = not site.proven

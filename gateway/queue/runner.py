@@ -98,7 +98,7 @@ class QueueRunner:
             clock=self._clock,
             timers=timers,
             random=random,
-            learnt=self._has_died,
+            learnt=self._learnt,
             over=self._over,
         )
         self._dispatcher = Dispatcher(limits, timers, self._launch, self._wants_more)
@@ -264,12 +264,14 @@ class QueueRunner:
     def _launch(self, site: Site, group: Group) -> None:
         group.task = self._tasks.run(self._attempts.make(site, group))
 
-    def _has_died(self, site: Site) -> None:
-        """What waits in its line is put off, as is what the store has for it."""
-        for group in site.line.clear():
+    def _learnt(self, site: Site, died: bool) -> None:
+        """What waits in a dead one's line is put off, as is what the store has for it."""
+        groups = site.line.clear() if died else ()
+        self._dispatcher.changed(site)
+        for group in groups:
             group.waits = False
             self._tasks.run(self._attempts.defer(site, group))
-        if site.more:
+        if died and site.more:
             self._taker.ask(site)
 
     def _over(self, site: Site, group: Group, kept: bool) -> None:

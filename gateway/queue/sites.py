@@ -156,7 +156,7 @@ class Site:
                 worst = each.trouble
                 self.problem = each
             answered = answered or bool(each.remote) or each.verdict is not Verdict.DEFERRED
-        if worst is Trouble.DEAD:
+        if worst is Trouble.DEAD and not any(e.verdict is Verdict.DELIVERED for e in outcomes):
             return self._reached_nobody(epoch, now, random)
         if worst is Trouble.BUSY:
             self._busy(epoch, now)

@@ -186,3 +186,32 @@ def test_what_is_told_of_destinations() -> None:
     (status,) = world.runner.snapshot()
     assert (status.destination, status.window, status.in_flight) == ("y.example", 2, 2)
     assert status.in_line == 3 and status.dead_until is None and status.problem == ""
+
+
+def test_D4_an_error_in_what_is_learnt_does_not_send_a_message_again() -> None:
+    class Broken(Guard):
+        def learn(self, item: QueueItem, outcomes: Sequence[Outcome]) -> None:
+            raise ValueError("a bug")
+
+    world = guarded(Broken())
+    world.runner.start()
+    world.add("b@y.example")
+    world.pass_time(1000)
+    assert world.tried == [("b@y.example",)] and world.queue.rows == {}
+
+
+def test_an_outcome_that_is_missing_counts_as_deferred_for_that_one_only() -> None:
+    world = World()
+
+    async def forgets_one(item: QueueItem) -> list[Outcome]:
+        return [
+            Outcome(each.number, Verdict.DELIVERED, "2.0.0", "250 ok", "mx")
+            for each in item.recipients[:1]
+        ]
+
+    world.delivery.attempt = forgets_one  # type: ignore[method-assign]
+    world.add("a@y.example", "b@y.example", "c@y.example")
+    assert world.queue.waiting() == {
+        "b@y.example": (1, world.time.now + 60),
+        "c@y.example": (1, world.time.now + 60),
+    }
