@@ -8,20 +8,25 @@ waited for; after MAX_FOREIGN such datagrams somebody is guessing, and the quest
 
 from __future__ import annotations
 
+import os
+import socket
 import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import ClientFactory, DatagramProtocol
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import ClientFactory
 from twisted.internet.protocol import Protocol as StreamProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from gateway.delivery.dns.answers import Answer
 from gateway.delivery.dns.messages import Fault
 
 MAX_FOREIGN = 20
+MAX_DATAGRAM_OCTETS = 4096
 MAX_STREAM_OCTETS = 65_537
 _LENGTH = struct.Struct("!H")
 
@@ -60,16 +65,14 @@ class Sockets:
     async def udp(
         self, server: Server, octets: bytes, judge: Judge, timeout_s: float
     ) -> Answer | Fault:
-        talk = _Datagrams(server, octets, judge)
-        interface = "::" if ":" in server[0] else ""
         try:
-            port = self._reactor.listenUDP(0, talk, interface=interface, maxPacketSize=4096)
-        except error.CannotListenError as problem:
-            raise NoAnswer(f"no socket for a question ({problem.socketError})") from None
+            talk = _Datagrams(self._reactor, server, octets, judge)
+        except OSError as problem:
+            raise NoAnswer(_words(problem)) from None
         try:
             return await self._in_time(talk.done, timeout_s)
         finally:
-            port.stopListening()
+            talk.close()
 
     async def tcp(
         self, server: Server, octets: bytes, judge: Judge, timeout_s: float
@@ -96,37 +99,63 @@ def _fail(done: Deferred[Answer | Fault], why: str) -> None:
         done.errback(Failure(NoAnswer(why)))
 
 
-class _Datagrams(DatagramProtocol):
-    noisy = False
+@implementer(IReadDescriptor)
+class _Datagrams:
+    """A socket that is connected to the server. Twisted's own writes two lines to the log for each
+    question, and does not tell at once that nobody is there.
 
-    def __init__(self, server: Server, octets: bytes, judge: Judge) -> None:
-        self._server = server
-        self._octets = octets
+    Raises: OSError.
+    """
+
+    def __init__(self, reactor: Any, server: Server, octets: bytes, judge: Judge) -> None:
+        self._reactor = reactor
         self._judge = judge
         self._foreign = 0
         self.done: Deferred[Answer | Fault] = Deferred()
-
-    def startProtocol(self) -> None:
-        transport: Any = self.transport
+        family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         try:
-            transport.connect(*self._server)
-            transport.write(self._octets)
-        except OSError as problem:
-            _fail(self.done, f"cannot be reached ({problem.strerror or problem})")
+            self._socket.connect(server)
+            self._socket.send(octets)
+        except OSError:
+            self._socket.close()
+            raise
+        reactor.addReader(self)
 
-    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        # Before the socket was connected, others may have been faster.
-        if self.done.called or tuple(addr[:2]) != self._server:
-            return
-        said = self._judge(datagram)
-        if said is Fault.FOREIGN:
-            self._foreign += 1
-            if self._foreign < MAX_FOREIGN:
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def logPrefix(self) -> str:
+        return "dns"
+
+    def doRead(self) -> None:
+        while not self.done.called:
+            try:
+                datagram = self._socket.recv(MAX_DATAGRAM_OCTETS)
+            except BlockingIOError:
                 return
-        self.done.callback(said)
+            except OSError as problem:
+                _fail(self.done, _words(problem))
+                return
+            said = self._judge(datagram)
+            if said is Fault.FOREIGN:
+                self._foreign += 1
+                if self._foreign < MAX_FOREIGN:
+                    continue
+            self.done.callback(said)
 
-    def connectionRefused(self) -> None:
-        _fail(self.done, "connection refused")
+    def connectionLost(self, reason: object) -> None:
+        """The system told of an error: by ICMP, that nobody listens there, mostly."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        _fail(self.done, _words(OSError(number, os.strerror(number))))
+
+    def close(self) -> None:
+        self._reactor.removeReader(self)
+        self._socket.close()
+
+
+def _words(problem: OSError) -> str:
+    return f"cannot be reached ({problem.strerror or type(problem).__name__})"
 
 
 class _StreamFactory(ClientFactory):
