@@ -60,6 +60,7 @@ def _asks_for_nothing(options: MessageOptions) -> bool:
         or options.envid
         or options.priority
         or options.require_tls
+        or options.tls_optional
         or options.solicit
         or options.release_at is not None
         or options.deliver_by is not None

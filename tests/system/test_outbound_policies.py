@@ -1,0 +1,120 @@
+"""MTA-STS and DANE for real: name server, policy host and mail hosts with certificates of all kinds
+in a private network. No octet of mail goes where a policy forbids it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from twisted.names import dns
+
+from tests.support.authority import new_authority
+from tests.support.bad_peer import Conduct, bad_peers
+from tests.support.gateway_process import Demo
+from tests.support.name_server import Tlsa, running_name_server
+from tests.support.outbound import running, submit
+from tests.support.policy_host import running_policy_host
+from tests.support.private_network import private_network
+from tests.support.tls_talk import key_of
+from tests.support.waiting import eventually
+
+OURS, POLICIES = "192.0.2.1", "192.0.2.2"
+HOSTS = {
+    "sts": "192.0.2.11",  # as its policy says
+    "wrong": "192.0.2.12",  # a certificate for another name
+    "clear": "192.0.2.13",  # no TLS
+    "other": "192.0.2.14",  # not named by its policy
+    "dane": "192.0.2.15",  # a certificate that only TLSA knows
+    "false": "192.0.2.16",  # another one than TLSA says
+    "bogus": "192.0.2.17",  # TLSA cannot be told
+    "trial": "192.0.2.18",  # a policy on trial, and an unknown certificate
+    "wish": "192.0.2.19",  # its policy fails, and the sender wishes that it be passed over
+}
+WAITING = ("wrong", "clear", "other", "false", "bogus")
+MESSAGE = b"From: alice@example.test\r\nSubject: by policy\r\n\r\nhello\r\n"
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[None]:
+    with private_network(OURS, POLICIES, *HOSTS.values()):
+        yield
+
+
+def domain(name: str) -> str:
+    return f"{name}.example"
+
+
+def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path) -> None:
+    authority, stranger = new_authority(), new_authority("Nobody knows")
+    shown = {name: authority.issue(f"mx.{domain(name)}") for name in HOSTS}
+    shown["wrong"] = authority.issue("elsewhere.example")
+    for name in ("dane", "false", "trial", "wish"):
+        shown[name] = stranger.issue("x.example", expired=name == "dane")
+    right = x509.load_pem_x509_certificate(shown["dane"][0])
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    hosts = [f"mta-sts.{domain(name)}" for name in HOSTS]
+    (tmp_path / "policies.pem").write_bytes(b"".join(authority.issue(*hosts)))
+    also: dict[str, list[Any]] = {
+        f"_mta-sts.{domain(name)}": [dns.Record_TXT(b"v=STSv1; id=1")]
+        for name in ("sts", "wrong", "clear", "other", "trial", "wish")
+    }
+    for name, key in (("dane", key_of(right)), ("false", b"another"), ("bogus", b"")):
+        also[f"_25._tcp.mx.{domain(name)}"] = [Tlsa(3, 1, 1, sha256(key).digest())]
+    conducts = {
+        ip: Conduct(tls=None if name == "clear" else shown[name]) for name, ip in HOSTS.items()
+    }
+    with (
+        running_name_server(
+            mx={domain(name): [(10, f"mx.{domain(name)}")] for name in HOSTS},
+            a={f"mx.{domain(name)}": [ip] for name, ip in HOSTS.items()}
+            | {host: [POLICIES] for host in hosts},
+            also=also,
+        ) as names,
+        running_policy_host(tmp_path / "policies.pem", POLICIES) as policies,
+        bad_peers(conducts) as peers,
+    ):
+        for name in ("dane", "false", "bogus"):
+            mx = f"mx.{domain(name)}"
+            names.proven |= {domain(name), mx, f"_25._tcp.{mx}"}
+        names.fails.add(f"_25._tcp.mx.{domain('bogus')}")
+        for name in ("sts", "wrong", "clear", "trial", "wish"):
+            mode = "testing" if name == "trial" else "enforce"
+            policies.policy(domain(name), f"mode: {mode}", f"mx: *.{domain(name)}")
+        policies.policy(domain("other"), "mode: enforce", "mx: mx9.other.example")
+        settings = f"""\
+[outbound]
+trusted_resolvers = ["127.0.0.1:{names.port}"]
+ca_file = "{tmp_path / "ca.pem"}"
+retry_after_s = [3600]
+"""
+        with running(Demo(tmp_path / "d"), settings) as demo:
+            others = [f"x@{domain(name)}" for name in HOSTS if name != "wish"]
+            submit(demo, *others, message=MESSAGE)
+            # RFC 8689 section 5.
+            submit(demo, f"x@{domain('wish')}", message=b"TLS-Required: No\r\n" + MESSAGE)
+            by_name = {name: peers[ip] for name, ip in HOSTS.items()}
+            for name in ("sts", "dane", "trial", "wish"):
+                (taken,) = eventually(lambda name=name: by_name[name].taken)  # type: ignore[misc]
+                assert taken.secure and taken.message.endswith(b"hello\r\n")
+
+            def deferred() -> list[str]:
+                marks = [f"to=x@{domain(name)} deferred" for name in WAITING]
+                lines = [[line for line in demo.output if mark in line] for mark in marks]
+                return [line for each in lines for line in each] if all(lines) else []
+
+            said = eventually(deferred)
+            for name, words in (
+                ("wrong", "the certificate is not for mx.wrong.example"),
+                ("clear", "TLS is required"),
+                ("other", "does not name its mail host mx.other.example"),
+                ("false", "the certificate fits no TLSA record"),
+                ("bogus", "DNS gives no proven answer for _25._tcp.mx.bogus.example"),
+            ):
+                assert any(domain(name) in line and words in line for line in said), (name, said)
+        assert [name for name in WAITING if by_name[name].taken] == []
+        assert by_name["bogus"].connections == by_name["other"].connections == 0
+        assert len(policies.asked) == 5, "each policy once"
