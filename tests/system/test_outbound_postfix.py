@@ -76,7 +76,7 @@ def status(demo: Demo) -> str:
 
 
 @pytest.mark.parametrize(
-    "url", ["smtp://{user}@localhost:{port}?tls=required", "smtps://{user}@localhost:{tls_port}"]
+    "url", ["smtp://{user}@localhost:{port}?tls=verified", "smtps://{user}@localhost:{tls_port}"]
 )
 def test_login_under_tls_with_a_checked_certificate(
     tmp_path: Path, postfix: Postfix, authorities: tuple[Path, Path, bytes, bytes], url: str
@@ -109,7 +109,7 @@ def test_S18_what_only_the_administrator_can_mend_keeps_mail_waiting(
 ) -> None:
     ca_file = authorities[trusted]
     assert isinstance(ca_file, Path)
-    url = f"smtp://{USER}@{host}:{postfix.port}?tls=required"
+    url = f"smtp://{USER}@{host}:{postfix.port}?tls=verified"
     mark = b"waits: " + reason.encode()
     demo = Demo(tmp_path / "d")
     with running(demo, outbound(url, ca_file, password)):
