@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.core.account import Account
+from gateway.core.account import Account, Elsewhere
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.ports.directory import Directory
@@ -61,7 +61,14 @@ PEOPLE = (
         "description: SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",  # noqa: E501
         "employeeNumber: cert-of-bob",
     )
-    + person("carol", 3, ODD_PASSWORD, "mail: carol@example.test")
+    + person(
+        "carol",
+        3,
+        ODD_PASSWORD,
+        "mail: carol@example.test",
+        "mailHost: Old.example.test",
+        "mailRoutingAddress: C.Person@old.example.test",
+    )
     + person(
         "dave",
         4,
@@ -105,6 +112,16 @@ class Place:
 
     def find(self, local_part: str, domain: str = "example.test") -> Account | None:
         return self.pump.wait(self.directory.find_by_address(Address(local_part, domain)))
+
+
+def test_tells_where_a_persons_mail_goes(place: Place) -> None:
+    carol, alice = place.find("carol"), place.find("alice")
+    assert carol is not None
+    assert carol.elsewhere == Elsewhere(
+        "old.example.test", "smtp://old.example.test:25", Address("C.Person", "old.example.test")
+    )
+    assert alice is not None
+    assert alice.elsewhere is None
 
 
 def test_finds_the_person_by_every_address(place: Place) -> None:
