@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import NoRouteError
 
 from gateway.core.queue import Outcome
 from gateway.delivery.connections import ConnectionLimits
@@ -258,3 +259,27 @@ def test_the_first_target_may_be_out_of_reach_of_the_table() -> None:
     world.routes.table["y.example"] = (Target("gone.example", "192.0.2.99"), RELAY)
     (outcome,) = world.send()
     assert (outcome.verdict, outcome.remote) == (DELIVERED, "relay.example")
+
+
+@pytest.mark.parametrize("greeting", [None, CLOSE, HANG])
+def test_what_does_not_answer_is_remembered_till_it_does(greeting: bytes | None) -> None:
+    world = World()
+    if greeting is None:
+        del world.network.scripts["192.0.2.1"]
+    else:
+        world.mx1.greeting = greeting
+    assert world.send()[0].verdict is DELIVERED
+    assert world.reachability.comes_last("192.0.2.1")
+    assert not world.reachability.comes_last("192.0.2.2")
+    world.network.add("192.0.2.1")
+    world.send()
+    assert not world.reachability.comes_last("192.0.2.1")
+
+
+def test_an_address_family_that_leads_nowhere_is_remembered() -> None:
+    world = World()
+    world.network.problems["2001:db8::1"] = NoRouteError()
+    world.routes.table["y.example"] = (replace(MX1, ip="2001:db8::1"), MX2)
+    world.send()
+    assert world.reachability.comes_last("2001:db8::2")
+    assert not world.reachability.comes_last("192.0.2.1")

@@ -15,6 +15,7 @@ from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.ids import BlobId, QueueId
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.delivery.connections import ConnectionLimits, Connections
+from gateway.delivery.reachability import Reachability
 from gateway.delivery.remote import RemoteDelivery
 from gateway.delivery.targets import NoRoute, Protection, Target, TlsDemand, TlsResult
 from gateway.delivery.tls import ClientTls
@@ -82,6 +83,7 @@ class World:
         self.source = source or Source()
         self.routes = TableRoutes()
         self.witness = Witness()
+        self.reachability = Reachability(self.clock)
         self.connections = Connections(
             hello_octets("mail.x.example"),
             endpoints=self.network,
@@ -89,6 +91,7 @@ class World:
             timers=self.clock,
             limits=limits,
             witness=self.witness,
+            reachability=self.reachability,
         )
         self.delivery = RemoteDelivery(
             source=self.source,
