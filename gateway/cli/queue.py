@@ -128,17 +128,21 @@ def list_(
 
 
 def _list(call: Call, which: Filter, left: int | None, as_json: bool) -> None:
-    shown: list[dict[str, Any]] = []
     total, more = 0, False
     for page, is_last in pages(call, which, left):
+        if as_json:
+            for row in page:
+                # As one array, but never held whole.
+                click.echo("," if total else "[", nl=False)
+                click.echo(json.dumps([row], indent=2)[1:-2], nl=False)
+                total += 1
+            continue
         total += len(page)
         more = not is_last
-        if as_json:
-            shown += page
-        elif page:
+        if page:
             click.echo(listing(page))
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        click.echo("\n]" if total else "[]")
     elif not total:
         click.echo("nothing waits" + (" that fits" if which else ""))
     elif more:

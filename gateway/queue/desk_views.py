@@ -4,8 +4,8 @@ Owns which sources a view is made of: the store for what waits, the runner for w
 now, the routes for where mail would go now, the trace for what happened. Changes nothing. Where
 nobody runs the queue, or routes and trace are not to be had, their part of the answer says so.
 
-Limits: MAX_PAGE messages and MAX_ROWS rows in one answer; MAX_ROUTES routes of one message, each
-found within ROUTE_S.
+Limits: MAX_PAGE messages and MAX_ROWS rows in one answer; MAX_ROUTES routes of one message,
+asked for at once and found within ROUTE_S.
 """
 
 from __future__ import annotations
@@ -167,11 +167,15 @@ class Views:
             }
             for each in entry.recipients
         ]
+        routes = [
+            Deferred.fromCoroutine(self._route(entry, part.destination))
+            for part in entry.parts[:MAX_ROUTES]
+        ]
         answer["parts"] = []
         for number, part in enumerate(entry.parts):
             shown = part_of(part)
-            if number < MAX_ROUTES:
-                shown["route"] = await self._route(entry, part.destination)
+            if number < len(routes):
+                shown["route"] = await routes[number]
             if part.destination in seen:
                 shown["now"] = status_of(seen[part.destination])
             answer["parts"].append(shown)

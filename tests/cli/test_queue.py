@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 from pathlib import Path
@@ -259,3 +260,22 @@ def test_destinations_tell_who_is_dead_and_why() -> None:
     assert "nothing waits" in destinations_table(
         {"runs_here": True, "more_rows": 0, "destinations": []}
     )
+
+
+def test_a_list_for_programs_is_one_array_that_is_never_held_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [row(id=str(number)) for number in range(3)]
+    for count in range(4):
+
+        def desk(name: str, arguments: Any, count: int = count) -> dict[str, Any]:
+            at = int(arguments["after"] or 0)
+            return {"messages": rows[at : at + 1][: count - at], "more_after": _next(at, count)}
+
+        queue._list(desk, {}, None, as_json=True)
+        shown = capsys.readouterr().out
+        assert shown == json.dumps(rows[:count], indent=2) + "\n"
+
+
+def _next(at: int, count: int) -> str:
+    return str(at + 1) if at + 1 < count else ""
