@@ -33,6 +33,13 @@ HOSTS = {
     "bogus": "192.0.2.17",  # TLSA cannot be told
     "trial": "192.0.2.18",  # a policy on trial, and an unknown certificate
     "wish": "192.0.2.19",  # its policy fails, and the sender wishes that it be passed over
+    "free": "192.0.2.20",  # for domains whose policies cannot be had
+}
+NO_POLICY = {
+    "moved": "answers 302",
+    "typed": "sends text/html, not text/plain",
+    "broken": "it names no host",
+    "unsafe": "the certificate is not for mta-sts.unsafe.example",
 }
 WAITING = ("wrong", "clear", "other", "false", "bogus")
 MESSAGE = b"From: alice@example.test\r\nSubject: by policy\r\n\r\nhello\r\n"
@@ -56,11 +63,11 @@ def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path)
         shown[name] = stranger.issue("x.example", expired=name == "dane")
     right = x509.load_pem_x509_certificate(shown["dane"][0])
     (tmp_path / "ca.pem").write_bytes(authority.pem)
-    hosts = [f"mta-sts.{domain(name)}" for name in HOSTS]
+    hosts = [f"mta-sts.{domain(name)}" for name in (*HOSTS, *NO_POLICY) if name != "unsafe"]
     (tmp_path / "policies.pem").write_bytes(b"".join(authority.issue(*hosts)))
     also: dict[str, list[Any]] = {
         f"_mta-sts.{domain(name)}": [dns.Record_TXT(b"v=STSv1; id=1")]
-        for name in ("sts", "wrong", "clear", "other", "trial", "wish")
+        for name in ("sts", "wrong", "clear", "other", "trial", "wish", *NO_POLICY)
     }
     for name, key in (("dane", key_of(right)), ("false", b"another"), ("bogus", b"")):
         also[f"_25._tcp.mx.{domain(name)}"] = [Tlsa(3, 1, 1, sha256(key).digest())]
@@ -69,9 +76,10 @@ def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path)
     }
     with (
         running_name_server(
-            mx={domain(name): [(10, f"mx.{domain(name)}")] for name in HOSTS},
+            mx={domain(name): [(10, f"mx.{domain(name)}")] for name in HOSTS}
+            | {domain(name): [(10, "mx.free.example")] for name in NO_POLICY},
             a={f"mx.{domain(name)}": [ip] for name, ip in HOSTS.items()}
-            | {host: [POLICIES] for host in hosts},
+            | {f"mta-sts.{domain(name)}": [POLICIES] for name in (*HOSTS, *NO_POLICY)},
             also=also,
         ) as names,
         running_policy_host(tmp_path / "policies.pem", POLICIES) as policies,
@@ -85,6 +93,14 @@ def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path)
             mode = "testing" if name == "trial" else "enforce"
             policies.policy(domain(name), f"mode: {mode}", f"mx: *.{domain(name)}")
         policies.policy(domain("other"), "mode: enforce", "mx: mx9.other.example")
+        for name, status, kind in (
+            ("moved", 302, "text/plain"),
+            ("typed", 200, "text/html"),
+            ("broken", 200, "text/plain"),
+        ):
+            where = f"mta-sts.{domain(name)}/.well-known/mta-sts.txt"
+            text = b"version: STSv1\nmode: enforce\nmax_age: 9"
+            policies.answers[where] = (status, kind, text)
         settings = f"""\
 [outbound]
 trusted_resolvers = ["127.0.0.1:{names.port}"]
@@ -92,7 +108,7 @@ ca_file = "{tmp_path / "ca.pem"}"
 retry_after_s = [3600]
 """
         with running(Demo(tmp_path / "d"), settings) as demo:
-            others = [f"x@{domain(name)}" for name in HOSTS if name != "wish"]
+            others = [f"x@{domain(name)}" for name in (*HOSTS, *NO_POLICY) if name != "wish"]
             submit(demo, *others, message=MESSAGE)
             # RFC 8689 section 5.
             submit(demo, f"x@{domain('wish')}", message=b"TLS-Required: No\r\n" + MESSAGE)
@@ -115,6 +131,11 @@ retry_after_s = [3600]
                 ("bogus", "DNS gives no proven answer for _25._tcp.mx.bogus.example"),
             ):
                 assert any(domain(name) in line and words in line for line in said), (name, said)
+            # RFC 8461 section 5: a policy that cannot be had is none.
+            eventually(lambda: len(by_name["free"].taken) == len(NO_POLICY) + 1)
+            for name, words in NO_POLICY.items():
+                line = f"the MTA-STS policy of {domain(name)} cannot be fetched"
+                assert any(line in each and words in each for each in demo.output), name
         assert [name for name in WAITING if by_name[name].taken] == []
         assert by_name["bogus"].connections == by_name["other"].connections == 0
-        assert len(policies.asked) == 5, "each policy once"
+        assert len(policies.asked) == 5 + 3, "each once, and no redirect followed"
