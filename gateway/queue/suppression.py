@@ -101,6 +101,8 @@ class Suppressions:
             known = self._rows.get(recipient.address.key)
             if known is None or not self.is_active(known, now):
                 continue
+            if recipient.next_hop and not known.made_by:
+                continue  # as ``_address_of``
             self._put(replace(known, turned_away=known.turned_away + 1))
             status = known.status if known.status in HARD else BY_HAND_STATUS
             outcomes.append(Outcome(recipient.number, Verdict.FAILED, status, words_of(known)))
@@ -278,7 +280,12 @@ def words_of(row: Suppression) -> str:
 
 
 def _address_of(item: QueueItem, number: int) -> Address | None:
-    return next((each.address for each in item.recipients if each.number == number), None)
+    """None where routing or an administrator has named the server: it is one of ours, so nobody
+    there takes us for a spammer, and what it gets wrong is not held against people."""
+    for each in item.recipients:
+        if each.number == number and not each.next_hop:
+            return each.address
+    return None
 
 
 def _not_ahead(row: Suppression, now: int) -> Suppression:

@@ -138,6 +138,15 @@ def test_only_what_a_server_says_of_the_mailbox_counts(
     assert (world.suppressions.find(BOB) is not None) is counts
 
 
+def test_servers_that_routing_names_suppress_nobody() -> None:
+    world = Suppressing()
+    world.delivery.default = FAILED
+    for number in range(5):
+        world.time.offset_s += DAY_S
+        world.add("ann@plant.example", queue_id=f"R{number}", next_hop="smtp://old:25")
+    assert len(world.tried) == 5 and world.kept.rows == {}
+
+
 def test_after_its_time_one_message_is_tried_and_one_refusal_is_enough() -> None:
     world = Suppressing()
     world.suppress()

@@ -94,3 +94,14 @@ def test_S34_what_was_sent_on_for_an_address_is_not_sent_on_for_it_again(
     client = bench.ready()
     answer = client.deliver(field + b"Subject: x\r\n\r\nx\r\n", *to)
     assert answer.startswith(b"554 5.4.6 " if refused else b"250 ")
+
+
+def test_people_who_are_logged_in_may_send_on_what_they_got() -> None:
+    bench = SmtpBench(router=Forwarding(), protocol="submission")
+    client = bench.submitter()
+    answer = client.deliver(
+        b"Delivered-To: bob@example.test\r\nFrom: alice@example.test\r\n\r\nx\r\n",
+        b"<bob@example.test>",
+        sender=b"<>",
+    )
+    assert answer.startswith(b"250 ")
