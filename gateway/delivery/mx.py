@@ -100,10 +100,10 @@ class MxLookup:
         self._random.shuffle(hosts)
         hosts.sort(key=lambda each: each.preference)
         hosts = list({each.name: each for each in reversed(hosts)}.values())[::-1]
-        found = await together(
-            [self.addresses(host.name, host.preference) for host in hosts[:MAX_HOSTS]]
-        )
-        own = await self._addresses_of_ours()
+        asked = [self.addresses(host.name, host.preference) for host in hosts[:MAX_HOSTS]]
+        ours = Deferred.fromCoroutine(self._addresses_of_ours())
+        found = await together(asked)
+        own = await ours
         kept = _before_us(found, lambda each: self._is_own(each, own))
         left_out = tuple(each.host.name for each in found[len(kept) :])
         usable = tuple(each for each in kept if each.addresses)

@@ -144,10 +144,6 @@ class MailRoutes:
             kept.popitem(last=False)
         return route
 
-    def forget(self) -> None:
-        """Ask anew about everything."""
-        self._kept.clear()
-
     # -- servers that somebody named
 
     async def _named(self, destination: str, proof: bool) -> Route:

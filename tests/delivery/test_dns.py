@@ -209,6 +209,15 @@ def test_a_server_that_changes_the_letters_case_is_asked_over_tcp() -> None:
     assert world.exchange.talks == ["192.0.2.53 udp", "192.0.2.53 tcp"]
 
 
+def test_a_small_server_that_folds_letters_and_has_no_tcp_is_believed_by_id_and_port() -> None:
+    world = World(a={"abcdefgh.example": ["192.0.2.1"] * 3})
+    world.zones.folds = world.exchange.no_tcp = True
+    assert world.ask("A", "abcdefgh.example").texts[0] == "192.0.2.1"
+    world.zones.folds = False
+    world.zones.cut = {"cut.example"}
+    assert world.ask("A", "cut.example").failed, "half an answer is none"
+
+
 def test_a_server_without_edns_is_asked_without() -> None:
     world = World(a={"x.example": ["192.0.2.1"], "y.example": ["192.0.2.2"]})
     world.zones.no_edns = True

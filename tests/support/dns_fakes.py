@@ -64,6 +64,7 @@ class FakeExchange:
         self._clock = clock
         self.servers: dict[Server, Zones] = {}
         self.silent: set[Server] = set()
+        self.no_tcp = False
         self.talks: list[str] = []
 
     def add(self, ip: str, zones: Zones) -> Zones:
@@ -86,6 +87,8 @@ class FakeExchange:
         self, server: Server, octets: bytes, judge: Judge, timeout_s: float
     ) -> Answer | Fault:
         self.talks.append(f"{server[0]} tcp")
+        if self.no_tcp:
+            raise NoAnswer("no connection over TCP")
         await self._there(server, timeout_s)
         return judge(self.servers[server].answer(octets, tcp=True))
 

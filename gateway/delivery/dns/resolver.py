@@ -99,10 +99,6 @@ class Resolver:
         others.append(waiting)
         return await waiting
 
-    def forget(self) -> None:
-        """Ask anew about everything."""
-        self._cache.clear()
-
     def _answered(self, outcome: Answer | Failure, key: tuple[Kind, str]) -> None:
         if isinstance(outcome, Failure):
             self.log.failure("a question to DNS went wrong", outcome)
@@ -176,15 +172,20 @@ class Resolver:
         def judge(octets: bytes) -> Answer | Fault:
             return read_answer(asked, octets, trusted=trusted)
 
+        def in_any_case(octets: bytes) -> Answer | Fault:
+            return read_answer(asked, octets, trusted=trusted, any_case=True)
+
         said = await self._exchange.udp(server, asked.octets, judge, patience_s)
         if said not in _TRY_TCP:
             return said
-
-        def judge_stream(octets: bytes) -> Answer | Fault:
+        try:
             # Nobody off the path can speak on a connection, so the letters' case proves nothing.
-            return read_answer(asked, octets, trusted=trusted, any_case=True)
-
-        return await self._exchange.tcp(server, asked.octets, judge_stream, patience_s)
+            return await self._exchange.tcp(server, asked.octets, in_any_case, patience_s)
+        except NoAnswer:
+            if said is not Fault.OTHER_CASE:
+                raise
+        # Some small servers fold the letters and have no TCP; id and port are left as proof.
+        return await self._exchange.udp(server, asked.octets, in_any_case, patience_s)
 
 
 def _keep_s(answer: Answer) -> float:
