@@ -98,5 +98,8 @@ class QueueDesk:
         wanted = argument(arguments, "id", str, "")
         entry = await self._deeds.find(wanted)
         if entry is None:
-            raise CallRefused(f"no message {escaped(wanted, 40)!r} waits in the queue")
+            raise CallRefused(
+                f"no message {escaped(wanted, 40)!r} waits in the queue; `gateway trace` tells what"
+                " became of it"
+            )
         return await self._views.message(entry)
