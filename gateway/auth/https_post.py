@@ -15,18 +15,11 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    BrowserLikePolicyForHTTPS,
-    FileBodyProducer,
-    ResponseDone,
-)
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, FileBodyProducer
 from twisted.web.http_headers import Headers
 
+from gateway.auth.https_body import BoundedBody
 from gateway.auth.introspection import HttpAnswer
 from gateway.core.errors import IssuerUnavailable
 from gateway.core.log_text import escaped
@@ -35,10 +28,6 @@ MAX_ANSWER_OCTETS = 65_536
 DEADLINE_S = 5.0
 
 _log = Logger()
-
-
-class AnswerTooLong(Exception):
-    """The server sends more than anybody needs."""
 
 
 class HttpsPost:
@@ -108,37 +97,6 @@ class HttpsPost:
     async def _ask(self, form: bytes) -> HttpAnswer:
         body: Any = FileBodyProducer(BytesIO(form))
         response: Any = await self._agent.request(b"POST", self._url, Headers(self._headers), body)
-        collector = _Collector()
+        collector = BoundedBody(MAX_ANSWER_OCTETS)
         response.deliverBody(collector)
         return HttpAnswer(response.code, await collector.done)
-
-
-class _Collector(Protocol):
-    """Keeps the body up to its bound."""
-
-    def __init__(self) -> None:
-        self._body = bytearray()
-        self.done: Deferred[bytes] = Deferred(self._cancel)
-
-    def _cancel(self, _: Deferred[bytes]) -> None:
-        self._abort()
-
-    def _abort(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            # Not loseConnection: that would wait for the server's goodbye in TLS.
-            transport.stopProducing()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._body += data
-        if len(self._body) > MAX_ANSWER_OCTETS and not self.done.called:
-            self._abort()
-            self.done.errback(AnswerTooLong(f"more than {MAX_ANSWER_OCTETS} octets"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(bytes(self._body))
-        else:
-            self.done.errback(reason)

@@ -17,15 +17,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
-from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, ResponseDone
-from twisted.web.http import PotentialDataLoss
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from gateway.auth.https_body import BoundedBody
 from gateway.core.hosts import IpAddress, parse_ip
 from gateway.core.log_text import escaped
 from gateway.delivery.dns.answers import Answer, Kind
@@ -168,7 +165,7 @@ class HttpsClient:
         producer: Any = FileBodyProducer(BytesIO(request.body)) if request.body else None
         try:
             response: Any = await agent.request(request.method, url, headers, producer)
-            collector = _Collector(request.max_octets)
+            collector = BoundedBody(request.max_octets)
             response.deliverBody(collector)
             octets = await collector.done
         except (ConnectError, CancelledError):
@@ -208,36 +205,3 @@ def _failure(host: str, handshake: Handshake, error: Exception) -> HttpsFailure:
     if inner:  # of a request that got no answer: what befell the connection
         error = inner[0].value
     return HttpsFailure(escaped(f"{host}: {type(error).__name__}: {error}", 200))
-
-
-class _TooLong(Exception):
-    """The server sends more than anybody needs."""
-
-
-class _Collector(TwistedProtocol):
-    """Keeps the body up to its bound."""
-
-    def __init__(self, max_octets: int) -> None:
-        self._max_octets = max_octets
-        self._body = bytearray()
-        self.done: Deferred[bytes] = Deferred(lambda _: self._abort())
-
-    def _abort(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            # Not loseConnection: that would wait for the server's goodbye in TLS.
-            transport.stopProducing()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._body += data
-        if len(self._body) > self._max_octets and not self.done.called:
-            self._abort()
-            self.done.errback(_TooLong(f"more than {self._max_octets} octets"))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(bytes(self._body))
-        else:
-            self.done.errback(reason)
