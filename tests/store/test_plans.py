@@ -19,9 +19,8 @@ from gateway.core.quota import Quota
 from gateway.core.search import And, HasFlag, Not, Or, SizeIs, TextHas, UidIn
 from gateway.core.transfer import ImportedMessage, ImportSource
 from gateway.store import engine
-from gateway.store.migrations import migrate
-from gateway.store.schema import STEPS
 from tests.store.house import ALICE, BOB, CAROL, EVERY, LARGE, MESSAGE, NOW, House
+from tests.store.migrating import counted, migration_steps
 
 SCAN = re.compile(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?")
 GROWING = {
@@ -170,40 +169,27 @@ def test_the_partial_indexes_are_those_of_their_flags(
     assert f"INDEX {index} (mailbox_id=?)" in step
 
 
-def _migration_steps(folder: Path, messages: int) -> int:
-    """How many steps of the engine (in thousands) bring a store of version 2 to version 3."""
-    folder.mkdir()
-    connection = engine.open_writer(folder / "index.sqlite")
-    migrate(connection, STEPS[:2])
-    counted = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {messages})"
-    connection.execute(
-        "INSERT INTO mailboxes VALUES (1, 'a11ce', 'INBOX', '', 7, ?, ?, 1, ?, 0, 0)",
-        (2 * messages + 1, 4 * messages, messages),
-    )
-    connection.execute(
-        "INSERT INTO messages (mailbox_id, uid, modseq, created_modseq, flags, keywords,"
-        f" internal_date, size_octets, blob_id) {counted}"
-        " SELECT 1, 2 * i, i + 1, i + 1, 1, '', 0, 0, 1 FROM n"
-    )
-    connection.execute(
-        "INSERT INTO expunged (mailbox_id, modseq, uid)"
-        f" {counted} SELECT 1, {2 * messages} + i, 2 * i - 1 FROM n"
-    )
-    ticks = 0
+def _version_3_steps(folder: Path, messages: int) -> int:
+    def fill(connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "INSERT INTO mailboxes VALUES (1, 'a11ce', 'INBOX', '', 7, ?, ?, 1, ?, 0, 0)",
+            (2 * messages + 1, 4 * messages, messages),
+        )
+        connection.execute(
+            "INSERT INTO messages (mailbox_id, uid, modseq, created_modseq, flags, keywords,"
+            f" internal_date, size_octets, blob_id) {counted(messages)}"
+            " SELECT 1, 2 * i, i + 1, i + 1, 1, '', 0, 0, 1 FROM n"
+        )
+        connection.execute(
+            "INSERT INTO expunged (mailbox_id, modseq, uid)"
+            f" {counted(messages)} SELECT 1, {2 * messages} + i, 2 * i - 1 FROM n"
+        )
 
-    def tick() -> int:
-        nonlocal ticks
-        ticks += 1
-        return 0
-
-    connection.set_progress_handler(tick, 1_000)
-    migrate(connection)
-    connection.close()
-    return ticks
+    return migration_steps(folder, 2, fill)
 
 
 def test_bringing_an_old_store_up_to_date_costs_what_it_holds(tmp_path: Path) -> None:
     """A mailbox from which every second message went: each gap has a row in the old table."""
-    few, many = (_migration_steps(tmp_path / str(n), n) for n in (2_000, 8_000))
+    few, many = (_version_3_steps(tmp_path / str(n), n) for n in (2_000, 8_000))
     assert few > 0
     assert many < 6 * few

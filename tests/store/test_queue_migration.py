@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from gateway.core.queue import QueueFilter, QueueState
@@ -12,6 +13,7 @@ from gateway.store.migrations import migrate
 from gateway.store.schema import STEPS
 from gateway.store.verify import verify
 from tests.store.house import NOW, House
+from tests.store.migrating import counted, migration_steps
 
 _QUEUE = (
     "INSERT INTO queue (queue_id, sender_local, sender_domain, blob_id, content_offset,"
@@ -70,36 +72,23 @@ def test_a_queue_of_the_version_before_goes_on(tmp_path: Path) -> None:
         assert not [text for text in verify(tmp_path).problems if "queue" in text]
 
 
-def _ticks(folder: Path, messages: int) -> int:
-    """How many steps of the engine (in thousands) bring a queue of version 4 to version 5."""
-    folder.mkdir()
-    connection = engine.open_writer(folder / "index.sqlite")
-    migrate(connection, STEPS[:4])
-    counted = f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {messages})"
-    connection.execute(
-        "INSERT INTO queue (queue_id, sender_local, sender_domain, blob_id, content_offset,"
-        " size_octets, eight_bit, created_at, due_at, lease_owner, message_id)"
-        f" {counted} SELECT i, 'a', 'x', i, 0, 9, 0, 5, 5, '', 'm' || i FROM n"
-    )
-    connection.execute(
-        "INSERT INTO queue_recipients (queue_id, number, local_part, domain, next_hop, attempts,"
-        f" next_attempt_at, reply) {counted} SELECT i, 1, 'b', 'y' || (i % 100), '', 0, 5, ''"
-        " FROM n"
-    )
-    ticks = 0
-
-    def tick() -> int:
-        nonlocal ticks
-        ticks += 1
-        return 0
-
-    connection.set_progress_handler(tick, 1_000)
-    migrate(connection)
-    connection.close()
-    return ticks
-
-
 def test_bringing_a_long_queue_up_to_date_costs_what_it_holds(tmp_path: Path) -> None:
-    few, many = (_ticks(tmp_path / str(n), n) for n in (2_000, 8_000))
+    def steps(messages: int) -> int:
+        def fill(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO queue (queue_id, sender_local, sender_domain, blob_id, content_offset,"
+                " size_octets, eight_bit, created_at, due_at, lease_owner, message_id)"
+                f" {counted(messages)}"
+                " SELECT i, 'a', 'x', i, 0, 9, 0, 5, 5, '', 'm' || i FROM n"
+            )
+            connection.execute(
+                "INSERT INTO queue_recipients (queue_id, number, local_part, domain, next_hop,"
+                f" attempts, next_attempt_at, reply) {counted(messages)}"
+                " SELECT i, 1, 'b', 'y' || (i % 100), '', 0, 5, '' FROM n"
+            )
+
+        return migration_steps(tmp_path / str(messages), 4, fill)
+
+    few, many = steps(2_000), steps(8_000)
     assert few > 0
     assert many < 6 * few
