@@ -3,6 +3,8 @@ in a private network. No octet of mail goes where a policy forbids it."""
 
 from __future__ import annotations
 
+import contextlib
+import tomllib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from cryptography import x509
 from twisted.names import dns
 
+from gateway.store import engine
+from gateway.store.layout import Layout
 from tests.support.authority import new_authority
 from tests.support.bad_peer import Conduct, bad_peers
 from tests.support.gateway_process import Demo
@@ -137,5 +141,24 @@ retry_after_s = [3600]
                 line = f"the MTA-STS policy of {domain(name)} cannot be fetched"
                 assert any(line in each and words in each for each in demo.output), name
         assert [name for name in WAITING if by_name[name].taken] == []
+        # RFC 8460: what was counted is in the store once the gateway has stopped.
+        index = Layout(Path(tomllib.loads(demo.config.read_text())["state_dir"])).index
+        with contextlib.closing(engine.open_reader(index)) as connection:
+            counted = connection.execute(
+                "SELECT domain, policy_kind, result, sending_ip <> '' FROM tls_sessions"
+            ).fetchall()
+        assert set(counted) >= {
+            ("sts.example", "sts", "", 0),
+            ("dane.example", "tlsa", "", 0),
+            ("wrong.example", "sts", "certificate-host-mismatch", 1),
+            ("clear.example", "sts", "starttls-not-supported", 1),
+            ("other.example", "sts", "validation-failure", 0),
+            ("false.example", "tlsa", "validation-failure", 1),
+            ("bogus.example", "tlsa", "dnssec-invalid", 0),
+            ("trial.example", "sts", "certificate-not-trusted", 1),
+            ("moved.example", "sts", "sts-policy-fetch-error", 0),
+            ("unsafe.example", "sts", "sts-webpki-invalid", 0),
+        }
+        assert not any(row[0] == "wish.example" for row in counted)
         assert by_name["bogus"].connections == by_name["other"].connections == 0
         assert len(policies.asked) == 5 + 3, "each once, and no redirect followed"
