@@ -6,7 +6,7 @@ them). Times are whole Unix seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from gateway.core.address import Address
@@ -53,6 +53,7 @@ class QueueItem:
         turn: the order in its destination among equal priorities; a sender of many messages gets
             turns further and further ahead, so that others need not wait for all of them.
         rules_passed: somebody released it when this was the last hold rule (``rule_id``).
+        content: what leaves, where it is small and was read beforehand.
     """
 
     queue_id: QueueId
@@ -67,6 +68,7 @@ class QueueItem:
     destination: str = ""
     turn: int = 0
     rules_passed: int = 0
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def eight_bit(self) -> bool:

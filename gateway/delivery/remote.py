@@ -121,6 +121,8 @@ class RemoteDelivery:
         async def read(offset: int, length: int) -> bytes:
             return await self._source.read(blob_id, start + offset, length)
 
+        if item.content is not None:
+            return Body(size, read, item.content)
         if size > CHUNK_OCTETS:
             return Body(size, read)
         try:

@@ -8,13 +8,15 @@ administrators do). Never decides when to retry.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 
+from gateway.core.errors import GatewayError
 from gateway.core.ids import QueueId
-from gateway.core.messages import NewMessage
+from gateway.core.messages import LOCAL, NewMessage
 from gateway.core.ports.queue import Leased
-from gateway.core.queue import QueueDepth, Recorded, Wish
+from gateway.core.queue import QueueDepth, QueueItem, Recorded, Wish
 from gateway.store import queue_lease
 from gateway.store.blobs import StoredOctets
 from gateway.store.bodies import Payload
@@ -31,6 +33,9 @@ from gateway.store.transaction import ID_BLOCK, Transaction
 FIRST_QUEUED = 64 * ID_BLOCK
 """Among so many rows with the lowest ids is the oldest: ids ascend with time, but for the blocks
 of ids that other processes have claimed and not used up. Exact for 64 processes."""
+READ_WITH_LEASE_OCTETS = 16_384
+"""Messages up to this size are read as they are leased: 80 MiB at most for all that a runner has in
+hand (``RunnerLimits.messages``)."""
 # One statement, so one moment. What waits is counted as it comes and goes (triggers in ``schema``).
 _DEPTH = (
     "SELECT (SELECT value FROM counters WHERE name = 'queued_messages'),"
@@ -74,9 +79,29 @@ class QueueTables:
         return await self._committer.write(run, uses_reserve=True)
 
     async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
-        return await self._committer.write(
+        leased = await self._committer.write(
             lambda tx: queue_lease.lease(tx, wishes, now, owner, lease_s), uses_reserve=True
         )
+        return replace(leased, items=await self._with_contents(leased.items))
+
+    async def _with_contents(self, items: Sequence[QueueItem]) -> Sequence[QueueItem]:
+        """Small messages are read together here, as each would cost a way to a thread and back."""
+        small = [
+            item
+            for item in items
+            if item.size_octets <= READ_WITH_LEASE_OCTETS and item.destination != LOCAL
+        ]
+        spans = [(item.blob_id, item.content_offset, item.size_octets) for item in small]
+        try:
+            contents = await self._readers.run(lambda stored: stored.read_many(spans))
+        except GatewayError:
+            return items  # they are leased; whoever sends them reads again, and hears why
+        read = {
+            item.queue_id: content
+            for item, content in zip(small, contents, strict=True)
+            if isinstance(content, bytes) and len(content) == item.size_octets
+        }
+        return [replace(item, content=read.get(item.queue_id)) for item in items]
 
     async def next_due_at(self) -> int | None:
         return await self._readers.run(lambda stored: queue_lease.next_due_at(stored.connection))
