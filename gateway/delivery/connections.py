@@ -215,8 +215,10 @@ class Connections:
         endpoint = self._endpoints(target.ip, target.port, self._timeouts.connect_s)
         if target.implicit_tls:
             endpoint = wrapClientTLS(handshake, endpoint)  # type: ignore[arg-type]  # provided
+        factory = Factory.forProtocol(lambda: client)
+        factory.noisy = False  # two lines in the log for each connection, with nothing in them
         try:
-            await endpoint.connect(Factory.forProtocol(lambda: client))
+            await endpoint.connect(factory)
         except (CancelledError, error.ConnectingCancelledError):
             raise CancelledError() from None
         except Exception as problem:
