@@ -31,6 +31,7 @@ from gateway.app.log import LineLog, gather_while_running, goes_to_stdout, relay
 from gateway.app.options import CannotStart, Options, refuse
 from gateway.app.processors import worker_count
 from gateway.app.server import listening_of, stopped
+from gateway.app.steady import keep_steady
 from gateway.app.supervisor import Supervisor, WorkersFailed
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.mailboxes import MailboxEvent
@@ -56,6 +57,7 @@ def makeService(options: Options) -> GatewayService:
     """twistd's entry point."""
     from twisted.internet import reactor
 
+    keep_steady(reactor)
     folder = options["demo"]
     twistd_options: Any = options.parent
     log: LineLog | None = None

@@ -46,6 +46,7 @@ from gateway.app.messages import (
 )
 from gateway.app.policies import Counting, login_memory
 from gateway.app.server import DRAIN_LIMIT_S, MailServer, queue_status
+from gateway.app.steady import keep_steady
 from gateway.app.worker_boot import WorkerBoot
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.shared_counters import SharedCounters
@@ -247,6 +248,7 @@ def main() -> int:
     importlib.import_module(boot.reactor).install()
     from twisted.internet import reactor
 
+    keep_steady(reactor)
     gather_while_running(log, reactor)
     worker = Worker(boot, reactor)
     try:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,13 +24,20 @@ def need(program: str) -> str:
         "/sbin",
         *map(str, UNPACKED.glob("*/usr/sbin")),
     ]
-    path = shutil.which(program, path=":".join(folders))
-    if path is None:
-        message = f"{program} is not installed (see tests/apt-packages.txt)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
+    return shutil.which(program, path=":".join(folders)) or _missing(program)
+
+
+def need_library(name: str) -> str:
+    """The path of a library that is not where the linker looks; skips the test otherwise."""
+    found = sorted(Path("/usr/lib").glob(f"*/{name}"))
+    return str(found[0]) if found else _missing(name)
+
+
+def _missing(name: str) -> NoReturn:
+    message = f"{name} is not installed (see tests/apt-packages.txt)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def run(
