@@ -20,6 +20,7 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
+from twisted.internet.tcp import Connection as TcpConnection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -102,6 +103,7 @@ class SmtpClient(TwistedProtocol):
         self._gate: Deferred[None] | None = None
         self._blocked = False
         self._lost = False
+        self._eager = False  # into the socket at once
         self._ended: Deferred[TransactionEnd] | None = None
         self.opened: Deferred[NotOpened | None] = Deferred(self._cancelled)
         self.gone: Callable[[SmtpClient], None] = _ignore
@@ -151,6 +153,7 @@ class SmtpClient(TwistedProtocol):
         if set_no_delay is not None:
             # Else EHLO waits behind the TLS handshake's end until the peer acknowledges that.
             set_no_delay(True)
+        self._eager = isinstance(self.transport, TcpConnection)
         self._begin_dialogue()
         self._set_deadline()
 
@@ -205,7 +208,7 @@ class SmtpClient(TwistedProtocol):
         for request in requests:
             match request:
                 case Send(data):
-                    self.transport.write(data)
+                    self._write(data)
                 case TransactionEnd():
                     self._body = _NO_BODY
                     ended, self._ended = self._ended, None
@@ -216,6 +219,7 @@ class SmtpClient(TwistedProtocol):
                 case InspectBody():
                     self._start(self._inspect_body())
                 case StartTls():
+                    self._eager = False  # past the transport would be past TLS
                     self._set_deadline()
                     self.transport.startTLS(self._tls)
                 case Opened():
@@ -224,6 +228,18 @@ class SmtpClient(TwistedProtocol):
                     self._end_opening(request)
                 case _:
                     self._close()
+
+    def _write(self, data: bytes) -> None:
+        if self._eager:
+            # Through the transport's buffer each write costs two changes of the poll set and a turn
+            # of the reactor.
+            sent = self.transport.writeSomeData(data)
+            if sent == len(data):
+                return
+            self._eager = False  # the peer is slow (or gone); from now on in order, buffered
+            if isinstance(sent, int):
+                data = data[sent:]
+        self.transport.write(data)
 
     def _end_opening(self, end: NotOpened | None) -> None:
         if not self.opened.called:
@@ -276,6 +292,7 @@ class SmtpClient(TwistedProtocol):
         stuffer = DotStuffer()
         downgrade = None if encodings is None else Downgrade(encodings)
         offset = 0
+        self._eager = False  # what waits in the transport must not be overtaken
         self.transport.registerProducer(self, True)
         try:
             while offset < self._body.size_octets:

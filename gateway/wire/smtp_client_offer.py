@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.core.envelope import (
+    NO_OPTIONS,
     NOTHING_ASKED,
     BodyKind,
     MessageOptions,
@@ -84,6 +85,12 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     options = envelope.options
     utf8 = _speaks_utf8(envelope, offer)
     reports_on = "DSN" in offer
+    if options is NO_OPTIONS and not utf8 and len(envelope.recipients) == 1:
+        wishes = envelope.asked[0] if envelope.asked else NOTHING_ASKED
+        if wishes is NOTHING_ASKED and envelope.recipients[0].isascii():
+            # Most mail: nothing was asked for, so nothing has to be agreed upon.
+            mail = b"MAIL FROM:" + envelope.sender + _size(envelope.size_octets, offer)
+            return Terms(mail, (b"RCPT TO:" + envelope.recipients[0],), reports_on, False)
     asked = envelope.asked or (NOTHING_ASKED,) * len(envelope.recipients)
     recipients = tuple(
         _recipient(path, wishes, utf8=utf8, reports_on=reports_on)
@@ -115,9 +122,9 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
 
 def _speaks_utf8(envelope: Envelope, offer: Offer) -> bool:
     """RFC 6531 section 3.2: without the extension only what is ASCII in fact may be sent."""
-    needed = envelope.options.smtputf8 or not all(
-        path.isascii() for path in (envelope.sender, *envelope.recipients)
-    )
+    needed = envelope.options.smtputf8 or not envelope.sender.isascii()
+    for path in envelope.recipients:
+        needed = needed or not path.isascii()
     if not needed or "SMTPUTF8" in offer:
         return needed
     if not envelope.sender.isascii():
