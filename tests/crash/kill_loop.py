@@ -24,6 +24,7 @@ import tempfile
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from tests.support.gateway_process import BIN, Demo
 from tests.support.mail import ALICE, BOB, each_message
@@ -191,18 +192,26 @@ def kill_loop(folder: Path, *, rounds: int, messages: int, seed: int, workers: i
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--messages", type=int, default=2000)
-    parser.add_argument("--workers", type=int, default=1)
+class Loop(Protocol):
+    """Runs rounds in a folder and returns the figures."""
+
+    def __call__(
+        self, folder: Path, *, rounds: int, messages: int, seed: int, workers: int
+    ) -> str: ...
+
+
+def run_loop(loop: Loop, about: str | None, *, rounds: int, messages: int, workers: int) -> None:
+    """With what the command line says; the seed is told first."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--messages", type=int, default=messages)
+    parser.add_argument("--workers", type=int, default=workers)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="gateway-crash-") as folder:
-        options = vars(arguments)
-        print(kill_loop(Path(folder) / "d", **options))
+        print(loop(Path(folder) / "d", **vars(arguments)))
 
 
 if __name__ == "__main__":
-    main()
+    run_loop(kill_loop, __doc__, rounds=10, messages=2000, workers=1)

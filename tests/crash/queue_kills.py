@@ -11,12 +11,10 @@ destination than it has connections. Bounded in rounds, messages and time.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import signal
 import smtplib
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.app.demo import prepare
-from tests.crash.kill_loop import compose, kill_all, mark_of, verify
+from tests.crash.kill_loop import compose, kill_all, mark_of, run_loop, verify
 from tests.support.gateway_process import Demo
 from tests.support.mail import ALICE
 from tests.support.sink import Sink, running_sink
@@ -154,18 +152,5 @@ def queue_kills(folder: Path, *, rounds: int, messages: int, seed: int, workers:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--messages", type=int, default=500)
-    parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    arguments = parser.parse_args()
-    print(f"seed {arguments.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="gateway-crash-") as folder:
-        options = vars(arguments)
-        print(queue_kills(Path(folder) / "d", **options))
-
-
 if __name__ == "__main__":
-    main()
+    run_loop(queue_kills, __doc__, rounds=20, messages=500, workers=3)
