@@ -6,22 +6,27 @@ goes through our own queue, with the null sender, so that nothing comes back; by
 Internet, as strangers choose the address. What fails is tried again every RETRY_S, as long as the
 counts are kept. Reports are not signed (DKIM), as nothing is yet.
 
+Nobody asks the owner of an address whether he wants the reports that some record sends him, so one
+address or HTTPS server gets MAX_TO_ONE a day; further ones are not made.
+
 Each day's begin at a time of its own between MIN_DELAY_S and MAX_DELAY_S after midnight UTC, so
 that not all senders of the world write at once (section 5.5).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
-from gateway.core.address import Address
+from gateway.core.address import Address, path
 from gateway.core.envelope import MessageOptions
 from gateway.core.errors import GatewayError
 from gateway.core.log_text import escaped
@@ -42,6 +47,7 @@ AT_ONCE = 10
 MOST = 20_000
 MAX_DETAILS = 500
 MAX_ANSWER_OCTETS = 65_536
+MAX_TO_ONE = 1000
 
 
 class Counting(Protocol):
@@ -87,6 +93,7 @@ class TlsReports:
         self._looking: Deferred[None] | None = None
         self._delays: dict[int, float] = {}
         self._not_before: dict[tuple[int, str], float] = {}
+        self._sent_to: Counter[str] = Counter()  # today
 
     def start(self) -> None:
         self._timer = self._timers.callLater(LOOK_S, self._look)
@@ -108,7 +115,7 @@ class TlsReports:
             looking.addErrback(self._went_wrong)
             looking.addBoth(self._looked)
 
-    def _went_wrong(self, failure: Any) -> None:
+    def _went_wrong(self, failure: Failure) -> None:
         if not failure.check(CancelledError):
             self.log.failure("reports about TLS went wrong", failure)
 
@@ -121,6 +128,7 @@ class TlsReports:
         today = int(now) // DAY_S
         if today not in self._delays:
             self._delays = {today: self._random.uniform(MIN_DELAY_S, MAX_DELAY_S)}
+            self._sent_to.clear()
         if now < today * DAY_S + self._delays[today]:
             return
         await self._counting.flush()
@@ -136,7 +144,15 @@ class TlsReports:
         await gatherResults([semaphore.run(self._begin(*key)) for key in due])
 
     def _begin(self, day: int, domain: str) -> Callable[[], Deferred[None]]:
-        return lambda: Deferred.fromCoroutine(self._one(day, domain))
+        def wrong(failure: Failure) -> None:
+            # One domain's must not keep those of all others from leaving.
+            self._put_off(day, domain)
+            self._went_wrong(failure)
+
+        return lambda: Deferred.fromCoroutine(self._one(day, domain)).addErrback(wrong)
+
+    def _put_off(self, day: int, domain: str) -> None:
+        self._not_before[(day, domain)] = self._wall_clock() + RETRY_S
 
     async def _one(self, day: int, domain: str) -> None:
         try:
@@ -149,7 +165,7 @@ class TlsReports:
             )
             done = False
         if not done:
-            self._not_before[(day, domain)] = self._wall_clock() + RETRY_S
+            self._put_off(day, domain)
 
     async def _report(self, day: int, domain: str) -> bool:
         """False: to be tried again. Raises: StoreUnavailable."""
@@ -163,14 +179,18 @@ class TlsReports:
         return await self._send(report, wanted)
 
     async def _send(self, report: Report, wanted: Destinations) -> bool:
+        addresses = [each for each in wanted.addresses if self._may(each.key)]
+        urls = [each for each in wanted.urls if self._may(urlsplit(each).hostname or "")]
+        if not addresses and not urls:
+            return True
         sent = False
-        if wanted.addresses:
-            await self._mail(report, wanted.addresses)
+        if addresses:
+            await self._mail(report, addresses)
             sent = True
-        for url in wanted.urls:
+        for url in urls:
             sent = await self._post(report, url) or sent
         if sent:
-            where = ", ".join((*wanted.addresses, *wanted.urls))
+            where = ", ".join((*map(str, addresses), *urls))
             self.log.info(
                 "report about TLS with {domain} sent to {where}",
                 domain=escaped(report.domain),
@@ -178,10 +198,23 @@ class TlsReports:
             )
         return sent
 
-    async def _mail(self, report: Report, addresses: Sequence[str]) -> None:
+    def _may(self, receiver: str) -> bool:
+        """Counts."""
+        self._sent_to[receiver] += 1
+        if self._sent_to[receiver] == MAX_TO_ONE + 1:
+            self.log.warn(
+                "{receiver} gets no more reports about TLS today: {number} is the most",
+                receiver=escaped(receiver),
+                number=MAX_TO_ONE,
+            )
+        return self._sent_to[receiver] <= MAX_TO_ONE
+
+    async def _mail(self, report: Report, addresses: Sequence[Address]) -> None:
         now = int(self._wall_clock())
         body = self._intake.open_body()
-        to = ", ".join(f"<{each}>" for each in addresses)
+        to = ",\r\n ".join(
+            map(path, addresses)
+        )  # one a line, as RFC 5322 section 2.1.1 bounds them
         body.write(tlsrpt.render_message(report, sender=f"<{self._sender}>", to=to, at=now))
         message = NewMessage(
             ingest_id=report.report_id,
@@ -191,9 +224,7 @@ class TlsReports:
             body=body,
             local=(),
             # Routing finds out in the queue where they are, as they may well be here.
-            remote=tuple(
-                QueuedRecipient(Address(*each.rsplit("@", 1)), LOCAL) for each in addresses
-            ),
+            remote=tuple(QueuedRecipient(each, LOCAL) for each in addresses),
             received_at=now,
             # It must arrive where TLS is what is broken (section 3); what these connections come
             # to is not counted.
@@ -205,12 +236,12 @@ class TlsReports:
     async def _post(self, report: Report, url: str) -> bool:
         """Section 5.4."""
         parts = urlsplit(url)
-        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        where = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
             answer = await self._https.request(
                 b"POST",
                 (parts.hostname or "").lower(),
-                path,
+                where,
                 max_octets=MAX_ANSWER_OCTETS,
                 headers={b"Content-Type": b"application/tlsrpt+gzip"},
                 body=tlsrpt.compressed(report),

@@ -20,6 +20,9 @@ from enum import Enum
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
+from gateway.core.address import Address
+from gateway.wire.address import AddressSyntax, parse_mailbox
+
 MAX_RUA = 4
 DAY_S = 86_400
 
@@ -118,7 +121,7 @@ _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,25
 class Destinations:
     """Where a domain wants its reports: addresses, and https URLs."""
 
-    addresses: tuple[str, ...]
+    addresses: tuple[Address, ...]
     urls: tuple[str, ...]
 
 
@@ -133,18 +136,29 @@ def read_record(texts: Sequence[str]) -> Destinations | None:
     for field in records[0][1].split(";"):
         found = _RUA.match(field)
         if found is not None:
-            addresses, urls = [], []
+            # Each once, however often it is named.
+            addresses: dict[Address, None] = {}
+            urls: dict[str, None] = {}
             # ";", "," and "!" in URIs are encoded (section 3).
             for uri in found[1].split(",")[:MAX_RUA]:
                 uri = uri.strip(" \t")
                 scheme, _, rest = uri.partition(":")
-                address = unquote(rest.partition("?")[0])
-                if scheme.lower() == "mailto" and _ADDRESS.fullmatch(address):
-                    addresses.append(address)
+                if scheme.lower() == "mailto":
+                    address = _address(unquote(rest.partition("?")[0]))
+                    if address is not None:
+                        addresses[address] = None
                 elif scheme.lower() == "https" and _is_url(uri):
-                    urls.append(uri)
+                    urls[uri] = None
             return Destinations(tuple(addresses), tuple(urls)) if addresses or urls else None
     return None
+
+
+def _address(text: str) -> Address | None:
+    """A plain one, in ASCII and at a domain; None: it is none."""
+    try:
+        return parse_mailbox(text) if _ADDRESS.fullmatch(text) else None
+    except AddressSyntax:
+        return None
 
 
 def _is_url(uri: str) -> bool:
