@@ -39,11 +39,13 @@ class Schedule:
     ) -> int | None:
         """When to try again after ``attempts`` (1 or more) have failed; None: give up.
 
-        A clock that went back cannot keep a message for ever, as twice the lifetime of waits is the
-        end in any case.
+        A clock that went back cannot keep a message for ever: while it stands before the message
+        came, twice the lifetime of waits is the end. Never else, as mail that is tried again on
+        demand (ETRN, ``retry``) has not waited so long.
         """
-        age_s = self.age_s(attempts=attempts, now=now, created_at=created_at)
-        if age_s >= self.lifetime_s or self._waits_s(attempts) >= 2 * self.lifetime_s:
+        if self.age_s(attempts=attempts, now=now, created_at=created_at) >= self.lifetime_s:
+            return None
+        if now < created_at and self._waits_s(attempts) >= 2 * self.lifetime_s:
             return None
         return now + self.delay_s(attempts, random)
 

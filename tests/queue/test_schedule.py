@@ -57,6 +57,15 @@ def test_D7_a_clock_that_went_back_does_not_keep_mail_for_ever() -> None:
     assert ages[-1] is None
 
 
+def test_mail_that_is_tried_on_demand_again_and_again_does_not_grow_old_by_that() -> None:
+    """A site on a dial-up line asks by ETRN every minute while its server is down."""
+    random = Random(1)
+    for attempts in range(1, 2000):
+        now = attempts * 60
+        assert EXACT.next_attempt_at(attempts=attempts, now=now, created_at=0, random=random)
+    assert EXACT.next_attempt_at(attempts=2000, now=5 * DAY_S, created_at=0, random=random) is None
+
+
 @given(
     st.integers(min_value=1, max_value=10_000),
     st.integers(min_value=0, max_value=2**33),
