@@ -3,8 +3,9 @@
 Owns the connection: the certificate and the name are proven, redirects are not followed (RFC 8461
 section 3.3), nothing is cached. Addresses come from our own name servers. Never reads the answer.
 
-Limits: ``deadline_s`` for all of it, look-up included; the answer's octets as the caller bounds
-them; MAX_ADDRESSES are tried.
+Limits: ``deadline_s`` for all of it, look-up included, of which connecting to one address may take
+its share; the answer's octets as the caller bounds them, and HEAD_OCTETS around them; MAX_ADDRESSES
+are tried.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from gateway.auth.https_body import BoundedBody
+from gateway.auth.https_body import AnswerTooLong, BoundedBody
 from gateway.core.hosts import IpAddress, parse_ip
 from gateway.core.log_text import escaped
 from gateway.delivery.dns.answers import Answer, Kind
@@ -30,7 +35,9 @@ from gateway.delivery.targets import Protection, TlsDemand
 from gateway.delivery.tls import ClientTls, Handshake
 
 MAX_ADDRESSES = 4
+HEAD_OCTETS = 65_536
 PORT = 443
+_NAT64 = IPv6Network("64:ff9b::/96")
 
 Connect = Callable[[str, int, float], Any]
 """The IStreamClientEndpoint for an address, a port and a time-out in seconds."""
@@ -63,13 +70,20 @@ class HttpsFailure(Exception):
         super().__init__(text)
 
 
-def anywhere(ip: IpAddress) -> bool:
-    return True
+def elsewhere(ip: IpAddress) -> bool:
+    """It may be in a network of ours, as the own domains' policy hosts are behind split DNS, but
+    what listens on this machine's loopback or beside its wire is for nobody whom strangers name."""
+    nobody = ip.is_loopback or ip.is_unspecified or ip.is_link_local or ip.is_multicast
+    return not nobody
 
 
 def on_the_internet(ip: IpAddress) -> bool:
     """Not in a network of ours, where strangers must not point us to."""
-    return ip.is_global and not ip.is_multicast
+    carried: IpAddress | None = None
+    if isinstance(ip, IPv6Address):
+        # What leads to an IPv4 address is as good as that (RFC 6052 section 2.1, RFC 3056).
+        carried = IPv4Address(ip.packed[12:]) if ip in _NAT64 else ip.sixtofour
+    return ip.is_global and not ip.is_multicast and (carried is None or carried.is_global)
 
 
 class HttpsClient:
@@ -89,7 +103,7 @@ class HttpsClient:
         tls: ClientTls,
         *,
         deadline_s: float,
-        allowed: Callable[[IpAddress], bool] = anywhere,
+        allowed: Callable[[IpAddress], bool] = elsewhere,
         port: int = PORT,
     ) -> None:
         self._reactor = reactor
@@ -132,9 +146,10 @@ class HttpsClient:
 
     async def _try_all(self, request: _Request) -> HttpsAnswer:
         problem = HttpsFailure(f"{request.host} has no address")
-        for ip in await self._addresses(request.host):
+        addresses = await self._addresses(request.host)
+        for ip in addresses:
             try:
-                return await self._ask(request, ip)
+                return await self._ask(request, ip, self._deadline_s / len(addresses))
             except ConnectError as error:
                 problem = HttpsFailure(f"no connection to {request.host}: {type(error).__name__}")
         raise problem
@@ -148,14 +163,21 @@ class HttpsClient:
         read = [(text, parse_ip(text)) for text in found]
         return [text for text, ip in read if ip is not None and self._allowed(ip)][:MAX_ADDRESSES]
 
-    async def _ask(self, request: _Request, ip: str) -> HttpsAnswer:
+    async def _ask(self, request: _Request, ip: str, connect_s: float) -> HttpsAnswer:
         """Raises: ConnectError, HttpsFailure."""
         handshake = self._tls.handshake(request.host, TlsDemand(Protection.VERIFIED))
-        creator: Any = handshake
-        endpoint = self._connect(ip, self._port, self._deadline_s)
+        make_tls: Any = TLSMemoryBIOFactory
+
+        def bounded(factory: Any) -> Any:
+            inner: Any = WrappingFactory(factory)
+            most = 2 * request.max_octets + HEAD_OCTETS
+            inner.protocol = lambda outer, wrapped: _Bounded(outer, wrapped, most)
+            factory.noisy = inner.noisy = False  # two lines in the log each, with nothing in them
+            return make_tls(handshake, True, inner, self._reactor)
+
         agent = Agent.usingEndpointFactory(
             self._reactor,
-            _OneEndpoint(wrapClientTLS(creator, endpoint)),
+            _OneEndpoint(self._connect(ip, self._port, connect_s), bounded),
             HTTPConnectionPool(self._reactor, persistent=False),
         )
         url = f"https://{request.host}{request.path}".encode("ascii")
@@ -171,7 +193,10 @@ class HttpsClient:
         except (ConnectError, CancelledError):
             raise
         except Exception as error:
-            raise _failure(request.host, handshake, error) from None
+            cause = _cause(error)
+            if isinstance(cause, CancelledError):
+                raise cause from None
+            raise _failure(request.host, handshake, cause) from None
         kind = (response.headers.getRawHeaders("content-type") or [""])[0]
         return HttpsAnswer(response.code, kind.partition(";")[0].strip().lower(), octets)
 
@@ -188,20 +213,54 @@ class _Request:
 
 @implementer(IAgentEndpointFactory)
 class _OneEndpoint:
-    """The connection that was made for this request, whatever the URL."""
+    """The connection that was made for this request, whatever the URL.
 
-    def __init__(self, endpoint: Any) -> None:
+    Args:
+        wrapped: puts the bound and TLS around a factory.
+    """
+
+    def __init__(self, endpoint: Any, wrapped: Callable[[Any], Any]) -> None:
         self._endpoint = endpoint
+        self._wrapped = wrapped
 
     def endpointForURI(self, uri: object) -> Any:
-        return self._endpoint
+        return self
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        connecting: Deferred[Any] = self._endpoint.connect(self._wrapped(factory))
+        return connecting.addCallback(lambda tls: tls.wrappedProtocol.wrappedProtocol)
+
+
+class _Bounded(ProtocolWrapper):
+    """Ends a connection that brings more than it may: a body has its own bound, but nothing else
+    bounds the number of header fields, of interim answers, and what is around chunks."""
+
+    def __init__(self, factory: Any, wrapped: Any, max_octets: int) -> None:
+        super().__init__(factory, wrapped)
+        self._left = max_octets
+
+    def dataReceived(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            self.abortConnection()
+        else:
+            super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._left < 0:
+            reason = Failure(AnswerTooLong("more than anybody needs"))
+        super().connectionLost(reason)
+
+
+def _cause(error: Exception) -> Exception:
+    """Of a request that got no answer: what befell the connection."""
+    reasons = getattr(error, "reasons", None)
+    cause = reasons[0].value if reasons else error
+    return cause if isinstance(cause, Exception) else error
 
 
 def _failure(host: str, handshake: Handshake, error: Exception) -> HttpsFailure:
     problem = handshake.problem
     if problem is not None:
         return HttpsFailure(f"{host}: {problem}", certificate=True)
-    inner = getattr(error, "reasons", None)
-    if inner:  # of a request that got no answer: what befell the connection
-        error = inner[0].value
     return HttpsFailure(escaped(f"{host}: {type(error).__name__}: {error}", 200))
