@@ -50,6 +50,7 @@ from gateway.wire.smtp_client_plan import (
 from gateway.wire.smtp_client_results import PeerLimits
 
 CHUNK_OCTETS = 65_536
+JUST_USED_S = 1.0  # shorter than any server keeps a connection on which nothing is said
 
 ReadBody = Callable[[int, int], Coroutine[Deferred[Any], Any, bytes]]
 """Octets of the message from an offset; fewer than asked at its end."""
@@ -104,6 +105,7 @@ class SmtpClient(TwistedProtocol):
         self._blocked = False
         self._lost = False
         self._eager = False  # into the socket at once
+        self._idle_since = 0.0
         self._ended: Deferred[TransactionEnd] | None = None
         self.opened: Deferred[NotOpened | None] = Deferred(self._cancelled)
         self.gone: Callable[[SmtpClient], None] = _ignore
@@ -133,8 +135,9 @@ class SmtpClient(TwistedProtocol):
         ended: Deferred[TransactionEnd] = Deferred(self._cancelled)
         self._ended = ended
         self._body = body
-        self._begin_dialogue()
-        self._perform(self._session.begin(envelope, body.at_hand))
+        now = self._begin_dialogue()
+        just_used = now - self._idle_since < JUST_USED_S
+        self._perform(self._session.begin(envelope, body.at_hand, just_used=just_used))
         self._set_deadline()
         return ended
 
@@ -211,6 +214,7 @@ class SmtpClient(TwistedProtocol):
                     self._write(data)
                 case TransactionEnd():
                     self._body = _NO_BODY
+                    self._idle_since = self._timers.seconds()
                     ended, self._ended = self._ended, None
                     if ended is not None:
                         ended.callback(request)
@@ -324,8 +328,10 @@ class SmtpClient(TwistedProtocol):
 
     # -- deadline and end
 
-    def _begin_dialogue(self) -> None:
-        self._dialogue_ends = self._timers.seconds() + self._timeouts.dialogue_s
+    def _begin_dialogue(self) -> float:
+        now = self._timers.seconds()
+        self._dialogue_ends = now + self._timeouts.dialogue_s
+        return now
 
     def _set_deadline(self) -> None:
         if self._lost:

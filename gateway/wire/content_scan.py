@@ -29,6 +29,10 @@ class Content:
     size_octets: int = 0
 
 
+EIGHT_BIT = Content(ascii_header=False, eight_bit=True)
+"""What is known at a glance of a message that is not ASCII, enough where 8BITMIME is offered."""
+
+
 class ContentScan:
     """Reads a message chunk by chunk."""
 

@@ -84,14 +84,19 @@ class ClientSession:
         self._opening.tls_started()
         return self._take()
 
-    def begin(self, envelope: Envelope, octets: bytes | None) -> list[Request]:
+    def begin(
+        self, envelope: Envelope, octets: bytes | None, *, just_used: bool = False
+    ) -> list[Request]:
         """Send a message; only when the session is idle.
 
         Args:
             octets: the message if it is at hand; None: it is streamed by the driver.
+            just_used: see ``Transaction``.
         """
         assert self.stage is Stage.IDLE, "one message after the other"
-        self._transaction = Transaction(envelope, octets, self._peer, self._out)
+        self._transaction = Transaction(
+            envelope, octets, self._peer, self._out, just_used=just_used
+        )
         self._transaction.begin()
         self._settle()
         return self._take()

@@ -70,15 +70,14 @@ class Terms:
 
 def needs_inspection(envelope: Envelope, offer: Offer) -> bool:
     """Whether the terms depend on what the message's octets are."""
-    options = envelope.options
-    if options.smtputf8 and "SMTPUTF8" not in offer:
-        return True
-    return options.body is BodyKind.EIGHT_BIT and "8BITMIME" not in offer
+    if "8BITMIME" not in offer:
+        return True  # also what nobody declared: many programs send 8-bit text without a word
+    return envelope.options.smtputf8 and "SMTPUTF8" not in offer
 
 
 def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | None) -> Terms:
     """Args:
-        content: the facts, where ``needs_inspection``.
+        content: the facts, where ``needs_inspection``; else what is known of them.
 
     Raises: OfferRefused.
     """
@@ -87,7 +86,8 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     reports_on = "DSN" in offer
     if options is NO_OPTIONS and not utf8 and len(envelope.recipients) == 1:
         wishes = envelope.asked[0] if envelope.asked else NOTHING_ASKED
-        if wishes is NOTHING_ASKED and envelope.recipients[0].isascii():
+        plain = content is None or not content.eight_bit
+        if plain and wishes is NOTHING_ASKED and envelope.recipients[0].isascii():
             # Most mail: nothing was asked for, so nothing has to be agreed upon.
             mail = b"MAIL FROM:" + envelope.sender + _size(envelope.size_octets, offer)
             return Terms(mail, (b"RCPT TO:" + envelope.recipients[0],), reports_on, False)
@@ -100,10 +100,10 @@ def terms(envelope: Envelope, offer: Offer, *, secure: bool, content: Content | 
     if possible and content is not None and not utf8 and options.smtputf8:
         _check_header(content)
     mail = b"MAIL FROM:" + envelope.sender
-    encodings, size_octets = _downgrade(options.body, offer, content), envelope.size_octets
+    encodings, size_octets = _downgrade(offer, content), envelope.size_octets
     if encodings is not None and content is not None:
         size_octets = content.size_octets
-    elif options.body is not BodyKind.SEVEN_BIT and (content is None or content.eight_bit):
+    elif options.body is not BodyKind.SEVEN_BIT if content is None else content.eight_bit:
         mail += b" BODY=8BITMIME"
     mail += _size(size_octets, offer)
     if utf8:
@@ -140,16 +140,14 @@ def _check_header(content: Content) -> None:
 _NOT_TAKEN = ", which the next server does not accept"
 
 
-def _downgrade(kind: BodyKind, offer: Offer, content: Content | None) -> Encodings | None:
+def _downgrade(offer: Offer, content: Content | None) -> Encodings | None:
     """How the parts become 7-bit, None where they need not. Binary content has been made text at
     the door (RFC 3030 section 3).
 
     RFC 6152 section 3: 8-bit content is not to be sent where it is not taken; SECURITY S28: bits
     are never stripped.
     """
-    if kind is BodyKind.SEVEN_BIT or content is None or not content.eight_bit:
-        return None
-    if "8BITMIME" in offer:
+    if "8BITMIME" in offer or content is None or not content.eight_bit:
         return None
     if content.encodings is None:
         text = f"the next server does not accept 8BITMIME, and {content.problem}"

@@ -69,11 +69,22 @@ def defer(status: str, text: str) -> Result:
 
 
 def extensions_of(reply: Reply) -> dict[str, str]:
-    """EHLO keywords in capitals with their parameters (RFC 5321 section 4.1.1.1)."""
+    """EHLO keywords in capitals with their parameters (RFC 5321 section 4.1.1.1).
+
+    Old servers write ``AUTH=LOGIN`` as in a draft before RFC 2554, some beside the other spelling:
+    all that is said of AUTH counts.
+    """
     extensions: dict[str, str] = {}
     for line in reply.lines[1:]:
-        keyword, _, parameters = line.decode("ascii", "replace").strip().partition(" ")
-        extensions.setdefault(keyword.upper(), parameters.strip())
+        text = line.decode("ascii", "replace").strip()
+        if text[:5].upper() == "AUTH=":
+            text = f"AUTH {text[5:]}"
+        keyword, _, parameters = text.partition(" ")
+        keyword, parameters = keyword.upper(), parameters.strip()
+        if keyword == "AUTH" and keyword in extensions:
+            extensions[keyword] += f" {parameters}"
+        else:
+            extensions.setdefault(keyword, parameters)
     return extensions
 
 

@@ -3,7 +3,8 @@
 Owns what is written when, and what each answer means for each recipient. Under PIPELINING (RFC
 2920) all commands leave in one write. A body at hand goes by BDAT (RFC 3030) where that is offered:
 behind the accepted recipients, and in the very first write on a connection where a BDAT was taken
-before. A body that is streamed goes by DATA always.
+before, nothing has to be reset and the peer was there a moment ago. A body that is streamed goes by
+DATA always.
 
 Invariants: a recipient is DELIVERED only by a 2xx to the end of data that was written before
 (SECURITY D5); whatever cannot be understood defers and never loses. A message of which a part was
@@ -16,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from gateway.core.queue import Verdict
-from gateway.wire.content_scan import Content, ContentScan
+from gateway.wire.content_scan import EIGHT_BIT, Content, ContentScan
 from gateway.wire.dot_stuffing import DotStuffer, whole_lines
 from gateway.wire.mime.downgrade import downgraded
 from gateway.wire.smtp_client_envelope import Envelope
@@ -64,22 +65,32 @@ class Transaction:
 
     Args:
         octets: the message if it is at hand; None: it is streamed by the driver.
+        just_used: the peer has answered on this connection a moment ago. Only then is the message
+            risked before an answer: nobody knows what became of it where the peer is gone.
 
     ``usable`` says at the end that the connection may be used again.
     """
 
     __slots__ = (
-        "_accepted", "_answered", "_at_hand", "_envelope", "_expected", "_mail_refusal", "_out",
-        "_pause", "_peer", "_results", "_terms", "_unsent", "_written", "ended", "usable",
+        "_accepted", "_ahead", "_answered", "_at_hand", "_envelope", "_expected", "_mail_refusal",
+        "_out", "_pause", "_peer", "_results", "_terms", "_unsent", "_written", "ended", "usable",
     )  # fmt: skip
 
     def __init__(
-        self, envelope: Envelope, octets: bytes | None, peer: Peer, out: list[Request]
+        self,
+        envelope: Envelope,
+        octets: bytes | None,
+        peer: Peer,
+        out: list[Request],
+        *,
+        just_used: bool = False,
     ) -> None:
         self._envelope = envelope
         self._at_hand = octets
         self._peer = peer
         self._out = out
+        # Behind a RSET only once that is answered: else a refused one is followed by a message.
+        self._ahead = just_used and peer.chunks_taken and not peer.needs_reset
         self._expected: deque[tuple[Stage, int]] = deque()
         self._unsent: deque[tuple[bytes, Stage, int]] = deque()
         self._pause = Stage.CLOSED  # what is awaited while no reply is
@@ -99,7 +110,8 @@ class Transaction:
     def begin(self) -> None:
         """Say MAIL, or ask for the body's facts first."""
         if not needs_inspection(self._envelope, self._peer.extensions):
-            self._transact(None)
+            at_hand = self._at_hand
+            self._transact(None if at_hand is None or at_hand.isascii() else EIGHT_BIT)
         elif self._at_hand is None:
             self._pause = Stage.INSPECT
             self._out.append(InspectBody())
@@ -125,7 +137,7 @@ class Transaction:
             ours: the trouble is on this side, as with a body that cannot be read.
         """
         elsewhere = not (ours or self._written or self.stage is Stage.BODY)
-        self._end(defer(status, text), elsewhere, usable=False, stale=not ours)
+        self._end(defer(status, text), elsewhere, usable=False, stale=not (ours or self._written))
 
     # -- commands
 
@@ -166,7 +178,7 @@ class Transaction:
             command, stage, index = unsent.popleft()
             batch.append(command)
             expected.append((stage, index))
-        if batch and pipelining and self._chunks and self._peer.chunks_taken:
+        if batch and pipelining and self._chunks and self._ahead:
             batch.append(self._last_chunk())
         if batch:
             self._out.append(Send(b"".join(batch)))

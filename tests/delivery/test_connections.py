@@ -126,14 +126,29 @@ def test_a_kept_connection_that_is_dead_is_replaced_once(death: bytes, ehlo: byt
     world = World()
     world.mx1.ehlo = ehlo
     world.send()
+    world.clock.advance(2)
     world.mx1.replies["MAIL"] = [death, b"250 ok\r\n"]
     (outcome,) = world.send()
     assert outcome.verdict is DELIVERED
     assert len(world.mx1.connections) == 2 and world.mx2.lines == []
+    world.clock.advance(2)
     world.mx1.replies["MAIL"] = death
     (outcome,) = world.send()
     assert (outcome.verdict, outcome.remote) == (DELIVERED, "mx2.y.example")
     assert len(world.mx1.connections) == 3, "the new one is no better, so the next host it is"
+
+
+@pytest.mark.parametrize("death", [CLOSE, HANG])
+def test_D5_a_message_that_went_ahead_of_the_answers_is_not_sent_at_once_again(
+    death: bytes,
+) -> None:
+    world = World()
+    world.mx1.ehlo = CHUNKING_EHLO
+    world.send()
+    world.mx1.replies["MAIL"] = death
+    (outcome,) = world.send()
+    assert outcome.verdict is DEFERRED
+    assert len(world.mx1.connections) == 1 and world.mx2.lines == []
 
 
 @pytest.mark.parametrize("death", [CLOSE, HANG])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.queue import Verdict
+from gateway.wire.content_scan import Content
 from gateway.wire.smtp_client import ClientSession
 from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_plan import (
     Close,
+    InspectBody,
     NotOpened,
     Opened,
     Request,
@@ -28,15 +30,21 @@ ACCEPT = b"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"
 
 
 class Peer:
-    """Feeds replies and keeps what the session wanted; a message is sent as soon as it may be."""
+    """Feeds replies and keeps what the session wanted; a message is sent as soon as it may be.
+
+    Args:
+        content: what is found where a body has to be looked at; None: the test says it.
+    """
 
     def __init__(
         self,
         plan: SessionPlan = PLAN,
         envelope: Envelope = ENVELOPE,
         octets: bytes | None = None,
+        content: Content | None = Content(True, False),  # noqa: B008
     ) -> None:
         self.session = ClientSession(plan)
+        self.content = content
         self.envelope = envelope
         self.octets = octets
         self.sent = b""
@@ -50,6 +58,8 @@ class Peer:
                 self.sent += request.data
             elif isinstance(request, Opened):
                 self.take(self.session.begin(self.envelope, self.octets))
+            elif isinstance(request, InspectBody) and self.content is not None:
+                self.take(self.session.body_inspected(self.content))
             else:
                 self.others.append(request)
         return self.sent[before:]

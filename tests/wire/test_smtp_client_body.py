@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.core.envelope import BodyKind, MessageOptions
 from gateway.core.queue import Verdict
 from gateway.wire.content_scan import Content
+from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_plan import (
     Close,
     InspectBody,
@@ -34,9 +35,17 @@ def test_S28_eight_bit_is_declared_where_it_is_taken() -> None:
     assert mail == b"MAIL FROM:<a@x.example> BODY=8BITMIME SIZE=1000"
 
 
-def test_S28_an_eight_bit_message_is_made_seven_bit_where_it_is_not_taken() -> None:
+def test_S28_what_nobody_declared_is_declared_where_it_is_taken() -> None:
+    peer = Peer(octets=MIME)
+    assert peer.opens().startswith(b"MAIL FROM:<a@x.example> BODY=8BITMIME SIZE=1000\r\n")
+
+
+@pytest.mark.parametrize("envelope", [EIGHT_BIT, ENVELOPE])
+def test_S28_an_eight_bit_message_is_made_seven_bit_where_it_is_not_taken(
+    envelope: Envelope,
+) -> None:
     offer = b"250-mx\r\n250-PIPELINING\r\n250 SIZE\r\n"
-    peer = Peer(envelope=EIGHT_BIT, octets=MIME)
+    peer = Peer(envelope=envelope, octets=MIME)
     sent = peer.opens(offer)
     converted = MIME.replace(b"8bit", b"quoted-printable").replace(b"\xfc", b"=FC")
     size = int(sent.split(b"\r\n")[0].removeprefix(b"MAIL FROM:<a@x.example> SIZE="))
@@ -45,7 +54,7 @@ def test_S28_an_eight_bit_message_is_made_seven_bit_where_it_is_not_taken() -> N
 
 
 def test_S28_a_long_message_is_inspected_and_then_made_seven_bit() -> None:
-    peer = Peer(envelope=EIGHT_BIT)
+    peer = Peer(envelope=EIGHT_BIT, content=None)
     peer.opens(OLD_EHLO)
     assert peer.others == [InspectBody()]
     content = Content(True, True, (b"base64",), size_octets=5)
@@ -56,7 +65,8 @@ def test_S28_a_long_message_is_inspected_and_then_made_seven_bit() -> None:
 
 @pytest.mark.parametrize("streamed", [True, False])
 def test_S28_what_cannot_be_made_seven_bit_fails_clearly(streamed: bool) -> None:
-    peer = Peer(envelope=EIGHT_BIT, octets=None if streamed else b"Subject: gr\xfcn\r\n\r\n")
+    octets = None if streamed else b"Subject: gr\xfcn\r\n\r\n"
+    peer = Peer(envelope=EIGHT_BIT, octets=octets, content=None)
     peer.opens(OLD_EHLO)
     if streamed:
         peer.take(peer.session.body_inspected(Content(True, True, problem="it is signed")))
@@ -68,7 +78,7 @@ def test_S28_what_cannot_be_made_seven_bit_fails_clearly(streamed: bool) -> None
 
 
 def test_S28_a_message_that_only_claims_eight_bits_goes_anywhere() -> None:
-    peer = Peer(envelope=EIGHT_BIT)
+    peer = Peer(envelope=EIGHT_BIT, content=None)
     peer.opens(OLD_EHLO)
     sent = peer.take(peer.session.body_inspected(Content(True, False)))
     assert sent == b"MAIL FROM:<a@x.example>\r\n"

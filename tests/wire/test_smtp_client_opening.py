@@ -206,6 +206,20 @@ def test_a_login_that_cannot_be_checked_now_is_no_refusal() -> None:
         assert peer.not_opened.obstacle is Obstacle.REFUSAL
 
 
+@pytest.mark.parametrize(
+    "said, first",
+    [
+        (b"250 AUTH=LOGIN PLAIN\r\n", b"AUTH PLAIN "),
+        (b"250-auth=LOGIN\r\n250 SIZE\r\n", b"AUTH LOGIN\r\n"),
+        (b"250-AUTH=LOGIN\r\n250-AUTH GSSAPI\r\n250 AUTH PLAIN\r\n", b"AUTH PLAIN "),
+    ],
+)
+def test_old_ways_to_offer_auth_are_understood(said: bytes, first: bytes) -> None:
+    plan = replace(PLAN, secure=True, login=Login("me", b"secret"))
+    peer = Peer(plan)
+    assert peer.opens(b"250-mx\r\n" + said).startswith(first)
+
+
 def test_an_endless_auth_exchange_ends() -> None:
     peer = Peer(secure_plan())
     peer.says(b"220 hi\r\n250-mx\r\n250 AUTH LOGIN\r\n")

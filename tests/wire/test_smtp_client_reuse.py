@@ -19,10 +19,10 @@ BDAT = b"BDAT %d LAST\r\n" % len(BODY) + BODY
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
 
 
-def again(peer: Peer, octets: bytes | None = BODY) -> bytes:
+def again(peer: Peer, octets: bytes | None = BODY, *, just_used: bool = True) -> bytes:
     """The next message; what is sent at once."""
     peer.others.clear()
-    return peer.take(peer.session.begin(ENVELOPE, octets))
+    return peer.take(peer.session.begin(ENVELOPE, octets, just_used=just_used))
 
 
 def served(ehlo: bytes) -> Peer:
@@ -85,6 +85,31 @@ def test_a_connection_that_answered_the_message_is_not_stale() -> None:
     peer.answers(b"250 ok")
     peer.take(peer.session.give_up("4.4.2", "lost"))
     assert not peer.end.stale and peer.end.elsewhere
+
+
+@pytest.mark.parametrize("how", ["lost", "421"])
+def test_D5_a_message_that_went_ahead_is_repeated_only_where_it_was_surely_not_taken(
+    how: str,
+) -> None:
+    peer = served(CHUNKING)
+    assert again(peer).endswith(BDAT)
+    if how == "lost":
+        peer.take(peer.session.give_up("4.4.2", "lost"))
+    else:
+        peer.answers(b"421 too many messages")
+    assert peer.verdicts == [DEFERRED, DEFERRED]
+    assert peer.end.stale is peer.end.elsewhere is (how == "421")
+
+
+def test_D5_no_message_goes_ahead_where_the_peer_may_be_gone_or_refuse_a_reset() -> None:
+    peer = served(CHUNKING)
+    assert again(peer, just_used=False) == COMMANDS
+    peer.take(peer.session.give_up("4.4.2", "lost"))
+    assert peer.end.stale
+    peer = served(CHUNKING)
+    again(peer)
+    peer.answers(b"250 ok", b"250 ok", b"250 ok", b"554 5.7.1 spam")
+    assert again(peer) == b"RSET\r\n" + COMMANDS
 
 
 def test_S26_octets_between_messages_end_the_connection() -> None:
@@ -182,7 +207,7 @@ def test_D5_a_server_that_answers_bdat_before_it_was_sent_is_not_believed() -> N
 def test_S7_bdat_holds_whole_lines_and_tells_their_length(pieces: list[bytes]) -> None:
     octets = b"".join(pieces)
     peer = Peer(octets=octets)
-    peer.opens(CHUNKING)
+    peer.opens(b"250-mx\r\n250-8BITMIME\r\n" + CHUNKING.split(b"\r\n", 1)[1])
     sent = peer.answers(b"250 ok", b"250 ok", b"250 ok")
     line, _, body = sent.partition(b"\r\n")
     assert line == b"BDAT %d LAST" % len(body)
