@@ -39,6 +39,9 @@ MAX_TARGETS = 10
 MAX_OF_A_HOST = 4
 """Addresses, where there are other hosts."""
 
+OwnDoor = Callable[[str, int], bool]
+"""Whether mail that is sent to this address and port comes in to this gateway."""
+
 HostsFile = Callable[[str], Sequence[str]]
 """Addresses that this machine's own table has for a name; for named servers only."""
 
@@ -100,6 +103,7 @@ class MailRoutes:
         tls: TlsRules | None = None,
         passwords: Mapping[str, bytes] | None = None,
         hosts_file: HostsFile = lambda _: (),
+        own_door: OwnDoor = lambda _ip, _port: False,
     ) -> None:
         self._mx = mx
         self._policies = policies
@@ -109,6 +113,7 @@ class MailRoutes:
         self._tls = tls or TlsRules()
         self._passwords = passwords or {}
         self._hosts_file = hosts_file
+        self._own_door = own_door
         self._kept: OrderedDict[tuple[str, bool, bool], Route] = OrderedDict()
 
     async def targets(self, item: QueueItem) -> Sequence[Target]:
@@ -154,8 +159,12 @@ class MailRoutes:
             text = f"the next hop {destination} is unusable: {wrong}"
             raise NoRoute(Verdict.DEFERRED, "4.3.5", text, unreachable=True) from None
         found = await together([self._addresses(hop) for hop in hops])
-        ways = []
+        ways: list[Way] = []
+        ours = ""
         for place, (hop, login, each) in enumerate(zip(hops, logins, found, strict=True)):
+            if any(self._own_door(ip, hop.port) for ip in each.addresses):
+                ours = f"{hop.host}:{hop.port}"
+                continue
             if not each.addresses:
                 continue
             demand = demand_of(hop.tls or "opportunistic")
@@ -173,8 +182,11 @@ class MailRoutes:
                 named=True,
             )
             ways.append(_way(shape, each.addresses))
+        # A slip in the configuration or in DNS, not the recipients' fault.
+        if not ways and ours:
+            why = f"the next hop {ours} is this gateway itself: name the server behind it"
+            raise NoRoute(Verdict.DEFERRED, "4.4.6", why, unreachable=True)
         if not ways:
-            # A slip in the configuration or in DNS, not the recipients' fault.
             why = found[0].why or f"the server {hops[0].host} has no address"
             raise NoRoute(Verdict.DEFERRED, "4.4.3", why, unreachable=True)
         whole = len(ways) == len(hops)

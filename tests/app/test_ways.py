@@ -10,11 +10,12 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.app.rehearsals import RealWays
-from gateway.app.ways import Ways, make_dns, make_ways
+from gateway.app.ways import OwnDoors, Ways, make_dns, make_ways
 from gateway.core.address import Address
 from gateway.core.envelope import NO_OPTIONS
 from gateway.core.errors import SettingsError
 from gateway.core.messages import QueuedRecipient
+from gateway.core.settings.listen import ListenSettings
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
 from gateway.delivery.destinations import Destinations
@@ -52,15 +53,15 @@ def targets(text: str, destination: str, **secrets: str) -> list[Any]:
     return list(Pump().wait(ways.routes.targets(item)))
 
 
-CHAIN = "smtps://me@192.0.2.1:465 smtps://me@192.0.2.2:465"
+CHAIN = "smtps://me@198.51.100.1:465 smtps://me@198.51.100.2:465"
 
 
 def test_the_password_of_smart_host_is_told_to_the_first_server_alone() -> None:
     text = """\
 [outbound]
-smart_host = ["smtps://me@192.0.2.1", "smtps://me@192.0.2.2"]
+smart_host = ["smtps://me@198.51.100.1", "smtps://me@198.51.100.2"]
 smart_host_password_file = "/one"
-[outbound.logins."me@192.0.2.2:465"]
+[outbound.logins."me@198.51.100.2:465"]
 password_file = "/two"
 """
     first, second = targets(text, CHAIN, one="secret1\n", two="secret2\n")
@@ -68,7 +69,7 @@ password_file = "/two"
     assert first.demand.protection is Protection.VERIFIED
     with pytest.raises(SettingsError) as wrong:
         settings(text.partition("[outbound.logins")[0], one="secret1")
-    assert 'outbound.logins."me@192.0.2.2".password_file: found nothing' in str(wrong.value)
+    assert 'outbound.logins."me@198.51.100.2".password_file: found nothing' in str(wrong.value)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,17 @@ def test_explain_shows_the_rule_the_hosts_and_who_is_left_out() -> None:
     assert by_rule["next_hop"] == "smtp://192.0.2.7:25?tls=verified"
     assert by_rule["hosts"][0]["tls"] == "verified"
     assert "5.1.10" in told("b@gone.example")["problem"]
+
+
+def test_S34_our_own_doors_are_known_whatever_address_they_are_named_by() -> None:
+    doors = OwnDoors(
+        [
+            ListenSettings(protocol="smtp", address="0.0.0.0:25"),
+            ListenSettings(protocol="submission", address="198.51.100.1:587"),
+            ListenSettings(protocol="imap", address="127.0.0.1:143"),
+        ]
+    )
+    assert doors("127.0.0.1", 25) and doors("127.0.0.9", 25) and doors("::ffff:127.0.0.1", 25)
+    assert doors("198.51.100.1", 587)
+    for other in (("198.51.100.1", 25), ("127.0.0.1", 587), ("127.0.0.1", 143), ("127.0.0.1", 26)):
+        assert not doors(*other)

@@ -170,6 +170,18 @@ def test_a_named_server_may_be_on_this_machine() -> None:
     assert world.ips("smtp://exchange:26") == ["10.0.0.7"], "its table of hosts comes first"
 
 
+def test_S34_a_named_server_that_is_this_gateway_lets_mail_wait() -> None:
+    doors = [("192.0.2.3", 25), ("127.0.0.1", 25)]
+    world = World(own_door=lambda ip, port: (ip, port) in doors)
+    for chain in ("smtp://z.example:25", "smtp://z.example:25 smtp://localhost:25"):
+        none = world.no_route(chain)
+        assert (none.verdict, none.status, none.unreachable) == (Verdict.DEFERRED, "4.4.6", True)
+        assert "is this gateway itself" in none.text
+    for chain in ("smtp://z.example:25 smtp://b.example:25", "smtp://b.example smtp://localhost"):
+        assert [target.host for target in world.targets(chain)] == ["b.example"]
+    assert [target.host for target in world.targets("smtp://z.example:2525")] == ["z.example"]
+
+
 @pytest.mark.parametrize("text", ["smtp://me@a.example", "smtp://x?y=z", "http://x"])
 def test_an_unusable_next_hop_waits_for_the_administrator(text: str) -> None:
     problem = World().no_route(text)
