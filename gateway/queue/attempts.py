@@ -153,7 +153,8 @@ class Attempts:
             self.log.failure("{queue_id} cannot be put back", queue_id=item.queue_id)
 
     def _before(self, item: QueueItem) -> Keep | Sequence[Outcome] | None:
-        if item.options.deliver_by is not None and deadlines.must_go_back(item, self._clock.now()):
+        by = item.options.deliver_by
+        if by is not None and deadlines.must_go_back(item, self._clock.promised()):
             return [
                 Outcome(each.number, Verdict.FAILED, deadlines.OVER, deadlines.OVER_TEXT)
                 for each in item.recipients
@@ -187,7 +188,8 @@ class Attempts:
                 # nothing of them, so this counts for no attempt. Each time some are decided.
                 group.rest = True
                 recipients = [each for each in recipients if each.number not in undecided]
-        await self._settler.settle(item, recipients, judged, self._clock.now())
+        now, promised = self._clock.now(), self._clock.promised()
+        await self._settler.settle(item, recipients, judged, now, promised)
 
 
 def _undecided(

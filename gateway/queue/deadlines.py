@@ -1,4 +1,7 @@
-"""The time by which a message is to be delivered (DELIVERBY, RFC 2852). Pure arithmetic."""
+"""The time by which a message is to be delivered (DELIVERBY, RFC 2852). Pure arithmetic.
+
+Now is ``QueueClock.promised`` throughout.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def is_late(item: QueueItem, now: int) -> bool:
     return by is not None and not by.or_return and by.at <= now
 
 
-def no_later(item: QueueItem, next_attempt_at: int, now: int) -> int:
-    """The next attempt, but when the time is over something is done about it."""
+def no_later(item: QueueItem, wait_s: int, now: int) -> int:
+    """The wait for the next attempt, but when the time is over something is done about it."""
     by = item.options.deliver_by
-    return min(next_attempt_at, by.at) if by is not None and by.at > now else next_attempt_at
+    return min(wait_s, by.at - now) if by is not None and by.at > now else wait_s

@@ -43,10 +43,16 @@ def fate_of(
     outcome: Outcome,
     *,
     now: int,
+    promised: int,
     schedule: Schedule,
     random: Random,
 ) -> Fate:
-    """Of a recipient whose attempt has just ended."""
+    """Of a recipient whose attempt has just ended.
+
+    Args:
+        now: for retries.
+        promised: the same moment for the time that the sender has set (``QueueClock``).
+    """
     attempts = recipient.attempts + 1
     if outcome.verdict is Verdict.DELIVERED:
         record = Recorded(
@@ -64,7 +70,7 @@ def fate_of(
             attempts=attempts, now=now, created_at=item.created_at, random=random
         )
     if next_attempt_at is not None:
-        return _deferred(item, recipient, outcome, next_attempt_at, now, schedule)
+        return _deferred(item, recipient, outcome, next_attempt_at, now, promised, schedule)
     record = Recorded(recipient.number, attempts, None, outcome.reply)
     expired = outcome.verdict is Verdict.DEFERRED
     reported = None
@@ -79,15 +85,16 @@ def _deferred(
     outcome: Outcome,
     next_attempt_at: int,
     now: int,
+    promised: int,
     schedule: Schedule,
 ) -> Fate:
     attempts = recipient.attempts + 1
-    next_attempt_at = deadlines.no_later(item, next_attempt_at, now)
+    next_attempt_at = now + deadlines.no_later(item, next_attempt_at - now, promised)
     reported = None
     if item.sender is not None and not recipient.told_of_delay:
         age_s = schedule.age_s(attempts=attempts, now=now, created_at=item.created_at)
         notice_in_s = schedule.notice_in_s(age_s)
-        late = deadlines.is_late(item, now)
+        late = deadlines.is_late(item, promised)
         if _wants(recipient, Notify.DELAY) and notice_in_s is not None:
             if notice_in_s <= 0:
                 late = True

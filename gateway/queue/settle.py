@@ -69,8 +69,13 @@ class Settler:
         recipients: Sequence[WaitingRecipient],
         outcomes: Sequence[Outcome],
         now: int,
+        promised: int,
     ) -> None:
-        """Keep the outcomes; a recipient without one counts as deferred."""
+        """Keep the outcomes; a recipient without one counts as deferred.
+
+        Args:
+            now, promised: as ``QueueClock`` has them.
+        """
         by_number = {outcome.number: outcome for outcome in outcomes}
         fates = [
             fate_of(
@@ -78,6 +83,7 @@ class Settler:
                 recipient,
                 by_number.get(recipient.number) or _no_outcome(recipient),
                 now=now,
+                promised=promised,
                 schedule=self._schedule_of(item.destination, recipient.address.domain),
                 random=self._random,
             )
@@ -87,7 +93,7 @@ class Settler:
         late = [fate for fate in fates if fate.late]
         failed = [fate for fate in fates if fate.failed]
         if done:
-            await self._settle_done(item, done, now)
+            await self._settle_done(item, done, now, promised)
         if late:
             await self._settle_late(item, late, now)
         if failed:
@@ -101,13 +107,16 @@ class Settler:
             item, [Recorded(r.number, r.attempts, at, r.last_reply) for r in recipients], None
         )
 
-    async def _settle_done(self, item: QueueItem, fates: list[Fate], now: int) -> None:
+    async def _settle_done(
+        self, item: QueueItem, fates: list[Fate], now: int, promised: int
+    ) -> None:
         report = await self._good_news(item, fates, now)
         try:
             await self._record(item, [fate.record for fate in fates], report)
         except OverQuota as full:
             outcomes = [self._without(fate, full) for fate in fates]
-            await self.settle(item, [fate.recipient for fate in fates], outcomes, now)
+            recipients = [fate.recipient for fate in fates]
+            await self.settle(item, recipients, outcomes, now, promised)
             return
         self._tell(item, fates, report)
 

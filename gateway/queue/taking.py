@@ -141,9 +141,10 @@ class Taker:
     async def _until_due(self) -> float:
         delay_s = self._limits.idle_s
         due_at = self._clock.observe(await self._store.next_due_at())
-        for at in (due_at, await self._store.next_release_at()):
+        release_at = await self._store.next_release_at()
+        for at, now in ((due_at, self._clock.now()), (release_at, self._clock.promised())):
             if at is not None:
-                delay_s = min(delay_s, max(RECHECK_S, at - self._clock.now()))
+                delay_s = min(delay_s, max(RECHECK_S, at - now))
         return delay_s
 
     async def _round(self) -> bool:
@@ -151,7 +152,9 @@ class Taker:
         names: Sequence[str] = ()
         if self._look:
             self._look = False
-            names = await self._store.ready(self._clock.now(), self._limits.page)
+            names = await self._store.ready(
+                self._clock.now(), self._limits.page, released_until=self._clock.promised()
+            )
             self._look = self._look or len(names) >= self._limits.page
         asked = list(self._asked)[: self._limits.page]
         wishes = self._wishes(dict.fromkeys((*names, *asked)))

@@ -119,10 +119,13 @@ def next_release_at(connection: sqlite3.Connection) -> int | None:
     return None if at is None or at >= NEVER else at
 
 
-def anything_due(connection: sqlite3.Connection, now: int) -> bool:
+def anything_due(connection: sqlite3.Connection, now: int, released_until: int) -> bool:
     """Whether ``promote`` has something to do."""
-    at = _earliest(connection, _LATER_AT, _LEASE_ENDS_AT, _LEFT_ALONE_TILL, _RELEASE_AT)
-    return at is not None and at <= now
+    at = _earliest(connection, _LATER_AT, _LEASE_ENDS_AT, _LEFT_ALONE_TILL)
+    if at is not None and at <= now:
+        return True
+    at = _earliest(connection, _RELEASE_AT)
+    return at is not None and at <= released_until
 
 
 def _earliest(connection: sqlite3.Connection, *statements: str) -> int | None:
@@ -133,12 +136,12 @@ def _earliest(connection: sqlite3.Connection, *statements: str) -> int | None:
 # -- becoming due
 
 
-def promote(tx: Transaction, now: int) -> None:
+def promote(tx: Transaction, now: int, released_until: int) -> None:
     """Some of what has become due stands in line from now on, of each kind the longest due."""
     for (number,) in tx.fetch_all(
         f"SELECT queue_id FROM queue{_BY_HOLD} WHERE hold <> '' AND held_until <= ?"  # noqa: S608 - own names only
         " ORDER BY held_until LIMIT ?",
-        (now, PROMOTED_AT_ONCE),
+        (released_until, PROMOTED_AT_ONCE),
     ):
         free_message(tx, number, now)
     for number, destination in tx.fetch_all(

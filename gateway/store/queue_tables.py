@@ -62,9 +62,13 @@ class QueueTables:
         self._intake = intake
         self._results = Results(deliveries, reasking)
 
-    async def ready(self, now: int, limit: int) -> Sequence[str]:
+    async def ready(
+        self, now: int, limit: int, *, released_until: int | None = None
+    ) -> Sequence[str]:
+        released = now if released_until is None else released_until
+
         def read(stored: StoredOctets) -> list[str] | None:
-            if queue_lease.anything_due(stored.connection, now):
+            if queue_lease.anything_due(stored.connection, now, released):
                 return None
             return queue_lease.in_line(stored.connection, limit)
 
@@ -73,7 +77,7 @@ class QueueTables:
             return found  # asked often, due seldom: no write for nothing
 
         def run(tx: Transaction) -> list[str]:
-            queue_lease.promote(tx, now)
+            queue_lease.promote(tx, now, released)
             return queue_lease.in_line(tx.connection, limit)
 
         return await self._committer.write(run, uses_reserve=True)

@@ -360,8 +360,10 @@ class Store:
     def watch_queue(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._feed.watch_queue(callback)
 
-    async def ready(self, now: int, limit: int) -> Sequence[str]:
-        return await self._queue.ready(now, limit)
+    async def ready(
+        self, now: int, limit: int, *, released_until: int | None = None
+    ) -> Sequence[str]:
+        return await self._queue.ready(now, limit, released_until=released_until)
 
     async def lease(self, wishes: Sequence[Wish], now: int, owner: str, lease_s: int) -> Leased:
         return await self._queue.lease(wishes, now, owner, lease_s)

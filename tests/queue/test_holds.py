@@ -12,7 +12,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.core.address import Address
-from gateway.core.envelope import Hold, MessageOptions
+from gateway.core.envelope import DeliverBy, Hold, MessageOptions
 from gateway.core.ids import QueueId
 from gateway.core.messages import QueuedRecipient
 from gateway.core.queue import QueueFilter, Verdict
@@ -112,6 +112,31 @@ def test_D7_clocks_neither_expire_nor_release_what_is_held_for_ever(runs: Runs) 
         depth = runs.house.wait(runs.house.store.depth())
         assert (depth.messages, depth.held) == (2, 1), "nothing expired, nothing was released"
     assert runs.sent <= 8, "no burst"
+
+
+@pytest.mark.parametrize("shift_s", [10 * DAY_S, -400 * DAY_S])
+def test_D7_times_that_senders_set_are_kept_when_the_clock_is_set_right_again(
+    runs: Runs, shift_s: int
+) -> None:
+    """Time that never passed ends no hold and no DELIVERBY; nor does it delay them for days."""
+    runs.delivery.default = Verdict.DEFERRED
+    for each in (shift_s, -shift_s):
+        runs.offset_s += each
+        runs.accept(f"plain {each}")
+        runs.pass_time(120)
+    tried = runs.sent
+    now = int(runs.wall())
+    runs.accept("until", hold=Hold("release: later", now + 3600))
+    runs.accept("by", options=MessageOptions(deliver_by=DeliverBy(now + 1800, or_return=True)))
+    assert runs.sent == tried + 1, "one is sent and not given back; the other is held"
+    runs.pass_time(1200)
+    depth = runs.house.wait(runs.house.store.depth())
+    assert (depth.messages, depth.held) == (4, 1)
+    runs.pass_time(900)
+    depth = runs.house.wait(runs.house.store.depth())
+    assert depth.messages == 4, "given back when its time was over; the report waits instead"
+    runs.pass_time(1800)
+    assert runs.house.wait(runs.house.store.depth()).held == 0
 
 
 def test_D7_a_hold_till_later_is_no_sign_that_the_clock_was_set_back(runs: Runs) -> None:

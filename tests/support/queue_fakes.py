@@ -149,7 +149,9 @@ class MemoryQueue:
         self.watchers.append(callback)
         return lambda: self.watchers.remove(callback)
 
-    async def ready(self, now: int, limit: int) -> Sequence[str]:
+    async def ready(
+        self, now: int, limit: int, *, released_until: int | None = None
+    ) -> Sequence[str]:
         turns: dict[str, int] = {}
         for row in self.rows.values():
             destination = row.item.destination

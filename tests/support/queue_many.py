@@ -97,7 +97,9 @@ class ManyQueue:
         self.watchers.append(callback)
         return lambda: self.watchers.remove(callback)
 
-    async def ready(self, now: int, limit: int) -> Sequence[str]:
+    async def ready(
+        self, now: int, limit: int, *, released_until: int | None = None
+    ) -> Sequence[str]:
         self.asked += 1
         while self._later and self._later[0][0] <= now:
             self._put(heappop(self._later)[1])

@@ -54,8 +54,13 @@ class QueueStore(Protocol):
         a stop."""
         ...
 
-    async def ready(self, now: int, limit: int) -> Sequence[str]:
+    async def ready(
+        self, now: int, limit: int, *, released_until: int | None = None
+    ) -> Sequence[str]:
         """Destinations that have mail due and may be looked at, in the order of their turns.
+
+        Args:
+            released_until: holds that end by then are over; None: by ``now``.
 
         What has become due, or is no longer leased or held, counts from this call on; of very much
         only a part, and ``next_due_at`` tells that there is more. One may be named in vain.
