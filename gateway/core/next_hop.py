@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from gateway.core.hosts import is_loopback
+from gateway.core.hosts import is_loopback, parse_ip
 
 TlsLevel = Literal["none", "opportunistic", "required", "verified"]
 LEVELS: tuple[TlsLevel, ...] = get_args(TlsLevel)
@@ -33,7 +33,8 @@ BY_MX = "mx"
 
 MAX_CHAIN = 10
 _PORTS = {"smtp": 25, "smtps": 465, "lmtp": 24}
-_HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")  # lower case, without brackets
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _EXPECTED = "a server such as smtp://relay.example.net:25 or smtps://user@relay.example.net"
 
 
@@ -97,7 +98,7 @@ def parse_next_hop(text: str) -> NextHop:
     default = _PORTS.get(parts.scheme)
     if (
         default is None
-        or not _HOST.fullmatch(host)
+        or not host
         or port == 0
         or parts.path not in ("", "/")
         or "#" in text
@@ -105,6 +106,8 @@ def parse_next_hop(text: str) -> NextHop:
         or " " in text
     ):
         raise NextHopSyntax(_EXPECTED)
+    if not _is_host(host):
+        raise NextHopSyntax("its host is neither a name (non-ASCII as xn--…) nor an address")
     if parts.password is not None:
         raise NextHopSyntax("the password does not belong into the URL")
     user = unquote(parts.username or "")
@@ -148,6 +151,13 @@ def chain_text(hops: Sequence[NextHop], level: TlsLevel = "opportunistic") -> st
     if level == "opportunistic":
         return " ".join(map(str, hops))
     return " ".join(str(hop.with_tls(level)) for hop in hops)
+
+
+def _is_host(text: str) -> bool:
+    """Args: text: lower case, without brackets."""
+    # RFC 1123 section 2.1: a name that ends in digits would be an address.
+    named = _NAME.fullmatch(text) is not None and not text.rpartition(".")[2].isdigit()
+    return named or parse_ip(text) is not None
 
 
 def _fitting(scheme: str, user: str, host: str) -> Literal["", "opportunistic", "verified"]:

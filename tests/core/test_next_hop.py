@@ -69,6 +69,13 @@ def test_urls_mean_and_are_written_again(text: str, hop: NextHop) -> None:
         "smtp://me@relay.example?tls=none",
         "smtps://relay.example?tls=none",
         "smtp://[::1",
+        "smtp://relay..example",
+        "smtp://.",
+        "smtp://-x.example",
+        "smtp://192.0.2.300",
+        "smtp://192.0.2",
+        "smtp://bücher.example",
+        "smtp://" + "a." * 127 + "example",
     ],
 )
 def test_other_texts_are_refused_and_no_password_is_repeated(text: str) -> None:
