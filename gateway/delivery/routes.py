@@ -9,12 +9,12 @@ Order: by preference; among equals by lot, one address of each host in turn, IPv
 servers still judge senders by IPv4 reputation only, then IPv6, so that two attempts that fail are
 not of one host or family where there are others. What could not be reached lately comes last.
 
-Limits: a route is kept for its records' time, KEEP_S at most; MAX_KEPT routes; MAX_TARGETS targets.
+Limits: a route is kept for its records' time, KEEP_S at most; MAX_KEPT routes of MAX_KEPT_OCTETS in
+all; MAX_TARGETS targets.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -24,6 +24,7 @@ from gateway.core.hosts import parse_ip
 from gateway.core.next_hop import NextHop, NextHopSyntax, TlsLevel, parse_chain
 from gateway.core.ports.clock import Timers
 from gateway.core.queue import QueueItem, Verdict
+from gateway.delivery.bounded import Bounded
 from gateway.delivery.by_domain import ByDomain
 from gateway.delivery.demands import at_least, demand_of
 from gateway.delivery.destinations import names_servers
@@ -35,6 +36,7 @@ from gateway.wire.smtp_client_envelope import EnvelopeRefused, Login
 MIN_KEEP_S = 10
 KEEP_S = 300
 MAX_KEPT = 20_000
+MAX_KEPT_OCTETS = 64 * 1024 * 1024
 MAX_TARGETS = 10
 MAX_OF_A_HOST = 4
 """Addresses, where there are other hosts."""
@@ -114,7 +116,9 @@ class MailRoutes:
         self._passwords = passwords or {}
         self._hosts_file = hosts_file
         self._own_door = own_door
-        self._kept: OrderedDict[tuple[str, bool, bool], Route] = OrderedDict()
+        self._kept: Bounded[tuple[str, bool, bool], Route] = Bounded(
+            MAX_KEPT, MAX_KEPT_OCTETS, _octets_of
+        )
 
     async def targets(self, item: QueueItem) -> Sequence[Target]:
         """See the port. Waits for nothing where the route is known."""
@@ -142,11 +146,7 @@ class MailRoutes:
             route = await self._named(destination, proof)
         else:
             route = await self._by_mx(destination.rstrip("."), proof, lenient)
-        kept = self._kept
-        kept[key] = route
-        kept.move_to_end(key)
-        while len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
+        self._kept.put(key, route)
         return route
 
     # -- servers that somebody named
@@ -280,3 +280,8 @@ def _way(shape: Target, addresses: Sequence[str]) -> Way:
     """
     targets = tuple(replace(shape, ip=ip) for ip in addresses)
     return Way(shape.host, shape.preference, shape.demand, targets)
+
+
+def _octets_of(route: Route) -> int:
+    """What it takes in memory, about."""
+    return 1000 + sum(500 + 500 * len(way.targets) for way in route.ways)

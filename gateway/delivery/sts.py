@@ -5,8 +5,9 @@ max_age, whatever becomes of DNS or of the policy host: else whoever breaks eith
 (section 10.2). A new id in DNS has it fetched anew; one in use is also fetched anew in the
 background, and where that fails the old one stays.
 
-Limits: MAX_KNOWN domains are remembered, also those without a policy; MAX_FETCHING fetches run at a
-time; after a failing one there is none for FAILED_S.
+Limits: MAX_KNOWN domains are remembered, also those without a policy, and MAX_KNOWN_OCTETS of
+policies, the rest being in the store; MAX_FETCHING fetches run at a time; after a failing one there
+is none for FAILED_S.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from gateway.core.errors import GatewayError
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timer, Timers, WallClock
 from gateway.core.ports.tls_policies import KeptPolicy, StsStore
+from gateway.delivery.bounded import Bounded
 from gateway.delivery.https import HttpsClient, HttpsFailure, Names
 from gateway.wire.sts import MAX_POLICY_OCTETS, Policy, PolicyMalformed, read_policy, read_record
 from gateway.wire.tlsrpt import ResultType
 
 MAX_KNOWN = 20_000
+MAX_KNOWN_OCTETS = 32 * 1024 * 1024
 MAX_FETCHING = 50
 FETCH_DEADLINE_S = 20.0
 FAILED_S = 600
@@ -135,7 +138,7 @@ class StsPolicies:
         self._failed = failed
         self._timers = timers
         self._timer: Timer | None = None
-        self._known: OrderedDict[str, _Known | None] = OrderedDict()
+        self._known: Bounded[str, _Known | None] = Bounded(MAX_KNOWN, MAX_KNOWN_OCTETS, _octets_of)
         self._not_before: OrderedDict[str, float] = OrderedDict()
         self._fetching: dict[str, list[Deferred[_Known | None]]] = {}
         self._fetches = DeferredSemaphore(MAX_FETCHING)
@@ -202,23 +205,17 @@ class StsPolicies:
                 return None
             # A fetch may have ended meanwhile.
             if domain not in self._known:
-                self._remember(domain, _read(kept))
-        known = self._known[domain]
+                self._known.put(domain, _read(kept))
+        known = self._known.get(domain)
         if known is None or known.kept.expires_at <= self._wall_clock():
             return None
         return known
-
-    def _remember(self, domain: str, known: _Known | None) -> None:
-        self._known[domain] = known
-        self._known.move_to_end(domain)
-        while len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
 
     def _used(self, known: _Known) -> None:
         now = int(self._wall_clock())
         if abs(now - known.kept.used_at) > REFRESH_S:
             kept = replace(known.kept, used_at=now)
-            self._remember(kept.domain, _Known(kept, known.policy))
+            self._known.put(kept.domain, _Known(kept, known.policy))
             self._in_background(self._keep(kept))
 
     async def _keep(self, kept: KeptPolicy) -> None:
@@ -286,7 +283,7 @@ class StsPolicies:
         text = octets.decode("utf-8")
         kept = KeptPolicy(domain, policy_id, text, now, now + policy.max_age_s, now)
         known = _Known(kept, policy)
-        self._remember(domain, known)
+        self._known.put(domain, known)
         self._not_before.pop(domain, None)
         await self._keep(kept)
         self.log.info(
@@ -312,3 +309,8 @@ def _read(kept: KeptPolicy | None) -> _Known | None:
         return _Known(kept, read_policy(kept.text.encode()))
     except PolicyMalformed:
         return None  # kept by a version that read it otherwise: it is fetched anew
+
+
+def _octets_of(known: _Known | None) -> int:
+    """What it takes in memory, about: a policy is kept as text and as patterns."""
+    return 500 + (3 * len(known.kept.text) if known is not None else 0)

@@ -60,3 +60,10 @@ class Answer:
 
 def failure(name: str, why: str, ttl_s: int = 0) -> Answer:
     return Answer(Found.FAILURE, name, ttl_s=ttl_s, why=why)
+
+
+def octets_of(answer: Answer) -> int:
+    """What it takes in memory, about."""
+    texts = sum(len(each) + 60 for each in answer.texts)
+    exchangers = sum(len(each.host) + 130 for each in answer.exchangers)
+    return 500 + texts + exchangers + sum(len(each) + 40 for each in answer.octets)

@@ -7,14 +7,14 @@ Each round asks every server once, until one answers; a refusal or SERVFAIL coun
 another server may know better. Rounds are longer and longer, TOTAL_S is the end of them all. An
 answer that was cut off, or that may be a forgery, is asked for again over TCP.
 
-Limits: MAX_ASKING questions are open at a time, MAX_CACHED answers are kept, each for what it says
-itself (MIN_TTL_S to MAX_TTL_S), that there is none for MAX_NONE_S at most, failures for FAILURE_S.
+Limits: MAX_ASKING questions are open at a time, MAX_CACHED answers of MAX_CACHED_OCTETS in all are
+kept, each for what it says itself (MIN_TTL_S to MAX_TTL_S), that there is none for MAX_NONE_S at
+most, failures for FAILURE_S.
 """
 
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -23,7 +23,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.core.ports.clock import Timers
-from gateway.delivery.dns.answers import Answer, Found, Kind, failure
+from gateway.delivery.bounded import Bounded
+from gateway.delivery.dns.answers import Answer, Found, Kind, failure, octets_of
 from gateway.delivery.dns.exchange import Exchange, NoAnswer, Server
 from gateway.delivery.dns.messages import MAX_ALIASES, Fault, Question, question, read_answer
 from gateway.delivery.dns.servers import NameServers
@@ -33,6 +34,7 @@ ROUNDS_S: Sequence[float] = (2.0, 4.0, 8.0)
 TOTAL_S = 25.0
 MAX_ASKING = 1000
 MAX_CACHED = 20_000
+MAX_CACHED_OCTETS = 64 * 1024 * 1024
 MIN_TTL_S = 5
 MAX_TTL_S = 3600
 MAX_NONE_S = 900
@@ -59,7 +61,9 @@ class Resolver:
         self._exchange = exchange
         self._timers = timers
         self._random = random
-        self._cache: OrderedDict[tuple[Kind, str], tuple[float, Answer]] = OrderedDict()
+        self._cache: Bounded[tuple[Kind, str], tuple[float, Answer]] = Bounded(
+            MAX_CACHED, MAX_CACHED_OCTETS, lambda kept: octets_of(kept[1])
+        )
         self._asking: dict[tuple[Kind, str], list[Deferred[Answer]]] = {}
         self._without_edns: set[Server] = set()
 
@@ -103,11 +107,7 @@ class Resolver:
         if isinstance(outcome, Failure):
             self.log.failure("a question to DNS went wrong", outcome)
             outcome = failure(key[1], "the question went wrong", FAILURE_S)
-        cache = self._cache
-        cache[key] = (self._timers.seconds() + _keep_s(outcome), outcome)
-        cache.move_to_end(key)
-        while len(cache) > MAX_CACHED:
-            cache.popitem(last=False)
+        self._cache.put(key, (self._timers.seconds() + _keep_s(outcome), outcome))
         for waiting in self._asking.pop(key):
             if not waiting.called:
                 waiting.callback(outcome)
