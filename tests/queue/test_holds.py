@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.envelope import DeliverBy, Hold, MessageOptions
@@ -17,69 +14,11 @@ from gateway.core.ids import QueueId
 from gateway.core.messages import QueuedRecipient
 from gateway.core.queue import QueueFilter, Verdict
 from gateway.queue.line import Group, Line
-from gateway.queue.paces import Pace, Paces
-from gateway.queue.runner import QueueRunner
+from gateway.queue.paces import Pace
 from gateway.queue.schedule import DAY_S
-from tests.store.house import CAROL, NOW, House
-from tests.support.queue_fakes import FakeDelivery, FakeRouter
-from tests.support.queue_world import EXACT, World
-
-
-class Runs:
-    """A runner over a real store with a wall clock that can be set."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.clock = Clock()
-        self.offset_s = 0.0
-        self.delivery = FakeDelivery()
-        self.runner: QueueRunner | None = None
-
-    def wall(self) -> float:
-        return NOW + self.offset_s + float(self.clock.seconds())
-
-    def start(self) -> None:
-        self.house.now = self.wall()
-        self.runner = QueueRunner(
-            self.house.store,
-            self.delivery,
-            FakeRouter(),
-            hostname="mail.x.example",
-            timers=self.clock,
-            wall_clock=self.wall,
-            random=Random(1),
-            paces=Paces(EXACT),
-        )
-        self.runner.start()
-        self.settle()
-
-    def stop(self) -> None:
-        assert self.runner is not None
-        self.house.wait(self.runner.stop())
-
-    def accept(self, name: str, **fields: Any) -> None:
-        message = replace(self.house.message(name, remote=[CAROL]), **fields)
-        self.house.wait(self.house.store.accept(message))
-        self.settle()
-
-    def settle(self) -> None:
-        """Let everything happen that does not wait for time."""
-        nothing = self.house.store.queue.release([QueueId("FFFFFFF")])
-        self.house.wait(nothing)  # a write, so that the runner has heard of all before it
-        runner = self.runner
-        if runner is not None:
-            self.house.pump.until(lambda: runner.is_at_rest)
-
-    def pass_time(self, seconds: float) -> None:
-        while seconds > 0:
-            self.clock.advance(min(seconds, 60))
-            seconds -= 60
-            self.house.now = self.wall()
-            self.settle()
-
-    @property
-    def sent(self) -> int:
-        return len(self.delivery.attempts)
+from tests.store.house import NOW, House
+from tests.support.queue_runs import Runs
+from tests.support.queue_world import World
 
 
 @pytest.fixture

@@ -271,6 +271,7 @@ class FakeDelivery:
     Args:
         troubles: of destinations, at which all mail is deferred then.
         takes: so many recipients in one transaction.
+        late: what comes in the end where ``pending`` is called back.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -283,6 +284,7 @@ class FakeDelivery:
     timed: bool = False
     troubles: dict[str, Trouble] = field(default_factory=dict)
     takes: int = 100
+    late: Verdict = Verdict.DELIVERED
 
     async def stop(self) -> None:
         """There are no connections to part from."""
@@ -314,7 +316,7 @@ class FakeDelivery:
             waiting: Deferred[None] = Deferred()
             self.pending.append(waiting)
             await waiting
-            answer = Verdict.DELIVERED
+            answer = self.late
         if isinstance(answer, Exception):
             raise answer
         status, reply = {
