@@ -14,11 +14,13 @@ class PolicyHost:
     """Attributes:
     answers: status, content type and content, by host and path.
     asked: hosts and paths.
+    posted: host and path, type and content of reports.
     """
 
     def __init__(self) -> None:
         self.answers: dict[str, tuple[int, str, bytes]] = {}
         self.asked: list[str] = []
+        self.posted: list[tuple[str, str, bytes]] = []
 
     def policy(self, domain: str, *lines: str) -> None:
         text = "\r\n".join(("version: STSv1", *lines, "max_age: 86400")).encode()
@@ -44,6 +46,14 @@ def running_policy_host(
                 self.send_header("Location", f"https://{self.headers['Host']}/other")
             self.end_headers()
             self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            where = f"{self.headers['Host']}{self.path}"
+            host.posted.append((where, self.headers["Content-Type"], content))
+            self.send_response(201)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             """Nothing on standard error."""

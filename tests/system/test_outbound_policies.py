@@ -4,8 +4,13 @@ in a private network. No octet of mail goes where a policy forbids it."""
 from __future__ import annotations
 
 import contextlib
+import gzip
+import json
+import sqlite3
+import sys
 import tomllib
 from collections.abc import Iterator
+from email import message_from_bytes
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,16 +22,17 @@ from twisted.names import dns
 from gateway.store import engine
 from gateway.store.layout import Layout
 from tests.support.authority import new_authority
-from tests.support.bad_peer import Conduct, bad_peers
+from tests.support.bad_peer import Conduct, Peer, bad_peers
 from tests.support.gateway_process import Demo
 from tests.support.name_server import Tlsa, running_name_server
 from tests.support.outbound import running, submit
-from tests.support.policy_host import running_policy_host
+from tests.support.policy_host import PolicyHost, running_policy_host
 from tests.support.private_network import private_network
+from tests.support.programs import run
 from tests.support.tls_talk import key_of
 from tests.support.waiting import eventually
 
-OURS, POLICIES = "192.0.2.1", "192.0.2.2"
+OURS, POLICIES, REPORTS = "192.0.2.1", "192.0.2.2", "9.9.9.9"
 HOSTS = {
     "sts": "192.0.2.11",  # as its policy says
     "wrong": "192.0.2.12",  # a certificate for another name
@@ -51,7 +57,7 @@ MESSAGE = b"From: alice@example.test\r\nSubject: by policy\r\n\r\nhello\r\n"
 
 @pytest.fixture(autouse=True)
 def network() -> Iterator[None]:
-    with private_network(OURS, POLICIES, *HOSTS.values()):
+    with private_network(OURS, POLICIES, REPORTS, *HOSTS.values()):
         yield
 
 
@@ -68,11 +74,17 @@ def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path)
     right = x509.load_pem_x509_certificate(shown["dane"][0])
     (tmp_path / "ca.pem").write_bytes(authority.pem)
     hosts = [f"mta-sts.{domain(name)}" for name in (*HOSTS, *NO_POLICY) if name != "unsafe"]
+    hosts += ["reports.example", "near.example"]
     (tmp_path / "policies.pem").write_bytes(b"".join(authority.issue(*hosts)))
     also: dict[str, list[Any]] = {
         f"_mta-sts.{domain(name)}": [dns.Record_TXT(b"v=STSv1; id=1")]
         for name in ("sts", "wrong", "clear", "other", "trial", "wish", *NO_POLICY)
     }
+    also["_smtp._tls.sts.example"] = [dns.Record_TXT(b"v=TLSRPTv1; rua=mailto:Tls@FREE.example")]
+    for host in ("reports.example", "near.example"):
+        also[f"_smtp._tls.{'dane' if host == 'reports.example' else 'wrong'}.example"] = [
+            dns.Record_TXT(b"v=TLSRPTv1; rua=https://%s/v1?x=y" % host.encode())
+        ]
     for name, key in (("dane", key_of(right)), ("false", b"another"), ("bogus", b"")):
         also[f"_25._tcp.mx.{domain(name)}"] = [Tlsa(3, 1, 1, sha256(key).digest())]
     conducts = {
@@ -83,10 +95,12 @@ def test_S18_mail_goes_where_policies_let_it_and_waits_elsewhere(tmp_path: Path)
             mx={domain(name): [(10, f"mx.{domain(name)}")] for name in HOSTS}
             | {domain(name): [(10, "mx.free.example")] for name in NO_POLICY},
             a={f"mx.{domain(name)}": [ip] for name, ip in HOSTS.items()}
-            | {f"mta-sts.{domain(name)}": [POLICIES] for name in (*HOSTS, *NO_POLICY)},
+            | {f"mta-sts.{domain(name)}": [POLICIES] for name in (*HOSTS, *NO_POLICY)}
+            | {"reports.example": [REPORTS], "near.example": [POLICIES]},
             also=also,
         ) as names,
         running_policy_host(tmp_path / "policies.pem", POLICIES) as policies,
+        running_policy_host(tmp_path / "policies.pem", REPORTS) as reports,
         bad_peers(conducts) as peers,
     ):
         for name in ("dane", "false", "bogus"):
@@ -162,3 +176,34 @@ retry_after_s = [3600]
         assert not any(row[0] == "wish.example" for row in counted)
         assert by_name["bogus"].connections == by_name["other"].connections == 0
         assert len(policies.asked) == 5 + 3, "each once, and no redirect followed"
+        reported(demo, index, by_name["free"], reports)
+        assert policies.posted == [], "strangers must not point us to networks of ours"
+
+
+def reported(demo: Demo, index: Path, receiver: Peer, reports: PolicyHost) -> None:
+    """The next day domains that ask for it hear how it went, by mail and by HTTPS."""
+    with contextlib.closing(sqlite3.connect(index)) as connection, connection:
+        connection.execute("UPDATE tls_sessions SET day = day - 2")
+    run([sys.executable, "-m", "tests.support.send_tls_reports", str(demo.config)])
+    ((where, kind, content),) = reports.posted
+    assert (where, kind) == ("reports.example/v1?x=y", "application/tlsrpt+gzip")
+    summary = {"total-successful-session-count": 1, "total-failure-session-count": 0}
+    (policy,) = json.loads(gzip.decompress(content))["policies"]
+    assert policy["policy"]["policy-type"] == "tlsa" and policy["summary"] == summary
+    before = len(receiver.taken)
+    demo.start()
+    try:
+        eventually(lambda: len(receiver.taken) > before)
+    finally:
+        demo.stop()
+    taken = receiver.taken[-1]
+    assert (taken.sender, taken.recipients) == ("", ("Tls@free.example",))
+    (part,) = [
+        each
+        for each in message_from_bytes(taken.message).walk()
+        if each.get_content_type() == "application/tlsrpt+gzip"
+    ]
+    octets = part.get_payload(decode=True)
+    assert isinstance(octets, bytes)
+    (policy,) = json.loads(gzip.decompress(octets))["policies"]
+    assert policy["policy"]["policy-type"] == "sts" and policy["summary"] == summary
