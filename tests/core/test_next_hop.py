@@ -90,8 +90,7 @@ def test_one_spelling_says_what_is_not_the_default() -> None:
     assert str(parse_next_hop("smtp://x?tls=opportunistic")) == "smtp://x:25?tls=opportunistic"
     text = "smtp://a smtps://b smtp://c?tls=none smtp://127.0.0.1"
     assert chain_text(parse_chain(text), "verified") == (
-        "smtp://a:25?tls=verified smtps://b:465 smtp://c:25?tls=none"
-        " smtp://127.0.0.1:25"
+        "smtp://a:25?tls=verified smtps://b:465 smtp://c:25?tls=none smtp://127.0.0.1:25"
     )
     for wrong in ("", " ", "smtp://a x", " ".join(["smtp://a"] * 11)):
         with pytest.raises(NextHopSyntax):
