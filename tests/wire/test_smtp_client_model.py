@@ -182,7 +182,7 @@ class Line:
                 case Close():
                     self.cut = True
 
-    def run(self, *, until_open: bool = False) -> None:
+    def run(self, *, until_open: bool = False) -> TransactionEnd | None:
         """Until the transaction's end, or nothing moves."""
         while not self.cut and not (self.opened if until_open else self.end):
             if self.draws.chance(30):
@@ -199,6 +199,7 @@ class Line:
                 self.breaks("silence")
         if self.cut and self.draws.chance(2):
             self.server.hear(self._wire)  # what has left arrives, though nobody listens any more
+        return self.end
 
     def breaks(self, why: str) -> None:
         self._do(self.session.give_up("4.4.2", why))
@@ -210,9 +211,9 @@ class Line:
         self.end, self.streamed = None, octets
         just_used = self.draws.chance(2)
         self._do(self.session.begin(envelope, octets if at_hand else None, just_used=just_used))
-        self.run()
-        assert self.end is not None
-        return self.end
+        end = self.run()
+        assert end is not None
+        return end
 
 
 OFFERS = (
