@@ -85,6 +85,15 @@ password_file = "/two"
             '[outbound]\nresolvers = ["192.0.2.1:53"]\ntrusted_resolvers = ["127.0.0.1:53"]',
             "either these are asked or those",
         ),
+        (
+            '[outbound]\nsmart_host = "smtp://x"\nsmart_host_password = "y"',
+            "no server in outbound.smart_host names its user",
+        ),
+        (
+            '[outbound.destinations."x.example"]\n[outbound.destinations."X.example"]',
+            "found it in other letters too; expected it once",
+        ),
+        ('[outbound]\nsmart_host = "smtp://relay..example"', "neither a name"),
         ('[domains."z.example"]\nrelay = "smtp://me@y"', "without user"),
     ],
 )

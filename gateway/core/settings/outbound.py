@@ -129,17 +129,24 @@ class OutboundSettings(Section):
 
 
 def outbound_contradictions(outbound: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Users without a password, and passwords without a user. Yields as ``contradictions.find``."""
+    """Users without a password, passwords without a user, and tables that are there twice. Yields
+    as ``contradictions.find``."""
     if outbound.get("resolvers") and outbound.get("trusted_resolvers"):
         # Whoever silences those that prove what they say would be believed in their place.
         expected = "nothing, as outbound.resolvers is set: either these are asked or those"
         yield "outbound.trusted_resolvers", "a value", expected
     logins = outbound.get("logins")
     known = set(_login_names(logins)) if isinstance(logins, Mapping) else set()
-    if outbound.get("smart_host_password") or outbound.get("smart_host_password_file"):
-        # It is the first one's, or another server would be told a password that is not for it.
-        users = filter(None, map(_logins_of, _chain(outbound.get("smart_host"))))
-        known.update(next(users, ())[:1])
+    for key in ("smart_host_password", "smart_host_password_file"):
+        if outbound.get(key):
+            # It is the first one's, or another server would be told a password that is not for it.
+            users = filter(None, map(_logins_of, _chain(outbound.get("smart_host"))))
+            user = next(users, ())[:1]
+            known.update(user)
+            if not user:
+                expected = "nothing, as no server in outbound.smart_host names its user"
+                yield f"outbound.{key}", "a value", expected
+    yield from _twice(outbound)
     for key, chain in _chains(outbound):
         for url in chain:
             names = _logins_of(url)
@@ -158,6 +165,17 @@ def outbound_contradictions(outbound: Mapping[str, Any]) -> Iterator[tuple[str, 
         if len(ways) != 1:
             found = "both password and password_file" if ways else "neither of them"
             yield f'outbound.logins."{name}"', found, "either password or password_file"
+
+
+def _twice(outbound: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The same name in other letters: one of the two tables would be lost without a word."""
+    for table in ("destinations", "senders"):
+        sections = outbound.get(table)
+        seen: set[str] = set()
+        for name in sections if isinstance(sections, Mapping) else ():
+            if str(name).casefold() in seen:
+                yield f'outbound.{table}."{name}"', "it in other letters too", "it once"
+            seen.add(str(name).casefold())
 
 
 def _chains(outbound: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
