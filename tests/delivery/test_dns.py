@@ -13,7 +13,7 @@ from twisted.names import dns
 
 from gateway.delivery.dns import resolver as resolver_module
 from gateway.delivery.dns.answers import Answer, Found, MailExchanger
-from gateway.delivery.dns.messages import Fault, question, read_answer
+from gateway.delivery.dns.messages import MAX_RECORDS, Fault, question, read_answer
 from gateway.delivery.dns.resolver import Resolver
 from gateway.delivery.dns.servers import NameServers, ResolvConf
 from tests.support.dns_fakes import FakeExchange
@@ -254,6 +254,25 @@ def test_messages_that_cannot_be_read_are_no_answers() -> None:
     octets[9] = 1
     record = b"\x00" + struct.pack("!HHIH", dns.NS, 1, 60, 1) + b"\x00"
     assert read_answer(asked, bytes(octets) + record, trusted=False) is Fault.REFUSED
+
+
+def test_N6_of_many_records_the_first_count_and_of_strange_ones_none() -> None:
+    asked = question("MX", "x.example", bytes(range(34)))
+    pieces = [b"\x00\x0a\x01a\xc0\x0c"] * 2500  # 10 a.x.example
+
+    def said(owner: bytes, category: int, count: int) -> Answer | Fault:
+        head = struct.pack("!H2B4H", asked.number, 0x81, 0x80, 1, count, 0, 0) + asked.section
+        records = (
+            owner + struct.pack("!HHIH", dns.MX, category, 60, len(each)) + each
+            for each in pieces[:count]
+        )
+        return read_answer(asked, head + b"".join(records), trusted=False)
+
+    many = said(b"\xc0\x0c", dns.IN, 2500)
+    assert isinstance(many, Answer) and len(many.exchangers) == MAX_RECORDS
+    for owner, category in ((b"\x01y\x00", dns.IN), (b"\xc0\x0c", dns.CH)):
+        other = said(owner, category, 3)
+        assert isinstance(other, Answer) and other.found is Found.NO_DATA
 
 
 def test_resolv_conf_is_read_again_when_it_changes(tmp_path: Path) -> None:

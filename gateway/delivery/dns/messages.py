@@ -107,6 +107,12 @@ def read_answer(
         return Fault.CUT
     if rcode not in (dns.OK, dns.ENAME):
         return Fault.NO_EDNS if rcode in (dns.EFORMAT, dns.ENOTIMP) else Fault.REFUSED
+    if counts[0] > MAX_RECORDS:
+        # The rest is not even read: twisted.names refuses all where too much is to be followed.
+        octets = (
+            _HEADER.pack(number, flags, more_flags, 1, MAX_RECORDS, 0, 0) + octets[_HEADER.size :]
+        )
+        counts = [MAX_RECORDS, 0, 0]
     message = dns.Message()
     try:
         message.fromStr(octets)
@@ -125,7 +131,7 @@ def read_answer(
 
 def _read(asked: Question, message: dns.Message, *, no_name: bool, secure: bool) -> Answer | Fault:
     wanted = TYPES[asked.kind]
-    answers: Sequence[Any] = message.answers[:MAX_RECORDS]
+    answers: Sequence[Any] = [each for each in message.answers if each.cls == dns.IN]
     name, ttl_s = asked.name, MAX_TTL_S
     for _ in range(MAX_ALIASES + 1):
         records = [each for each in answers if each.type == wanted and _name(each.name) == name]
