@@ -1,10 +1,11 @@
 """What a queue of a million messages costs beside one of a thousand.
 
 ``python -m tests.bench.queue`` (``make bench-queue``): builds stores with 1,000 and 1,000,000
-queued messages for 1, 1,000 and 100,000 destinations, each measured by a process of its own that
-opens it: how long opening takes and the first lease, its memory, the first page of lists, the
-shape, and what it costs to pick, lease and record messages, in wall time (with the disk's syncs)
-and in time of the processor. Takes some minutes, mostly to build.
+queued messages for 1, 1,000 and 100,000 destinations, and one in which the turns have nothing to do
+with the order of arrival, so that what goes together lies far apart. Each is measured by a process
+of its own that opens it: how long opening takes and the first lease, its memory, the first page of
+lists, the shape, and what it costs to pick, lease and record messages, in wall time (with the
+disk's syncs) and in time of the processor. Takes some minutes, mostly to build.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from gateway.core.queue import QueueFilter, QueueState, Recorded, Wish
 from tests.bench.queue_build import NOW, fill
 from tests.store.house import House
 
-CASES = ((1_000, 1), (1_000, 1_000), (1_000_000, 1), (1_000_000, 1_000), (1_000_000, 100_000))
+CASES = (
+    (1_000, 1, False),
+    (1_000, 1_000, False),
+    (1_000_000, 1, False),
+    (1_000_000, 1_000, False),
+    (1_000_000, 100_000, False),
+    (1_000_000, 100_000, True),
+)
 MEASURED = 480  # messages sent, so that also a queue of a thousand has as many ready
 AT_ONCE = 60  # of which so many share a round
 
@@ -139,19 +147,19 @@ def main() -> None:
         print(json.dumps(measure(Path(chosen.measure[0]), int(chosen.measure[1]))))
         return
     table: list[tuple[str, dict[str, float]]] = []
-    for messages, destinations in CASES:
+    for messages, destinations, scattered in CASES:
         if chosen.quick and messages > 1000:
             messages, destinations = messages // 100, max(1, destinations // 100)
         with tempfile.TemporaryDirectory(prefix="queue-bench-") as folder:
             state_dir = Path(folder)
             with House(state_dir):
                 pass
-            name = f"{messages:,} / {destinations:,}"
+            name = f"{messages:,} / {destinations:,}" + (" far apart" if scattered else "")
 
             def tell(done: int, name: str = name) -> None:
                 print(f"\r{name}: {done:,} built", end="", file=sys.stderr, flush=True)
 
-            fill(state_dir, messages, destinations, tell)
+            fill(state_dir, messages, destinations, tell, scattered=scattered)
             print(file=sys.stderr)
             ran = subprocess.run(
                 [sys.executable, "-m", "tests.bench.queue", "--measure", folder, str(messages)],
@@ -160,9 +168,9 @@ def main() -> None:
                 text=True,
             )
             table.append((name, json.loads(ran.stdout)))
-    print("messages / destinations".ljust(30), *(name.rjust(20) for name, _ in table))
+    print("messages / destinations".ljust(30), *(name.rjust(29) for name, _ in table))
     for row in table[0][1]:
-        print(row.ljust(30), *(f"{figures[row]:20.3f}" for _, figures in table))
+        print(row.ljust(30), *(f"{figures[row]:29.3f}" for _, figures in table))
 
 
 if __name__ == "__main__":

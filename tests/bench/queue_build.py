@@ -19,15 +19,29 @@ OCTETS = 5_000
 PIECE = 50_000
 _NUMBERS = "WITH RECURSIVE n (i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
 SPAN_S = 400_000  # from the oldest to the newest
+SCATTER = 791_933  # a prime, so that each turn is given once
 
 
-def fill(state_dir: Path, messages: int, destinations: int, tell: Callable[[int], None]) -> None:
-    """Of a store that nobody has open, and that has never queued anything."""
+def fill(
+    state_dir: Path,
+    messages: int,
+    destinations: int,
+    tell: Callable[[int], None],
+    *,
+    scattered: bool = False,
+) -> None:
+    """Of a store that nobody has open, and that has never queued anything.
+
+    Args:
+        scattered: turns have nothing to do with ids, as where all has been tried again and again:
+            what goes together lies far apart.
+    """
     connection = engine.open_writer(Layout(state_dir).index)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -262144")
     execute = connection.execute
     created = f"({NOW - SPAN_S} + i * {SPAN_S} / {messages})"
+    turn = f"{created} * 1000" if not scattered else f"(i * {SCATTER} % {messages} + 1) * 1000"
     due = f"CASE i % 2 WHEN 0 THEN {created} ELSE {NOW} + 600 + i * 7919 % 14000 END"
     for first in range(1, messages + 1, PIECE):
         last = min(first + PIECE - 1, messages)
@@ -50,7 +64,7 @@ def fill(state_dir: Path, messages: int, destinations: int, tell: Callable[[int]
         execute(
             "INSERT INTO queue_parts (queue_id, destination, rank, turn, state, due_at,"
             f" lease_owner, first_number, last_number) {_NUMBERS} SELECT i,"
-            f" 'y' || (i % ?) || '.example', 0, {created} * 1000,"
+            f" 'y' || (i % ?) || '.example', 0, {turn},"
             f" CASE i % 2 WHEN 0 THEN {READY} ELSE {LATER} END, {due}, '', 1, 1 FROM n",
             (first, last, destinations),
         )
