@@ -7,10 +7,22 @@ as its lease has ended meanwhile, that merely renews the lease.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from gateway.core.ids import QueueId
 from gateway.core.queue import QueueItem
 from gateway.queue.line import Group
+
+
+@dataclass(slots=True)
+class _Recalled:
+    """Args:
+    groups: that were let go of.
+    taken: leased meanwhile, by a round that had begun.
+    """
+
+    groups: list[Group] = field(default_factory=list)
+    taken: list[Group] = field(default_factory=list)
 
 
 class Hands:
@@ -19,7 +31,7 @@ class Hands:
     def __init__(self) -> None:
         self._groups: dict[QueueId, dict[str, Group]] = {}
         self._count = 0
-        self._recalled: dict[QueueId, list[Group]] = {}
+        self._recalled: dict[QueueId, _Recalled] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -46,7 +58,7 @@ class Hands:
         recalled = self._recalled.get(item.queue_id)
         if recalled is None:
             return False
-        recalled.append(Group(item))
+        recalled.taken.append(Group(item))
         return True
 
     def of(self, queue_id: QueueId) -> Sequence[Group]:
@@ -56,8 +68,15 @@ class Hands:
         """Let go of these, and leave the message alone."""
         for group in groups:
             self.let_go(group)
-        self._recalled.setdefault(queue_id, []).extend(groups)
+        self._recalled.setdefault(queue_id, _Recalled()).groups.extend(groups)
 
-    def allow(self, queue_id: QueueId) -> Sequence[Group]:
-        """Returns those that were let go of, whose leases still stand."""
-        return self._recalled.pop(queue_id, ())
+    def allow(self, queue_id: QueueId, *, is_done: bool) -> Sequence[Group]:
+        """Returns those whose leases still stand, or may.
+
+        Args:
+            is_done: those that were let go of have none any more.
+        """
+        recalled = self._recalled.pop(queue_id, None)
+        if recalled is None:
+            return ()
+        return recalled.taken if is_done else [*recalled.groups, *recalled.taken]

@@ -6,13 +6,25 @@ Owns which fields a record has; the id is the message's, so that one search tell
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from gateway.core.address import Address, path
+from gateway.core.ids import QueueId
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.trace import TraceStore
 from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.core.trace import FieldValue, TraceRecord, search_key
+
+
+class Named(Protocol):
+    """A queued message, as far as a record tells which one it is about."""
+
+    @property
+    def queue_id(self) -> QueueId: ...
+
+    @property
+    def message_id(self) -> str: ...
 
 
 class Journal:
@@ -63,7 +75,7 @@ class Journal:
         """Nobody is told of a failure."""
         self._note(item, "not reported", {"recipient": recipient, "why": why})
 
-    def handled(self, item: QueueItem, kind: str, by: str, **fields: FieldValue) -> None:
+    def handled(self, item: Named, kind: str, by: str, **fields: FieldValue) -> None:
         """Somebody held, released, retried, deleted or bounced the message; ``kind`` says which."""
         self._note(item, kind, {"by": by, **fields})
 
@@ -75,9 +87,7 @@ class Journal:
         trace_id = f"{kind.replace(' ', '-')}-{at:.6f}"  # a record of its own: no message's
         self._trace.note(TraceRecord(trace_id, at, kind, (search_key(what),), {"by": by, **fields}))
 
-    def _note(
-        self, item: QueueItem, kind: str, fields: Mapping[str, FieldValue], *keys: str
-    ) -> None:
+    def _note(self, item: Named, kind: str, fields: Mapping[str, FieldValue], *keys: str) -> None:
         if self._trace is None:
             return
         trace_id = item.message_id or item.queue_id

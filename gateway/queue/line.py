@@ -38,29 +38,40 @@ class Group:
 class Line:
     """Groups for one destination."""
 
-    __slots__ = ("_heap", "_order")
+    __slots__ = ("_heap", "_order", "_there")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, int, Group]] = []
         self._order = count()
+        # By their place; those removed stay in the heap till they come first.
+        self._there: dict[Group, int] = {}
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._there)
 
     def add(self, group: Group) -> None:
         item = group.item
-        heappush(self._heap, (-item.options.priority, item.turn, next(self._order), group))
+        place = self._there[group] = next(self._order)
+        heappush(self._heap, (-item.options.priority, item.turn, place, group))
 
     def first(self) -> Group:
         """Takes it out."""
-        return heappop(self._heap)[3]
+        while True:
+            _, _, place, group = heappop(self._heap)
+            if self._there.get(group) == place:
+                del self._there[group]
+                return group
 
     def remove(self, group: Group) -> None:
-        self._heap = [each for each in self._heap if each[3] is not group]
-        heapify(self._heap)
+        del self._there[group]
+        if len(self._heap) > 2 * len(self._there):
+            self._heap = [each for each in self._heap if self._there.get(each[3]) == each[2]]
+            heapify(self._heap)
 
     def clear(self) -> list[Group]:
         """Takes out all, in their order."""
-        groups = [each[3] for each in sorted(self._heap, key=lambda each: each[:3])]
+        ordered = sorted(self._heap, key=lambda each: each[:3])
+        groups = [each[3] for each in ordered if self._there.get(each[3]) == each[2]]
         self._heap.clear()
+        self._there.clear()
         return groups

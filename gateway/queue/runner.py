@@ -179,9 +179,10 @@ class QueueRunner:
         self._hands.recall(queue_id, waiting)
         return is_sent
 
-    def allow(self, queue_id: QueueId) -> None:
-        """Whoever recalled the message has held or removed it, or could not."""
-        for group in self._hands.allow(queue_id):
+    def allow(self, queue_id: QueueId, *, is_done: bool = False) -> None:
+        """Whoever recalled the message has held, changed or removed it (``is_done``: that ended its
+        leases), or could not."""
+        for group in self._hands.allow(queue_id, is_done=is_done):
             self._tasks.run(self._attempts.put_back(group))
         self._taker.recheck()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from gateway.core.address import Address
 from gateway.core.ids import QueueId
 from gateway.core.messages import LOCAL
+from gateway.core.ports.queue import QueuedName
 from gateway.core.queue import QueuedMessage, QueueEntry, QueueFilter, ShapeRow, Start
 from gateway.store import queue_listing
 from gateway.store.blobs import StoredOctets
@@ -22,15 +23,15 @@ from gateway.store.queue_listing import destination_is, number_of, recipient_is
 from gateway.store.queue_parts import (
     LATER,
     READY,
-    free_message,
+    free_messages,
     hasten_recipients,
-    hold_message,
-    line_up_all,
+    hold_messages,
+    make_ready,
     regroup,
 )
-from gateway.store.queue_results import remove_message
+from gateway.store.queue_results import remove_messages
 from gateway.store.readers import Pool
-from gateway.store.transaction import Transaction
+from gateway.store.transaction import Transaction, in_pieces
 
 PIECE = 500
 _DOMAIN = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -64,6 +65,20 @@ class QueueOffice:
             lambda stored: queue_listing.entry(stored.connection, number)
         )
 
+    async def named(self, queue_ids: Sequence[QueueId]) -> Sequence[QueuedName | None]:
+        numbers = [number_of(each) for each in queue_ids]
+        wanted = [each for each in numbers if each is not None]
+        found = await self._readers.run(
+            lambda stored: queue_listing.named(stored.connection, wanted)
+        )
+        return [None if each is None else found.get(each) for each in numbers]
+
+    async def destinations(self, queue_ids: Sequence[QueueId]) -> Sequence[str]:
+        wanted = [number for each in queue_ids if (number := number_of(each)) is not None]
+        return await self._readers.run(
+            lambda stored: queue_listing.destinations(stored.connection, wanted)
+        )
+
     async def shape(self, now: int, *, by_sender: bool = False) -> Sequence[ShapeRow]:
         shape = queue_listing.Shape(now, by_sender=by_sender)
         after: int | None = 0
@@ -80,7 +95,7 @@ class QueueOffice:
 
     async def hold(self, queue_ids: Sequence[QueueId], reason: str) -> Sequence[QueueId]:
         return await self._change(
-            queue_ids, lambda tx, number: hold_message(tx, number, reason, NEVER)
+            queue_ids, lambda tx, numbers: hold_messages(tx, numbers, reason, NEVER)
         )
 
     async def release(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
@@ -90,13 +105,16 @@ class QueueOffice:
         return await self._change(queue_ids, _hasten)
 
     async def remove(self, queue_ids: Sequence[QueueId]) -> Sequence[QueueId]:
-        return await self._change(queue_ids, remove_message)
+        return await self._change(queue_ids, remove_messages)
 
     async def reroute(
         self, queue_ids: Sequence[QueueId], next_hop: str, which: QueueFilter
     ) -> Sequence[QueueId]:
         return await self._change(
-            queue_ids, lambda tx, number: self._reroute(tx, number, next_hop, which)
+            queue_ids,
+            lambda tx, numbers: {
+                each for each in numbers if self._reroute(tx, each, next_hop, which)
+            },
         )
 
     def _reroute(self, tx: Transaction, number: int, next_hop: str, which: QueueFilter) -> bool:
@@ -128,9 +146,9 @@ class QueueOffice:
         return bool(rows)
 
     async def _change(
-        self, queue_ids: Sequence[QueueId], change: Callable[[Transaction, int], bool]
+        self, queue_ids: Sequence[QueueId], change: Callable[[Transaction, Sequence[int]], set[int]]
     ) -> Sequence[QueueId]:
-        """Returns those that were changed."""
+        """Returns those that were changed, in their order."""
         numbers = [number for each in queue_ids if (number := number_of(each)) is not None]
         changed: list[QueueId] = []
         for start in range(0, len(numbers), PIECE):
@@ -138,7 +156,8 @@ class QueueOffice:
 
             def run(tx: Transaction, piece: Sequence[int] = piece) -> list[QueueId]:
                 tx.queue_grew = True  # whoever runs the queue looks at it again
-                return [queue_id_text(number) for number in piece if change(tx, number)]
+                done = change(tx, piece)
+                return [queue_id_text(number) for number in piece if number in done]
 
             changed += await self._committer.write(run, uses_reserve=True)
         return changed
@@ -176,33 +195,37 @@ def _meant(name: str) -> tuple[str, bool]:
     return domain if _DOMAIN.fullmatch(domain) else "", name.startswith("@")
 
 
-def _release(tx: Transaction, number: int) -> bool:
+def _release(tx: Transaction, numbers: Sequence[int]) -> set[int]:
     # By hand: what was released passes the hold rules that there are now.
-    changed = tx.execute(
-        "UPDATE queue SET rules_passed = (SELECT value FROM counters WHERE name = 'hold_rule')"
-        " WHERE queue_id = ? AND hold <> ''",
-        (number,),
-    )
-    if changed:
-        free_message(tx, number, tx.now)
-    return changed > 0
-
-
-def _hasten(tx: Transaction, number: int) -> bool:
-    """What is being sent stays leased; its other recipients are due with its end."""
-    row = tx.fetch_one("SELECT 1 FROM queue WHERE queue_id = ? AND hold = ''", (number,))
-    if row is None:
-        return False
-    hasten_recipients(tx, number, tx.now)
-    rows = tx.fetch_all(
-        f"UPDATE queue_parts SET state = {READY}, due_at = ?"  # noqa: S608 - own names only
-        f" WHERE queue_id = ? AND state IN ({READY}, {LATER}) RETURNING destination, turn",
-        (tx.now, number),
-    )
-    line_up_all(tx, rows)
-    for destination, _ in rows:  # also where it was left alone: somebody wants it now
-        tx.execute(
-            "UPDATE queue_destinations SET look_at = 0 WHERE destination = ? AND look_at > 0",
-            (destination,),
+    held: list[int] = []
+    for piece, marks in in_pieces(numbers):
+        rows = tx.fetch_all(
+            "UPDATE queue SET rules_passed ="  # noqa: S608 - own names only
+            " (SELECT value FROM counters WHERE name = 'hold_rule')"
+            f" WHERE queue_id IN ({marks}) AND hold <> '' RETURNING queue_id",
+            piece,
         )
-    return True
+        held += [number for (number,) in rows]
+    free_messages(tx, held, tx.now)
+    return set(held)
+
+
+def _hasten(tx: Transaction, numbers: Sequence[int]) -> set[int]:
+    """What is being sent stays leased; its other recipients are due with its end."""
+    found: list[int] = []
+    for piece, marks in in_pieces(numbers):
+        rows = tx.fetch_all(
+            f"SELECT queue_id FROM queue WHERE queue_id IN ({marks}) AND hold = ''",  # noqa: S608 - own names only
+            piece,
+        )
+        found += [number for (number,) in rows]
+    hasten_recipients(tx, found, tx.now)
+    destinations = make_ready(tx, found, (READY, LATER), tx.now)
+    for names, marks in in_pieces(sorted(destinations)):
+        # Also where it was left alone: somebody wants it now.
+        tx.execute(
+            "UPDATE queue_destinations SET look_at = 0"  # noqa: S608 - own names only
+            f" WHERE destination IN ({marks}) AND look_at > 0",
+            names,
+        )
+    return set(found)

@@ -31,8 +31,8 @@ from gateway.store.queue_parts import (
     LEASED,
     OF_PART,
     READY,
-    free_message,
-    hold_message,
+    free_messages,
+    hold_messages,
     line_up_all,
     settle_part,
 )
@@ -138,12 +138,12 @@ def _earliest(connection: sqlite3.Connection, *statements: str) -> int | None:
 
 def promote(tx: Transaction, now: int, released_until: int) -> None:
     """Some of what has become due stands in line from now on, of each kind the longest due."""
-    for (number,) in tx.fetch_all(
+    over = tx.fetch_all(
         f"SELECT queue_id FROM queue{_BY_HOLD} WHERE hold <> '' AND held_until <= ?"  # noqa: S608 - own names only
         " ORDER BY held_until LIMIT ?",
         (released_until, PROMOTED_AT_ONCE),
-    ):
-        free_message(tx, number, now)
+    )
+    free_messages(tx, [number for (number,) in over], now)
     for number, destination in tx.fetch_all(
         f"SELECT queue_id, destination FROM queue_parts{BY_LEASED}"  # noqa: S608 - own names only
         f" WHERE state = {LEASED} AND due_at <= ? ORDER BY due_at LIMIT ?",
@@ -209,7 +209,7 @@ def _item(
     except Exception:
         # One poisoned message must not stop the others (SECURITY D10).
         _log.failure("{queue_id} cannot be read and is held", queue_id=queue_id_text(number))
-        hold_message(tx, number, UNREADABLE, NEVER)
+        hold_messages(tx, [number], UNREADABLE, NEVER)
         return None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from gateway.core.address import Address
 from gateway.core.ids import QueueId
 from gateway.core.messages import LOCAL
+from gateway.core.ports.queue import QueuedName
 from gateway.core.queue import (
     SHAPE_AGES_S,
     QueuedMessage,
@@ -215,6 +216,27 @@ def _message(
         next((STATES[n] for n in _SHOWN_FIRST if STATES[n] in states), QueueState.WAITING),
         tuple(each.destination for each in parts[:FIRST_SHOWN]),
     )
+
+
+# -- some messages
+
+
+def named(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, QueuedName]:
+    rows = rows_of(
+        connection,
+        "SELECT queue_id, message_id, hold FROM queue WHERE queue_id IN ({ids})",
+        numbers,
+    )
+    return {row[0]: QueuedName(queue_id_text(row[0]), row[1], row[2]) for row in rows}
+
+
+def destinations(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[str]:
+    rows = rows_of(
+        connection,
+        "SELECT DISTINCT destination FROM queue_parts WHERE queue_id IN ({ids})",
+        numbers,
+    )
+    return sorted({destination for (destination,) in rows})
 
 
 # -- one message

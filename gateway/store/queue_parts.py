@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.store.engine import by_index
-from gateway.store.transaction import Transaction
+from gateway.store.transaction import Transaction, in_pieces
 
 READY, LATER, LEASED, HELD = range(4)
 PART_COLUMNS = (
@@ -125,35 +125,58 @@ def regroup(tx: Transaction, number: int, now: int, *, ends_leases: bool = False
         settle_part(tx, number, destination, now)  # nobody is left in it
 
 
-def free_message(tx: Transaction, number: int, now: int) -> None:
-    """It is no longer held, and due at once."""
-    tx.execute(
-        "UPDATE queue SET hold = '', held_until = 0 WHERE queue_id = ? AND hold <> ''", (number,)
-    )
-    hasten_recipients(tx, number, now)
-    rows = tx.fetch_all(
-        f"UPDATE queue_parts SET state = {READY}, due_at = ? WHERE queue_id = ?"  # noqa: S608 - own names only
-        " RETURNING destination, turn",
-        (now, number),
-    )
-    line_up_all(tx, rows)
+def free_messages(tx: Transaction, numbers: Sequence[int], now: int) -> None:
+    """They are no longer held, and due at once."""
+    for piece, marks in in_pieces(numbers):
+        tx.execute(
+            "UPDATE queue SET hold = '', held_until = 0"  # noqa: S608 - own names only
+            f" WHERE queue_id IN ({marks}) AND hold <> ''",
+            piece,
+        )
+    hasten_recipients(tx, numbers, now)
+    make_ready(tx, numbers, (READY, LATER, LEASED, HELD), now)
 
 
-def hasten_recipients(tx: Transaction, number: int, now: int) -> None:
-    tx.execute(
-        "UPDATE queue_recipients SET next_attempt_at = ?"
-        " WHERE queue_id = ? AND next_attempt_at > ?",
-        (now, number, now),
-    )
+def hasten_recipients(tx: Transaction, numbers: Sequence[int], now: int) -> None:
+    for piece, marks in in_pieces(numbers):
+        tx.execute(
+            "UPDATE queue_recipients SET next_attempt_at = ?"  # noqa: S608 - own names only
+            f" WHERE queue_id IN ({marks}) AND next_attempt_at > ?",
+            (now, *piece, now),
+        )
 
 
-def hold_message(tx: Transaction, number: int, reason: str, until: int) -> bool:
-    """Whoever has leased of it is not asked: what they record still counts."""
-    changed = tx.execute(
-        "UPDATE queue SET hold = ?, held_until = ? WHERE queue_id = ?", (reason, until, number)
-    )
-    tx.execute(
-        f"UPDATE queue_parts SET state = {HELD}, lease_owner = '' WHERE queue_id = ?",  # noqa: S608 - own names only
-        (number,),
-    )
-    return changed > 0
+def make_ready(
+    tx: Transaction, numbers: Sequence[int], states: Sequence[int], now: int
+) -> set[str]:
+    """The parts of these messages that are in one of the states; returns their destinations."""
+    wanted = ", ".join(map(str, states))
+    found: set[str] = set()
+    for piece, marks in in_pieces(numbers):
+        rows = tx.fetch_all(
+            f"UPDATE queue_parts SET state = {READY}, due_at = ?"  # noqa: S608 - own names only
+            f" WHERE queue_id IN ({marks}) AND state IN ({wanted}) RETURNING destination, turn",
+            (now, *piece),
+        )
+        line_up_all(tx, rows)
+        found.update(destination for destination, _ in rows)
+    return found
+
+
+def hold_messages(tx: Transaction, numbers: Sequence[int], reason: str, until: int) -> set[int]:
+    """Whoever has leased of them is not asked: what they record still counts. Returns those that
+    are there."""
+    found: set[int] = set()
+    for piece, marks in in_pieces(numbers):
+        rows = tx.fetch_all(
+            "UPDATE queue SET hold = ?, held_until = ?"  # noqa: S608 - own names only
+            f" WHERE queue_id IN ({marks}) RETURNING queue_id",
+            (reason, until, *piece),
+        )
+        found.update(number for (number,) in rows)
+        tx.execute(
+            f"UPDATE queue_parts SET state = {HELD}, lease_owner = ''"  # noqa: S608 - own names only
+            f" WHERE queue_id IN ({marks})",
+            piece,
+        )
+    return found

@@ -194,13 +194,20 @@ def _let_go(tx: Transaction, blobs: Counter[int]) -> None:
             tx.blobs_freed = True
 
 
-def remove_message(tx: Transaction, number: int) -> bool:
-    """With all its recipients. False if it was not there."""
-    tx.execute("DELETE FROM queue_recipients WHERE queue_id = ?", (number,))
-    tx.execute("DELETE FROM queue_parts WHERE queue_id = ?", (number,))
-    rows = tx.fetch_all("DELETE FROM queue WHERE queue_id = ? RETURNING blob_id", (number,))
-    _let_go(tx, Counter(blob_id for (blob_id,) in rows))
-    return bool(rows)
+def remove_messages(tx: Transaction, numbers: Sequence[int]) -> set[int]:
+    """With all their recipients. Returns those that were there."""
+    found: dict[int, int] = {}
+    for piece, marks in in_pieces(numbers):
+        for table in ("queue_recipients", "queue_parts"):
+            tx.execute(f"DELETE FROM {table} WHERE queue_id IN ({marks})", piece)  # noqa: S608 - own names only
+        found.update(
+            tx.fetch_all(
+                f"DELETE FROM queue WHERE queue_id IN ({marks}) RETURNING queue_id, blob_id",  # noqa: S608 - own names only
+                piece,
+            )
+        )
+    _let_go(tx, Counter(found.values()))
+    return set(found)
 
 
 def _is_there(tx: Transaction, number: int, recipient: int) -> bool:

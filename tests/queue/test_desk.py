@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,8 +124,8 @@ class Slow:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._control, name)
 
-    async def entry(self, queue_id: QueueId) -> Any:
-        found = await self._control.entry(queue_id)
+    async def named(self, queue_ids: Sequence[QueueId]) -> Any:
+        found = await self._control.named(queue_ids)
         if not self.gates:
             self.gates.append(Deferred())
             await self.gates[0]
@@ -163,8 +164,10 @@ def test_trouble_in_the_middle_of_many_is_told_and_what_was_done_is_traced(
     ids = [closed.accept(str(number)) for number in range(3)]
     closed.open_desk(Failing(closed.house.store.queue, ids[1]))
     with pytest.raises(StoreUnavailable):
-        closed.call("hold", ids=ids)
-    assert closed.deeds == [("held", ROOT)] * 2
+        closed.call("bounce", ids=ids)
+    assert [each for each in closed.deeds if each[1]] == [("bounced", ROOT)] * 2
+    (left,) = closed.call("list", sender="alice@x.example")["messages"]
+    assert left["id"] == ids[1]
 
 
 def test_deeds_on_many_are_answered_in_their_order(closed: Office) -> None:

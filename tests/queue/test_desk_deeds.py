@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import CancelledError
 
 from gateway.core.address import Address
 from gateway.core.envelope import Hold
@@ -13,7 +14,7 @@ from gateway.core.messages import LOCAL, QueuedRecipient
 from gateway.core.queue import Trouble, Verdict
 from gateway.queue.desk_forms import CallRefused
 from tests.store.house import CAROL, DAVE, NOW
-from tests.support.queue_office import ALICE, Office
+from tests.support.queue_office import ALICE, ROOT, Office
 
 RELAY = "smtp://relay.example.com:25"
 
@@ -147,6 +148,46 @@ def test_a_dead_destination_is_shown_and_tried_at_once_by_retry(office: Office) 
     office.sending(2)
     office.house.pump.until(lambda: office.house.wait(office.house.store.depth()).messages == 0)
     assert office.call("destinations")["destinations"] == []
+
+
+def dies(office: Office, recipient: QueuedRecipient) -> None:
+    """Where this one is sent to nobody answers."""
+    office.delivery.default = Verdict.DEFERRED
+    office.delivery.troubles[recipient.next_hop or "example.org"] = Trouble.DEAD
+    office.accept("first", recipient)
+    office.house.pump.until(
+        lambda: any(each["dead_until"] for each in office.call("destinations")["destinations"])
+    )
+
+
+def test_what_is_released_is_tried_though_nobody_was_there_before(office: Office) -> None:
+    held = office.accept("1", CAROL, hold=Hold("look"))
+    dies(office, CAROL)
+    office.call("release", ids=[held])
+    office.sending(2)
+    assert office.delivery.attempts[-1][0] == held
+
+
+def test_what_is_sent_another_way_is_tried_there_though_nobody_was_there_before(
+    office: Office,
+) -> None:
+    dies(office, replace(CAROL, next_hop=RELAY))
+    queue_id = office.accept("1", DAVE)
+    office.sending(2)
+    office.house.pump.until(lambda: queue_id in names(office.call("list", state="waiting")))
+    office.call("reroute", ids=[queue_id], to=[RELAY])
+    office.sending(3)
+    assert office.delivery.attempts[-1][::2] == (queue_id, RELAY)
+
+
+def test_a_deed_is_done_and_recorded_though_whoever_asked_hung_up(closed: Office) -> None:
+    ids = [closed.accept(str(number)) for number in range(3)]
+    asked = closed.house.pump.start(closed.desk.call("hold", {"ids": ids}, ROOT))
+    asked.cancel()
+    with pytest.raises(CancelledError):
+        closed.house.pump.wait_for(asked)
+    closed.house.pump.until(lambda: closed.deeds == [("held", ROOT)] * 3)
+    assert names(closed.call("list", held=True)) == ids
 
 
 def test_a_message_to_many_destinations_is_given_back_whole(office: Office) -> None:

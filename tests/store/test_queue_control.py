@@ -270,3 +270,31 @@ def test_new_recipients_take_the_place_of_one(tmp_path: Path) -> None:
             (2, CAROL.address),
             (3, DAVE.address),
         ]
+
+
+def test_many_are_changed_at_once_and_none_besides(tmp_path: Path) -> None:
+    with House(tmp_path) as house:
+        ids = [accept(house, str(number), CAROL, DAVE) for number in range(150)]
+        queue, chosen = house.store.queue, [*ids[10:140], QueueId("FFFF"), QueueId("no id")]
+
+        def held() -> int:
+            found = house.wait(queue.listed(QueueFilter(held=True), after=None, limit=200))
+            return len(found)
+
+        assert house.wait(queue.hold(chosen, "why")) == ids[10:140]
+        assert held() == 130
+        small = [each.lower() for each in ids[:11]]
+        names = house.wait(queue.named([*map(QueueId, small), QueueId("FFFF"), QueueId("x")]))
+        assert [each and (each.queue_id, each.message_id, each.hold) for each in names] == [
+            *((each, str(number), "") for number, each in enumerate(ids[:10])),
+            (ids[10], "10", "why"),
+            None,
+            None,
+        ]
+        assert house.wait(queue.destinations(ids)) == ["example.org", DAVE.next_hop]
+        assert house.wait(queue.hasten(ids[:12])) == ids[:10]
+        assert house.wait(queue.release(ids)) == ids[10:140]
+        assert held() == 0 and len(lease(house, limit=500)) == 300
+        assert house.wait(queue.remove(chosen)) == ids[10:140]
+        left = house.wait(queue.listed(QueueFilter(), after=None, limit=200))
+        assert [each.queue_id for each in left] == [*ids[:10], *ids[140:]]

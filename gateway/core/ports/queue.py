@@ -46,6 +46,20 @@ class Leased:
     more: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class QueuedName:
+    """As much of a message as it takes to act on it and to tell of that.
+
+    Args:
+        message_id: under which it was accepted.
+        hold: why it is held, empty if it is not.
+    """
+
+    queue_id: QueueId
+    message_id: str
+    hold: str
+
+
 class QueueStore(Protocol):
     """The durable side of the outbound queue. Leases keep two runners apart."""
 
@@ -117,6 +131,14 @@ class QueueControl(Protocol):
         ...
 
     async def entry(self, queue_id: QueueId) -> QueueEntry | None: ...
+
+    async def named(self, queue_ids: Sequence[QueueId]) -> Sequence[QueuedName | None]:
+        """In the order of the ids, however these are written; None for what does not wait."""
+        ...
+
+    async def destinations(self, queue_ids: Sequence[QueueId]) -> Sequence[str]:
+        """Where any of these messages go."""
+        ...
 
     async def hold(self, queue_ids: Sequence[QueueId], reason: str) -> Sequence[QueueId]:
         """Keep messages till they are released; returns those that were there."""
