@@ -111,9 +111,9 @@ def test_D3_D6_a_failed_call_is_temporary_and_the_next_message_is_kept(
             for number in range(3):
                 replies[f"{kind}-{number}"] = send(demo, f"{kind}-{number}", octets)
     before, failed, *others = replies.values()
-    assert (before, failed, others[-1]) == (250, reply, 250)
-    # Large messages are synced by two threads in turn.
-    assert others[0] == 250 or (kind == "large" and others[0] == reply)
+    assert (before, failed) == (250, reply)
+    # Large messages are synced by two threads, whichever is free; the first call of each fails.
+    assert sorted(others) in ([250, 250], *([[250, reply]] if kind == "large" else []))
     check(tmp_path / "d", replies)
 
 
