@@ -169,7 +169,8 @@ class Opening:
             self._command(b"AUTH LOGIN", Stage.AUTH)
         else:
             problem = defer("4.7.0", "the next hop offers neither AUTH PLAIN nor LOGIN")
-            self._fail(problem, Obstacle.LOGIN, polite=True)
+            # Nothing was tried that a server could lock an account for.
+            self._fail(problem, Obstacle.REFUSAL, polite=True)
 
     def _on_auth(self, reply: Reply) -> None:
         if reply.kind == 2:

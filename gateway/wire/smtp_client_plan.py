@@ -46,7 +46,7 @@ class Obstacle(Enum):
     """What kept a connection from being opened."""
 
     SILENCE = "silence"  # no connection, lost, too slow, or no SMTP
-    REFUSAL = "refusal"  # by its greeting, EHLO, or for now by AUTH
+    REFUSAL = "refusal"  # by its greeting, EHLO, or for now by AUTH, which it may not offer
     TLS = "TLS"  # not offered, refused, or nothing proven
     LOGIN = "login"  # refused for good
     LOOP = "loop"  # it is ourselves

@@ -43,6 +43,7 @@ smtpd_recipient_restrictions = reject_unauth_destination
 smtpd_client_connection_count_limit = 0
 smtpd_peername_lookup = no
 default_process_limit = 200
+service_throttle_time = 1s
 message_size_limit = 52428800
 alias_maps =
 local_recipient_maps =
@@ -239,6 +240,7 @@ class _Login(socketserver.StreamRequestHandler):
 
 class _Logins(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128  # a smtpd that is refused here gives up, and Postfix waits
 
     def __init__(self, path: Path, security: Security) -> None:
         super().__init__(str(path), _Login)

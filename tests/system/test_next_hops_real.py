@@ -1,4 +1,4 @@
-"""Postfix, Exim and OpenSMTPD take our mail: with TLS and login, and with what they offer.
+"""Postfix, Exim, OpenSMTPD and Dovecot (by LMTP) take our mail, with what each asks and offers.
 
 One gateway and one instance of each, for all tests. OpenSMTPD's STARTTLS is broken, as
 ``tests/support/opensmtpd`` says, and it offers no SMTPUTF8; the others need proof, TLS and a login.
@@ -18,6 +18,7 @@ from functools import partial
 import pytest
 
 from tests.support.authority import new_authority
+from tests.support.dovecot_lmtp import DovecotLmtp, running_dovecot_lmtp
 from tests.support.exim_receiving import receiving_exim
 from tests.support.gateway_process import Demo
 from tests.support.mail import ALICE, inbox
@@ -59,6 +60,7 @@ class Hop:
 class World:
     demo: Demo
     hops: Mapping[str, Hop]
+    dovecot: DovecotLmtp
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         )
         exim = stack.enter_context(receiving_exim(security=security))
         opensmtpd = stack.enter_context(running_opensmtpd(certificate, key))
+        dovecot = stack.enter_context(running_dovecot_lmtp())
         ports = {"postfix": postfix.port, "old": postfix.seven_bit_port, "exim": exim.port}
         settings = f"""\
 [outbound]
@@ -81,6 +84,8 @@ ca_file = "{folder / "ca.pem"}"
 retry_after_s = [1]
 [outbound.destinations."opensmtpd.example"]
 next_hop = "smtp://localhost:{opensmtpd.port}"
+[outbound.destinations."dovecot.example"]
+next_hop = "lmtp://localhost:{dovecot.port}"
 """
         for name, port in ports.items():
             settings += f"""\
@@ -117,7 +122,16 @@ password = "{PASSWORD}"
                 lambda mark: max(map(int, re.findall(nrcpt, opensmtpd.log()))),
             ),
         }
-        yield World(demo, hops)
+        yield World(demo, hops, dovecot)
+
+
+@pytest.fixture(autouse=True)
+def told(world: World) -> Iterator[None]:
+    """Where a test fails, pytest shows what all of them said last."""
+    yield
+    logs = {name: hop.log().splitlines() for name, hop in world.hops.items() if name != "old"}
+    for name, lines in {"gateway": world.demo.output, **logs}.items():
+        print(f"-- {name}:", *lines[-30:], sep="\n")
 
 
 def _postfix_recipients(log: Callable[[], str], mark: str) -> int:
@@ -241,3 +255,21 @@ def test_chunking_goes_to_who_offers_it(world: World) -> None:
     assert eventually(lambda: re.search(r" bdat=\d", world.hops["postfix"].log()))
     exim = world.hops["exim"].log()
     assert [line for line in exim.splitlines() if " <= " in line and " K " in line]
+
+
+def test_S7_lmtp_takes_octets_as_they_are_and_answers_for_each_recipient(world: World) -> None:
+    dovecot = world.dovecot
+    before = dovecot.log().count("Connect from")
+    body = b".\r\n..\r\n.dot\r\nRSET\r\n\xe4\xff 8-bit\r\n" + b"x" * 998 + b"\r\n"
+    people = [f"{name}@dovecot.example" for name in ("ann", "full", "nobody", "bea")]
+    send(world, text("to each", body), *people, mail=["BODY=8BITMIME"])
+    for name in ("ann", "bea"):
+        (arrived,) = eventually(partial(dovecot.messages, name))
+        # Dovecot writes Maildirs with LF.
+        assert arrived.replace(b"\n", b"\r\n").partition(b"\r\n\r\n")[2] == body
+    report = report_about(world, "to each").as_string()
+    assert "5.2.2" in report and "5.1.1" in report
+    assert "ann@" not in report and "bea@" not in report and not dovecot.messages("full")
+    send(world, text("long", b"line\r\n" * 50_000), people[0])
+    eventually(lambda: len(dovecot.messages("ann")) == 2)
+    assert dovecot.log().count("Connect from") == before + 1, "the connection was kept"
