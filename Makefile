@@ -7,6 +7,8 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 SOURCES := $(shell find gateway twisted etc -type f -not -name '*.pyc' -not -name dropin.cache)
 # Tests see the checkout, also in the programs they start; tests/system/test_wheel.py sees the wheel.
 export PYTHONPATH := $(CURDIR)
+# Tests start hundreds of processes; none should compile again what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 PORT_BASE ?= 10000
 FUZZ_SECONDS ?= 600
 # So many files of tests at once.
