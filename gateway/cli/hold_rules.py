@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.options import config_option, json_option
 from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown, table
 from gateway.cli.queue_access import Call, at_queue
@@ -40,7 +40,6 @@ def group() -> None:
 @json_option
 def list_(config_path: str | None, as_json: bool) -> None:
     """List the rules."""
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         rules = call("rules", {})["rules"]
@@ -55,7 +54,7 @@ def list_(config_path: str | None, as_json: bool) -> None:
             ]
             click.echo(table(rows, ("rule", "holds", "reason", "made by")))
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 def _what(rule: Row) -> str:
@@ -80,7 +79,6 @@ def add(
     which = chosen_filter(**chosen)
     if bool(which) is everything:
         raise click.UsageError("say what is to be held: some of the options, or --everything")
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         asked = {**which, "everything": everything, "reason": reason}
@@ -91,7 +89,7 @@ def add(
         else:
             click.echo(f"rule {rule['id']} holds {_what(rule)}; {_messages(held)} held")
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 def _apply(call: Call, rule_id: int) -> int:
@@ -116,7 +114,6 @@ def _apply(call: Call, rule_id: int) -> int:
 @json_option
 def remove(rule_id: int, release: bool, config_path: str | None, as_json: bool) -> None:
     """Remove a rule. What it holds stays held, unless it is released."""
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         rule = call("rule-remove", {"id": rule_id})["rule"]
@@ -127,7 +124,7 @@ def remove(rule_id: int, release: bool, config_path: str | None, as_json: bool) 
             more = f"; {_messages(released)} released" if release else ""
             click.echo(f"rule {rule_id} removed{more}")
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 def _release(call: Call, rule_id: int) -> int:

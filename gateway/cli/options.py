@@ -1,15 +1,24 @@
-"""Options that several commands share, and the loading behind them."""
+"""Options that several commands share, and the loading behind them.
+
+What reads a whole configuration is imported when it is needed, as that takes longer than a command
+at the running gateway.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gateway.core.settings.load import DEFAULT_PATH, Loaded, load_from
+from gateway.core.settings.paths import DEFAULT_PATH
+from gateway.core.settings.place import state_dir_of
+
+if TYPE_CHECKING:
+    from gateway.core.settings.load import Loaded
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -36,4 +45,15 @@ def person_argument(command: Command) -> Command:
 
 def load_settings(config_path: str | None) -> Loaded:
     """The configuration in force for this command. Raises: SettingsError."""
+    from gateway.core.settings.load import load_from
+
     return load_from(config_path, os.environ, lambda name: Path(name).read_text("utf-8"))
+
+
+def state_dir(config_path: str | None) -> str:
+    """Of the gateway that this command asks. Raises: SettingsError."""
+    found = None
+    # Where it cannot be read, loading says so, or does without.
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        found = state_dir_of(Path(config_path or DEFAULT_PATH).read_text("utf-8"), os.environ)
+    return found or load_settings(config_path).settings.state_dir

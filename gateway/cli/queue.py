@@ -15,6 +15,7 @@ import click
 
 from gateway.cli.lazy import LazyGroup
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown
 from gateway.cli.queue_access import Call, at_queue
 from gateway.cli.queue_filters import (
@@ -30,7 +31,6 @@ from gateway.cli.queue_shape import destinations_table, shape_table
 from gateway.cli.queue_shown import details, listing
 from gateway.core.errors import GatewayError
 from gateway.queue.desk_forms import CallRefused
-from gateway.queue.desk_reroute import known_logins, next_hop_of
 
 FIRST_PAGE = 100
 MOST_ROWS = 1000
@@ -118,13 +118,14 @@ def list_(
         raise click.UsageError("--shape counts all that waits; found a filter beside it")
     if senders and not shape:
         raise click.UsageError("--senders goes with --shape")
-    settings = load_settings(config_path).settings
     if shape:
         rows = MOST_ROWS if everything else min(limit, MOST_ROWS)
         by = "sender" if senders else "destination"
-        at_queue(settings, lambda call: _shape(call, by, rows, as_json))
+        at_queue(config_path, lambda call: _shape(call, by, rows, as_json))
     else:
-        at_queue(settings, lambda call: _list(call, which, None if everything else limit, as_json))
+        at_queue(
+            config_path, lambda call: _list(call, which, None if everything else limit, as_json)
+        )
 
 
 def _list(call: Call, which: Filter, left: int | None, as_json: bool) -> None:
@@ -169,13 +170,12 @@ def destinations(limit: int, config_path: str | None, as_json: bool) -> None:
     The window is how many connections may be open to a destination at the moment; it grows while
     the destination takes mail and shrinks when it complains.
     """
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         answer = call("destinations", {"limit": min(limit, MOST_ROWS)})
         click.echo(json.dumps(answer, indent=2) if as_json else destinations_table(answer))
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 @group.command(epilog=example("gateway queue show 0000002A"))
@@ -187,13 +187,12 @@ def show(queue_id: str, config_path: str | None, as_json: bool) -> None:
 
     The attempts are in the trace, and told for as long as that is kept (trace.keep_days).
     """
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         answer = call("show", {"id": queue_id})
         click.echo(json.dumps(answer, indent=2) if as_json else details(answer))
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 def _deed(name: str, text: str, line: str, *options: Option) -> None:
@@ -214,16 +213,12 @@ def _deed(name: str, text: str, line: str, *options: Option) -> None:
     ) -> None:
         which = chosen_filter(**chosen)
         chosen_messages(ids, which, everything)
-        settings = load_settings(config_path).settings
         told: dict[str, object] = {"reason": reason} if reason else {}
         if to:
-            try:
-                next_hop_of(to, known_logins(settings.outbound))
-            except CallRefused as error:
-                raise click.UsageError(f"--{error}") from None
+            _check(to, config_path)
             told["to"] = list(to)
             told |= {name: which[name] for name in _OF_RECIPIENTS if name in which}
-        at_queue(settings, lambda call: _do(call, name, ids, which, told, as_json))
+        at_queue(config_path, lambda call: _do(call, name, ids, which, told, as_json))
 
     command: Callable[..., Any] = filter_options(config_option(json_option(run)))
     for option in options:
@@ -232,6 +227,16 @@ def _deed(name: str, text: str, line: str, *options: Option) -> None:
     command = click.argument("ids", metavar="[ID]...", nargs=-1)(command)
     epilog = example(f"gateway queue {name} {line}")
     group.command(name, help=text, epilog=epilog)(command)
+
+
+def _check(to: tuple[str, ...], config_path: str | None) -> None:
+    """Raises: click.UsageError, for servers that mail cannot be sent to."""
+    from gateway.queue.desk_reroute import known_logins, next_hop_of
+
+    try:
+        next_hop_of(to, known_logins(load_settings(config_path).settings.outbound))
+    except CallRefused as error:
+        raise click.UsageError(f"--{error}") from None
 
 
 def _do(
@@ -257,7 +262,7 @@ def _do(
         click.echo(f"{len(done):,} messages {_PAST[name]}" if len(done) != 1 else _one(done, name))
     if refused:
         first = "; ".join(f"{each['id']}: {each['why']}" for each in refused[:5])
-        raise SomeRefused(f"{len(refused):,} messages were left as they are: {first}")
+        raise SomeRefused(f"{len(refused):,} messages were left as they are: {plain(first)}")
 
 
 def _one(done: list[str], name: str) -> str:
@@ -292,8 +297,8 @@ _deed("release", "Send on messages that are held.", "--held --sender alice@examp
 _deed(
     "reroute",
     "Have messages leave through other servers.\n\n"
-    "With --destination or --recipient only the recipients who fit; others keep their way. Mail is"
-    " due when it was; `retry` sends it now. A user in a URL needs a password in outbound.logins.",
+    "With --destination or --recipient only the recipients who fit; others keep their way. It is"
+    " tried at once, unless it is held. A user in a URL needs a password in outbound.logins.",
     "--destination example.net --to smtp://relay.example.com:25",
     _to,
 )

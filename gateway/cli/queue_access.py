@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.control_client import ControlClient, GatewayNotRunning
-from gateway.core.settings.model import Settings
+from gateway.cli.options import load_settings, state_dir
 from gateway.core.settings.paths import control_socket
 
 TIMEOUT_S = 90.0
@@ -21,9 +21,9 @@ Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Makes a call at the desk: its name and arguments."""
 
 
-def at_queue(settings: Settings, work: Callable[[Call], None]) -> None:
+def at_queue(config_path: str | None, work: Callable[[Call], None]) -> None:
     """Run ``work``. Raises: GatewayError."""
-    client = ControlClient(control_socket(Path(settings.state_dir)), TIMEOUT_S)
+    client = ControlClient(control_socket(Path(state_dir(config_path))), TIMEOUT_S)
     answered = False
 
     def ask(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def at_queue(settings: Settings, work: Callable[[Call], None]) -> None:
         if answered or not is_nobody(error):
             raise
         # Imported here only: a store and all that belongs to it take longer than most answers.
+        settings = load_settings(config_path).settings
         import_module("gateway.cli.queue_store").at_store(settings, work)
 
 

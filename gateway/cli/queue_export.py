@@ -17,6 +17,7 @@ import click
 
 from gateway.cli.desk import Desk, at_desk
 from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.plain import plain
 from gateway.cli.progress import ProgressShown
 from gateway.cli.queue_access import Call
 from gateway.cli.queue_filters import (
@@ -109,7 +110,7 @@ def export(
         _show(outcome, directory, and_delete, as_json)
     if outcome.refused:
         first = "; ".join(f"{each['id']}: {each['why']}" for each in outcome.refused[:5])
-        raise SomeNotExported(f"{len(outcome.refused):,} messages: {first}")
+        raise SomeNotExported(f"{len(outcome.refused):,} messages: {plain(first)}")
 
 
 def _show(outcome: Exported, directory: Path, and_delete: bool, as_json: bool) -> None:

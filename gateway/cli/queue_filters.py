@@ -17,7 +17,7 @@ from gateway.cli.queue_access import Call
 from gateway.core.queue import QueueState
 from gateway.queue.desk_forms import CallRefused, filter_of
 
-PAGE = 200
+PAGE = 500
 
 _AGE = re.compile(r"(\d{1,6})([wdhms])")
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}

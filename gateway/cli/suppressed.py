@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.options import config_option, json_option, load_settings
+from gateway.cli.options import config_option, json_option
 from gateway.cli.plain import plain
 from gateway.cli.progress import table
 from gateway.cli.queue_access import Call, at_queue
@@ -51,7 +51,6 @@ def group() -> None:
 @json_option
 def list_(text: str, everything: bool, config_path: str | None, as_json: bool) -> None:
     """List them, or those with TEXT in them."""
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         if as_json:
@@ -61,7 +60,7 @@ def list_(text: str, everything: bool, config_path: str | None, as_json: bool) -
         headings = ("address", "since", "until", "refused", "sent back", "why")
         click.echo(table(rows, headings) if rows else "no address is suppressed")
 
-    at_queue(settings, work)
+    at_queue(config_path, work)
 
 
 def _rows(call: Call, text: str, everything: bool) -> Iterator[Row]:
@@ -125,7 +124,6 @@ def _do(
         addresses_of(addresses)
     except CallRefused as error:
         raise click.UsageError(str(error)) from None
-    settings = load_settings(config_path).settings
 
     def work(call: Call) -> None:
         done: list[str] = []
@@ -144,4 +142,4 @@ def _do(
             first = "; ".join(f"{each['address']}: {each['why']}" for each in refused[:5])
             raise SomeRefused(f"left as they are: {len(refused):,}: {plain(first)}")
 
-    at_queue(settings, work)
+    at_queue(config_path, work)

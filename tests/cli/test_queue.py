@@ -12,7 +12,7 @@ import click
 import pytest
 
 from gateway.cli import queue
-from gateway.cli.queue_filters import chosen_filter, pages, pieces
+from gateway.cli.queue_filters import PAGE, chosen_filter, pages, pieces
 from gateway.cli.queue_shape import destinations_table, shape_table
 from gateway.cli.queue_shown import details, listing
 from gateway.store.engine import open_writer
@@ -144,10 +144,10 @@ def test_pages_are_asked_for_as_they_are_needed() -> None:
         return {"messages": [{"id": "1"}, {"id": "2"}], "more_after": more}
 
     assert [is_last for _, is_last in pages(desk, {})] == [False, True]
-    assert asked == [("list", "", 200), ("list", "3", 200)]
+    assert asked == [("list", "", PAGE), ("list", "3", PAGE)]
     asked.clear()
     assert len(list(pages(desk, {}, 2))) == 1 and asked == [("list", "", 2)]
-    assert list(pieces(desk, ("a",) * 201, {})) == [["a"] * 200, ["a"]]
+    assert list(pieces(desk, ("a",) * (PAGE + 1), {})) == [["a"] * PAGE, ["a"]]
 
 
 def test_a_listing_tells_all_in_a_line_that_no_answer_can_break() -> None:

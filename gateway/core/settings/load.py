@@ -19,9 +19,8 @@ from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.settings import contradictions, environment
 from gateway.core.settings.explain import explain, explain_toml, join
 from gateway.core.settings.model import Settings
+from gateway.core.settings.paths import DEFAULT_PATH
 from gateway.core.settings.section import Section
-
-DEFAULT_PATH = "/etc/gateway/gateway.toml"
 
 _Path = tuple[str, ...]
 Settled = TypeVar("Settled", bound=Section)

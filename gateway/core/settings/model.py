@@ -22,6 +22,7 @@ from gateway.core.settings.listen import ListenSettings, Networks, standard_list
 from gateway.core.settings.login import LoginSettings, OAuthSettings
 from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.outbound import OutboundSettings
+from gateway.core.settings.paths import DEFAULT_STATE_DIR
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
 from gateway.core.settings.section import Domain, Section, one_or_many
 from gateway.core.settings.submission import SubmissionSettings
@@ -139,7 +140,7 @@ class SearchSettings(Section):
 class Settings(Section):
     hostname: Domain = Field(description="our name in greetings; other servers look it up")
     state_dir: Annotated[str, AfterValidator(checks.given)] = Field(
-        "/var/lib/gateway", description="everything the gateway keeps; back it up"
+        DEFAULT_STATE_DIR, description="everything the gateway keeps; back it up"
     )
     workers: Annotated[Literal["auto"] | int, BeforeValidator(checks.workers)] = Field(
         "auto", description='processes that serve, up to 64; "auto": one a processor'

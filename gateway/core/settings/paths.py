@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+DEFAULT_PATH = "/etc/gateway/gateway.toml"
+"""Of the configuration."""
+DEFAULT_STATE_DIR = "/var/lib/gateway"
+
 
 def control_socket(state_dir: Path) -> Path:
     """The Unix socket on which the running gateway answers the administrator's command."""
