@@ -54,9 +54,10 @@ crash: $(VENV)/.test-installed  ## stop and fail the store at every call, kill i
 	$(BIN)/python -m tests.crash.queue_kills --workers 1
 	$(BIN)/python -m tests.crash.power_cut
 
-bench: $(VENV)/.test-installed  ## mail received per second beside Postfix, and the store by itself
+bench: $(VENV)/.test-installed  ## mail received and passed on per second beside Postfix, and the store
 	tests/install-servers
 	$(BIN)/python -m tests.bench.inbound
+	$(BIN)/python -m tests.bench.relay
 	$(BIN)/python -m tests.bench.recipients
 	$(BIN)/python -m tests.bench.connections
 	$(BIN)/python -m tests.bench.store

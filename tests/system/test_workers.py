@@ -39,6 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """One for all tests that leave the parent alone."""
     demo = Demo(tmp_path_factory.mktemp("workers") / "d", workers=WORKERS)
     demo.environ["GATEWAY_LIMITS__CONNECTIONS_PER_ADDRESS"] = str(PER_ADDRESS)
+    demo.environ["GATEWAY_OUTBOUND__SMART_HOST"] = "smtps://user@relay.example.test"
     demo.environ["GATEWAY_OUTBOUND__SMART_HOST_PASSWORD"] = SECRET
     demo.start()
     yield demo
