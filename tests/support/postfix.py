@@ -168,8 +168,7 @@ class Postfix:
             "domains": ", ".join(sorted({person.split("@")[1] for person in self._people})),
             "people": ", ".join(f"{{ {each} = {each.split('@')[0]}/ }}" for each in self._people),
         }
-        own = "".join(f"{name} = {value}\n" for name, value in self._settings.items())
-        (etc / "main.cf").write_text(main.format(**values) + own)
+        (etc / "main.cf").write_text(_each_once(main.format(**values), self._settings))
         (etc / "master.cf").write_text(master.format(**values))
 
     def _postfix(self, command: str, *, check: bool = True) -> None:
@@ -198,6 +197,20 @@ class Postfix:
         self._postfix("stop", check=False)
         if self._logins is not None:
             self._logins.close()
+
+
+def _each_once(text: str, settings: Mapping[str, str]) -> str:
+    """The last word on each parameter.
+
+    Of one that stands twice each of Postfix' programs warns, its log daemon too, which waits for
+    itself for ever when ten lines wait to be logged already.
+    """
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        values[name.strip()] = value.strip()
+    values |= settings
+    return "".join(f"{name} = {value}\n" for name, value in values.items())
 
 
 @contextmanager
