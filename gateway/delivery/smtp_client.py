@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.core.eager import left_of
 from gateway.core.errors import GatewayError
 from gateway.core.ports.clock import Timer, Timers
 from gateway.delivery.targets import TlsResult
@@ -235,14 +236,10 @@ class SmtpClient(TwistedProtocol):
 
     def _write(self, data: bytes) -> None:
         if self._eager:
-            # Through the transport's buffer each write costs two changes of the poll set and a turn
-            # of the reactor.
-            sent = self.transport.writeSomeData(data)
-            if sent == len(data):
+            data = left_of(self.transport, data)
+            if not data:
                 return
-            self._eager = False  # the peer is slow (or gone); from now on in order, buffered
-            if isinstance(sent, int):
-                data = data[sent:]
+            self._eager = False  # from now on in order, buffered
         self.transport.write(data)
 
     def _end_opening(self, end: NotOpened | None) -> None:

@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.auth.mechanisms import PASSWORDS_ONLY, Means
+from gateway.core.eager import left_of
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
@@ -258,14 +259,10 @@ class MailConnection(TwistedProtocol):
             output, self._output = self._output, []
             data = output[0] if len(output) == 1 else b"".join(output)
             if self._eager:
-                # Into the socket at once: through the transport's buffer each reply costs two
-                # changes of the poll set and a turn of the reactor, a third of a message's CPU.
-                sent = self.transport.writeSomeData(data)
-                if sent == len(data):
+                data = left_of(self.transport, data)
+                if not data:
                     return
-                self._eager = False  # the peer is slow (or gone); from now on in order, buffered
-                if isinstance(sent, int):
-                    data = data[sent:]
+                self._eager = False  # from now on in order, buffered
             self.transport.write(data)
 
     async def writable(self) -> None:

@@ -26,6 +26,8 @@ from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.core.eager import left_of
+
 READ_OCTETS = 32_768
 
 
@@ -44,12 +46,10 @@ class _Socket:
     def write(self, data: bytes) -> None:
         # TLS says goodbye also when the socket is gone, to whom nothing can be said.
         if self._eager and self._connection.connected:
-            sent = self._connection.writeSomeData(data)
-            if sent == len(data):
+            data = left_of(self._connection, data)
+            if not data:
                 return
             self._eager = False  # full, or gone, which the reactor will notice
-            if isinstance(sent, int):
-                data = data[sent:]
         # The base class's: the connection's own would come back to the TLS layer.
         FileDescriptor.write(self._connection, data)
 
