@@ -33,6 +33,7 @@ from gateway.delivery.tls import ClientTls
 from gateway.wire.smtp_client import ClientSession
 from gateway.wire.smtp_client_plan import NotOpened, Obstacle, Result, SessionPlan, TlsRule
 from gateway.wire.smtp_client_results import defer
+from gateway.wire.tlsrpt import ResultType
 
 UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
 REFUSED_LOGIN_S = 300.0
@@ -260,7 +261,8 @@ class Connections:
                 return
             if not client.secure:
                 words = end.problem.text if end is not None else "STARTTLS is not offered"
-                result = TlsResult(failure="starttls-not-supported", reason=words)
+                failure = ResultType.STARTTLS_NOT_SUPPORTED.value
+                result = TlsResult(failure=failure, reason=words)
         if result.failure:
             result = replace(result, sending_ip=client.local_ip)
         self._witness.note(target, result)

@@ -49,6 +49,7 @@ from gateway.wire.smtp_client_plan import (
     TransactionEnd,
 )
 from gateway.wire.smtp_client_results import PeerLimits
+from gateway.wire.tlsrpt import ResultType
 
 CHUNK_OCTETS = 65_536
 JUST_USED_S = 1.0  # shorter than any server keeps a connection on which nothing is said
@@ -351,7 +352,8 @@ class SmtpClient(TwistedProtocol):
         if stage not in (Stage.QUIT, Stage.CLOSED):
             text = f"no answer in time while waiting for: {stage.value}"
             if stage is Stage.HANDSHAKE:
-                self.tls_result = TlsResult(failure="validation-failure", reason="no answer")
+                failure = ResultType.VALIDATION_FAILURE.value
+                self.tls_result = TlsResult(failure=failure, reason="no answer")
             self._perform(self._session.give_up("4.4.2", text))
         self._abort()
 
