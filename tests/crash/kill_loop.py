@@ -143,7 +143,7 @@ def verify(demo: Demo) -> None:
 
 def check(demo: Demo, sink: Sink, expected: set[str], outside: set[str], asked: set[str]) -> int:
     """Everything acknowledged is there; returns how many messages were looked at."""
-    eventually(lambda: demo.status()["queue"]["messages"] == 0, deadline_s=120)
+    eventually(lambda: demo.queued() == 0, deadline_s=120)
     marks = [mark_of(message) for message in each_message(demo.port(143))]
     present = set(marks)
     assert expected <= present, f"lost: {sorted(expected - present)[:10]}"

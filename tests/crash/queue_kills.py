@@ -102,7 +102,7 @@ def run_round(
 
 def check(demo: Demo, sinks: Sequence[Sink], sent: Sent, number: int) -> int:
     """Nobody is lost; returns how many transactions came twice, each of which may."""
-    eventually(lambda: demo.status()["queue"]["messages"] == 0, deadline_s=120)
+    eventually(lambda: demo.queued() == 0, deadline_s=120)
     there: set[tuple[str, str]] = set()
     doubled = 0
     for sink, at_kill in zip(sinks, sent.at_kill, strict=True):

@@ -144,6 +144,11 @@ class Demo(GatewayProcess):
         """What the control socket tells."""
         return self.control().get("/v1/status")
 
+    def queued(self) -> int | None:
+        """Messages in the queue; None while nobody can tell, as after a worker's end."""
+        queue = self.status()["queue"]
+        return None if queue is None else queue["messages"]
+
     def control(self) -> ControlClient:
         return ControlClient(control_socket(self.folder / "state"), timeout_s=20)
 

@@ -92,7 +92,7 @@ def test_D10_mail_for_a_dead_destination_does_not_keep_the_rest(demo: Demo, sink
         submit(demo, f"n{number}@dead.example", message=MESSAGE % b"for the dead")
     submit(demo, "alive@elsewhere.example", message=MESSAGE % b"for the living")
     eventually(lambda: arrived(sink, "alive@elsewhere.example"))
-    eventually(lambda: demo.status()["queue"]["messages"] == 40)
+    eventually(lambda: demo.queued() == 40)
 
 
 def test_D5_the_queue_survives_kill_9(demo: Demo, sink: Sink) -> None:
@@ -103,4 +103,4 @@ def test_D5_the_queue_survives_kill_9(demo: Demo, sink: Sink) -> None:
     demo.start()
     (received,) = eventually(lambda: arrived(sink, "survivor@elsewhere.example"))
     assert received.message.endswith(MESSAGE % b"survivor")
-    eventually(lambda: demo.status()["queue"]["messages"] == 40)
+    eventually(lambda: demo.queued() == 40)

@@ -78,6 +78,6 @@ def test_D7_jumps_of_the_clock_make_no_mail_old_and_none_late(
     eventually(lambda: all(attempts(demo, number, back) for number in range(MESSAGES)))
     sink.script.refuse_mail = ""
     eventually(lambda: len(sink.script.received) == MESSAGES)
-    eventually(lambda: demo.status()["queue"]["messages"] == 0)
+    eventually(lambda: demo.queued() == 0)
     assert len(sink.script.received) == MESSAGES, "each once"
     assert inbox(demo.port(143), ALICE) == [], "nobody was told of a failure or a delay"

@@ -207,4 +207,4 @@ def test_100_parallel_sessions_of_smtp_source(demo: Demo) -> None:
     source = [program, "-s", "100", "-m", "400", "-l", "4096", "-f", "load@elsewhere.example"]
     run([*source, "-t", ALICE[0], f"inet:127.0.0.1:{demo.port(25)}"], timeout_s=120)
     eventually(lambda: len(inbox(demo.port(143), ALICE)) - before >= 400)
-    assert demo.status()["queue"]["messages"] == 0
+    assert demo.queued() == 0

@@ -196,7 +196,7 @@ def test_when_the_queues_worker_dies_another_one_runs_it(tmp_path: Path) -> None
             for count in range(2, 6):
                 submit(demo, FRIEND, message=MESSAGE)
                 eventually(lambda: len(sink.script.received) >= count)  # noqa: B023 - used at once
-            eventually(lambda: demo.status()["queue"]["messages"] == 0)
+            eventually(lambda: demo.queued() == 0)
 
 
 IMPATIENT = """
