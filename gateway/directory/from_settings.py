@@ -18,9 +18,9 @@ from gateway.core.ports.directory import Directory
 from gateway.core.settings.explain import show
 from gateway.core.settings.model import DirectorySettings
 from gateway.directory.filters import FilterSyntax, parse
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_settings import LdapSettings
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.settings import LdapSettings
+from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import MEMBERS, PRESETS, Schema
 
 _EXPECTED = {

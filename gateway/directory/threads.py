@@ -5,7 +5,7 @@ lets more than ``waiting`` jobs wait: beyond that a call fails at once (SECURITY
 own pool is not used, as name look-ups and others would starve with it.
 
 A cancelled Deferred drops its job if it has not begun; a job that runs goes on unseen, so whoever
-needs its thread back stops the job by other means (``ldap_guard``).
+needs its thread back stops the job by other means (``ldap.guard``).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from gateway.core.errors import DirectoryUnavailable, StoreUnavailable, WrongCre
 from gateway.core.ids import AccountId
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.store import MailboxStore
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.ldif.directory import LdifDirectory
 from tests.auth.worlds import exchange
 from tests.support.pump import Pump
 

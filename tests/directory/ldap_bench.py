@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_settings import LdapSettings
+from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.settings import LdapSettings
 from tests.directory.bad_server import BadServer, Dialogue, Script
 from tests.support.pump import Pump
 

@@ -17,11 +17,11 @@ from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
 from gateway.directory.filters import Filter, attributes_of
 from gateway.directory.groups import BATCH, Ambiguous
-from gateway.directory.ldap_connection import SearchResult
-from gateway.directory.ldap_groups import ServerEntries
-from gateway.directory.ldap_results import SIZE_LIMIT_EXCEEDED, SUCCESS
-from gateway.directory.ldap_settings import LdapSettings
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.ldap.connection import SearchResult
+from gateway.directory.ldap.groups import ServerEntries
+from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED, SUCCESS
+from gateway.directory.ldap.settings import LdapSettings
+from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import OPENLDAP
 from tests.support.pump import Pump
 

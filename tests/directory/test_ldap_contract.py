@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_settings import LdapSettings
+from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.settings import LdapSettings
 from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import Place
 from tests.directory.contract_groups import *  # noqa: F403

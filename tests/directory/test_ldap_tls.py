@@ -16,9 +16,9 @@ from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_guard import Guard, GuardedSocket
-from gateway.directory.ldap_settings import LdapSettings
+from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.guard import Guard, GuardedSocket
+from gateway.directory.ldap.settings import LdapSettings
 from tests.support.authority import new_authority
 from tests.support.pump import Pump
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd

@@ -17,8 +17,8 @@ from twisted.logger import capturedLogs, formatEvent
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
 from gateway.directory import filters
-from gateway.directory.ldif import LdifDirectory
-from gateway.directory.ldif_reader import read_ldif
+from gateway.directory.ldif.directory import LdifDirectory
+from gateway.directory.ldif.reader import read_ldif
 from gateway.directory.schema import OPENLDAP
 from tests.support.pump import Pump
 

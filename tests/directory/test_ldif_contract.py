@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.ldif.directory import LdifDirectory
 from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import PEOPLE, Place
 from tests.directory.contract_groups import *  # noqa: F403

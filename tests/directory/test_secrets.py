@@ -11,9 +11,9 @@ from twisted.internet.task import Clock
 
 from gateway.core.login_secret import LoginSecret, ScramVerifier, SecretKind, scram_verifier
 from gateway.core.ports.directory import Directory
-from gateway.directory.ldap import LdapDirectory
-from gateway.directory.ldap_settings import LdapSettings
-from gateway.directory.ldif import LdifDirectory
+from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.settings import LdapSettings
+from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.passwords import BadPasswordValue, stored_password
 from gateway.directory.schema import OPENLDAP, Schema
 from gateway.directory.scram_values import BadVerifier, scram_verifier_from, verifier_in

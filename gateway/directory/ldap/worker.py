@@ -16,7 +16,7 @@ from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
 from gateway.directory.filters import Filter
 from gateway.directory.groups import Ambiguous
-from gateway.directory.ldap_connection import (
+from gateway.directory.ldap.connection import (
     BASE,
     SUBTREE,
     BindResult,
@@ -24,8 +24,8 @@ from gateway.directory.ldap_connection import (
     LdapFailed,
     SearchResult,
 )
-from gateway.directory.ldap_guard import Guard
-from gateway.directory.ldap_results import (
+from gateway.directory.ldap.guard import Guard
+from gateway.directory.ldap.results import (
     NO_SUCH_ENTRY,
     SIZE_LIMIT_EXCEEDED,
     SUCCESS,
@@ -33,7 +33,7 @@ from gateway.directory.ldap_results import (
     reason_of,
     verdict_of,
 )
-from gateway.directory.ldap_settings import LdapSettings, LdapUri, parse_uri
+from gateway.directory.ldap.settings import LdapSettings, LdapUri, parse_uri
 
 GOODBYE_LIMIT_S = 1.0
 

@@ -33,7 +33,7 @@ from gateway.directory.filters import (
     normalised,
     values,
 )
-from gateway.directory.ldif_reader import MAX_FILE_OCTETS, Record, problem, read_ldif
+from gateway.directory.ldif.reader import MAX_FILE_OCTETS, Record, problem, read_ldif
 from gateway.directory.passwords import (
     BadPasswordValue,
     Clear,

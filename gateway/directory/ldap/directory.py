@@ -36,12 +36,12 @@ from gateway.directory.groups import (
     is_group,
     owner_among,
 )
-from gateway.directory.ldap_connection import LdapFailed
-from gateway.directory.ldap_groups import ServerEntries
-from gateway.directory.ldap_guard import Guard
-from gateway.directory.ldap_results import Verdict, reason_of, verdict_of
-from gateway.directory.ldap_settings import LdapSettings, checked_tls_context
-from gateway.directory.ldap_worker import LdapWorker
+from gateway.directory.ldap.connection import LdapFailed
+from gateway.directory.ldap.groups import ServerEntries
+from gateway.directory.ldap.guard import Guard
+from gateway.directory.ldap.results import Verdict, reason_of, verdict_of
+from gateway.directory.ldap.settings import LdapSettings, checked_tls_context
+from gateway.directory.ldap.worker import LdapWorker
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.scram_values import verifier_in
 from gateway.directory.threads import WorkerThreads

@@ -21,8 +21,8 @@ from ldap3.core.exceptions import LDAPException
 
 from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
-from gateway.directory.ldap_guard import Guard, GuardedSocket
-from gateway.directory.ldap_settings import LdapUri
+from gateway.directory.ldap.guard import Guard, GuardedSocket
+from gateway.directory.ldap.settings import LdapUri
 
 SUBTREE = ldap3.SUBTREE
 BASE = ldap3.BASE

@@ -15,11 +15,11 @@ from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
 from gateway.directory.filters import And, Equal, Filter, Or
 from gateway.directory.groups import BATCH, MAX_GROUPS, Ambiguous
-from gateway.directory.ldap_connection import LdapFailed
-from gateway.directory.ldap_guard import Guard
-from gateway.directory.ldap_results import SIZE_LIMIT_EXCEEDED
-from gateway.directory.ldap_settings import LdapSettings
-from gateway.directory.ldap_worker import LdapWorker
+from gateway.directory.ldap.connection import LdapFailed
+from gateway.directory.ldap.guard import Guard
+from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED
+from gateway.directory.ldap.settings import LdapSettings
+from gateway.directory.ldap.worker import LdapWorker
 
 ENTRY_DN = "entryDN"
 

@@ -31,8 +31,8 @@ from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.directory.entries import Entry, has_address
 from gateway.directory.groups import Ambiguous, groups_around, is_group, owner_among
-from gateway.directory.ldif_groups import FileGroups
-from gateway.directory.ldif_people import People, Person, Signature, load_people, signature_of
+from gateway.directory.ldif.groups import FileGroups
+from gateway.directory.ldif.people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.schema import OPENLDAP, Schema
 from gateway.directory.threads import WorkerThreads

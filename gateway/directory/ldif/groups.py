@@ -16,7 +16,7 @@ from gateway.directory.dn import dn_key, without_uid
 from gateway.directory.entries import Entry, addresses_from
 from gateway.directory.filters import Filter, matches
 from gateway.directory.groups import Kind, group_from, kind_of
-from gateway.directory.ldif_people import People
+from gateway.directory.ldif.people import People
 from gateway.directory.schema import Schema
 
 

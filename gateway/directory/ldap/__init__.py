@@ -1,0 +1,1 @@
+"""LDAP servers: connections, requests and what their answers mean."""
