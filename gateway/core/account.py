@@ -40,7 +40,11 @@ class Account:
         primary_address: ``local@domain``, lower case, or empty if the entry has no mail attribute.
         addresses: all addresses, lower case, the primary one first.
         display_name: for people; may hold any printable text.
-        enabled: False when the directory says that the account is disabled or expired.
+        enabled: False when the directory says that the account is disabled or expired: nobody logs
+            in, and what becomes of the mail is a policy.
+        locked: True when the directory lets nobody log in for a while, as after failed logins; mail
+            is not touched.
+        condition: why ``enabled`` or ``locked`` are as they are, in words for administrators.
         allowance: how much the directory lets this person keep.
         elsewhere: None: their mail goes where the domain's does.
     """
@@ -51,5 +55,7 @@ class Account:
     addresses: tuple[str, ...]
     display_name: str = ""
     enabled: bool = True
+    locked: bool = False
+    condition: str = ""
     allowance: Allowance = NOTHING_SAID
     elsewhere: Elsewhere | None = None

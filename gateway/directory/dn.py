@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.directory.filters import normalised
+from gateway.wire.ldap.filters import normalised
 
 # RFC 4514 section 2.4: "\" and two hex digits is an octet, "\" and anything else is that character.
 _ESCAPES = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)

@@ -22,10 +22,10 @@ from gateway.core.log_text import shown
 from gateway.core.quota import NOTHING_SAID, Allowance
 from gateway.directory.allowances import allowance_from
 from gateway.directory.elsewhere import elsewhere_from
-from gateway.directory.filters import matches
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
 from gateway.wire.address import AddressSyntax, parse_mailbox
+from gateway.wire.ldap.filters import matches
 
 MAX_ADDRESSES = 500
 MAX_ADDRESS_OCTETS = 320

@@ -15,13 +15,13 @@ from typing import Any
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.core.ports.directory import Directory
+from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.explain import show
-from gateway.core.settings.model import DirectorySettings
-from gateway.directory.filters import FilterSyntax, parse
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import MEMBERS, PRESETS, Schema
+from gateway.wire.ldap.filters import FilterSyntax, parse
 
 _EXPECTED = {
     "login_attributes": 'names of attributes such as ["uid"]',

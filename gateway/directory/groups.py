@@ -30,9 +30,9 @@ from gateway.directory.entries import (
     has_address,
     unusable,
 )
-from gateway.directory.filters import Filter, FilterSyntax, matches
 from gateway.directory.schema import Schema
 from gateway.wire.address import AddressSyntax, parse_mailbox
+from gateway.wire.ldap.filters import Filter, FilterSyntax, matches
 
 MAX_DEPTH = 10
 MAX_DEAD = 100

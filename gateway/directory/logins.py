@@ -8,9 +8,9 @@ Never normalises: what passes is used as typed, and people are known by values f
 from __future__ import annotations
 
 from gateway.core.errors import WrongCredentials
-from gateway.directory.filters import Filter
 from gateway.directory.schema import Schema
 from gateway.wire.address import AddressSyntax, parse_mailbox
+from gateway.wire.ldap.filters import Filter
 
 MAX_LOGIN_CHARACTERS = 256
 MAX_PASSWORD_OCTETS = 1024  # four times what Active Directory takes; bounds the hashing

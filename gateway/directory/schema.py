@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import idna
 
 from gateway.core.address import Address
-from gateway.directory.filters import (
+from gateway.wire.ldap.filters import (
     And,
     Equal,
     Filter,

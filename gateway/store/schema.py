@@ -22,6 +22,7 @@ Invariants (``verify`` checks them):
 from __future__ import annotations
 
 from gateway.store.schema_5 import VERSION_5
+from gateway.store.schema_6 import VERSION_6
 
 VERSION_1 = (
     """CREATE TABLE counters (
@@ -332,5 +333,12 @@ VERSION_4 = (
     "CREATE INDEX submissions_by_hour ON submissions (hour)",
 )
 
-STEPS: tuple[tuple[str, ...], ...] = (VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5)
+STEPS: tuple[tuple[str, ...], ...] = (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    VERSION_4,
+    VERSION_5,
+    VERSION_6,
+)
 """Step i (from 0) brings the store to version i + 1."""

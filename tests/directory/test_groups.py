@@ -15,7 +15,6 @@ from gateway.core.errors import ExpansionFailed
 from gateway.core.group import Group
 from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
-from gateway.directory.filters import Filter, attributes_of
 from gateway.directory.groups import BATCH, Ambiguous
 from gateway.directory.ldap.connection import SearchResult
 from gateway.directory.ldap.groups import ServerEntries
@@ -23,6 +22,7 @@ from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED, SUCCESS
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import OPENLDAP
+from gateway.wire.ldap.filters import Filter, attributes_of
 from tests.support.pump import Pump
 
 SETTINGS = LdapSettings(uris=("ldaps://ldap.test",), base_dn="dc=test")

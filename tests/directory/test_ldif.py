@@ -16,10 +16,10 @@ from twisted.logger import capturedLogs, formatEvent
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
-from gateway.directory import filters
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.ldif.reader import read_ldif
 from gateway.directory.schema import OPENLDAP
+from gateway.wire.ldap import filters
 from tests.support.pump import Pump
 
 DEMO = Path(__file__).parents[2] / "etc" / "demo.ldif"

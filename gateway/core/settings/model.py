@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.core.settings import checks
+from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.domains import (
     AliasName,
     AliasTargets,
@@ -24,72 +25,10 @@ from gateway.core.settings.networks import Cidrs, NetworkName
 from gateway.core.settings.outbound import OutboundSettings
 from gateway.core.settings.paths import DEFAULT_STATE_DIR
 from gateway.core.settings.policies import PolicyName, PolicySettings, with_standard
-from gateway.core.settings.section import Domain, Section, one_or_many
+from gateway.core.settings.section import Domain, Section
 from gateway.core.settings.submission import SubmissionSettings
 from gateway.core.settings.tls import TlsSettings
 from gateway.core.settings.trace import TraceSettings
-
-LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
-DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
-
-
-class DirectorySettings(Section):
-    kind: Literal["ldap", "ldif"] = Field(description="where the people are")
-    path: str = Field("", description="with kind ldif: the LDIF file; re-read when it changes")
-    preset: Literal["openldap", "custom"] = Field(
-        "openldap", description="attribute map and filters that fit the directory server"
-    )
-    uri: Annotated[tuple[LdapUri, ...], BeforeValidator(one_or_many), Field(strict=False)] = Field(
-        (), description="with kind ldap: servers, tried in this order"
-    )
-    base_dn: DnText = Field("", description="with kind ldap: people are searched below this entry")
-    bind_dn: DnText = Field("", description="service account that may search; empty: anonymous")
-    bind_password: SecretStr = Field(SecretStr(""), description="its password")
-    bind_password_file: str = Field("", description="a file that holds it")
-    ca_file: str = Field("", description="certificates that the servers' are checked against")
-    start_tls: bool = Field(
-        True, description="ldap:// URIs switch to TLS before anything else is said"
-    )
-    allow_clear_text: bool = Field(
-        False, description="with start_tls = false: send passwords in clear beyond loopback"
-    )
-    timeout_s: Annotated[float, Field(gt=0, le=60, strict=False)] = Field(
-        8.0, description="deadline of one whole check; shorter than any client's patience"
-    )
-    login_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="attributes a login name is compared with; empty: the preset's"
-    )
-    address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="attributes that hold mail addresses; empty: the preset's"
-    )
-    quota_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="attributes that say how much a person may keep; empty: the preset's"
-    )
-    next_hop_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (),
-        description="attributes that name the server of a person's mail if that is not here;"
-        " empty: the preset's",
-    )
-    routing_address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (),
-        description="attributes with the address that a person's mail goes to; empty: the preset's",
-    )
-    id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
-    secret_attribute: str = Field(
-        "",
-        description="attribute with SCRAM-SHA-256 verifiers (RFC 5803, authPassword); empty: none",
-    )
-    certificate_attribute: str = Field(
-        "",
-        description="attribute a client certificate's name is compared with; empty: login, address",
-    )
-    person_filter: str = Field("", description="RFC 4515 filter of entries that are people")
-    group_filter: str = Field(
-        "", description="RFC 4515 filter of entries that are groups; empty: the preset's"
-    )
-    group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
-        (), description="attributes that hold members, by DN or address; empty: the preset's"
-    )
 
 
 class DeletedMailSettings(Section):

@@ -21,19 +21,12 @@ from ldap3.core.exceptions import LDAPException
 
 from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.guard import Guard, GuardedSocket
 from gateway.directory.ldap.settings import LdapUri
 
 SUBTREE = ldap3.SUBTREE
 BASE = ldap3.BASE
-
-
-class LdapFailed(Exception):
-    """No usable answer. ``reason`` is for logs: escaped, bounded, without secrets."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

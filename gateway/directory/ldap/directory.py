@@ -28,7 +28,6 @@ from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.directory.entries import account_from, has_address
-from gateway.directory.filters import Filter
 from gateway.directory.groups import (
     Ambiguous,
     group_from,
@@ -36,7 +35,7 @@ from gateway.directory.groups import (
     is_group,
     owner_among,
 )
-from gateway.directory.ldap.connection import LdapFailed
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.groups import ServerEntries
 from gateway.directory.ldap.guard import Guard
 from gateway.directory.ldap.results import Verdict, reason_of, verdict_of
@@ -45,6 +44,7 @@ from gateway.directory.ldap.worker import LdapWorker
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.scram_values import verifier_in
 from gateway.directory.threads import WorkerThreads
+from gateway.wire.ldap.filters import Filter
 
 T = TypeVar("T")
 

@@ -13,13 +13,13 @@ from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
-from gateway.directory.filters import And, Equal, Filter, Or
 from gateway.directory.groups import BATCH, MAX_GROUPS, Ambiguous
-from gateway.directory.ldap.connection import LdapFailed
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.guard import Guard
 from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldap.worker import LdapWorker
+from gateway.wire.ldap.filters import And, Equal, Filter, Or
 
 ENTRY_DN = "entryDN"
 

@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 
 from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
-from gateway.directory.filters import Filter
 from gateway.directory.groups import Ambiguous
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.connection import (
     BASE,
     SUBTREE,
     BindResult,
     LdapConnection,
-    LdapFailed,
     SearchResult,
 )
 from gateway.directory.ldap.guard import Guard
@@ -34,6 +33,7 @@ from gateway.directory.ldap.results import (
     verdict_of,
 )
 from gateway.directory.ldap.settings import LdapSettings, LdapUri, parse_uri
+from gateway.wire.ldap.filters import Filter
 
 GOODBYE_LIMIT_S = 1.0
 

@@ -14,10 +14,10 @@ from gateway.core.address import Address
 from gateway.core.group import Group
 from gateway.directory.dn import dn_key, without_uid
 from gateway.directory.entries import Entry, addresses_from
-from gateway.directory.filters import Filter, matches
 from gateway.directory.groups import Kind, group_from, kind_of
 from gateway.directory.ldif.people import People
 from gateway.directory.schema import Schema
+from gateway.wire.ldap.filters import Filter, matches
 
 
 class FileGroups:

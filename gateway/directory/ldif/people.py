@@ -23,16 +23,6 @@ from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsPro
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.directory.entries import Entry, account_from, account_id_from
-from gateway.directory.filters import (
-    And,
-    Equal,
-    Filter,
-    FilterSyntax,
-    Or,
-    matches,
-    normalised,
-    values,
-)
 from gateway.directory.ldif.reader import MAX_FILE_OCTETS, Record, problem, read_ldif
 from gateway.directory.passwords import (
     BadPasswordValue,
@@ -44,6 +34,16 @@ from gateway.directory.passwords import (
 )
 from gateway.directory.schema import Schema
 from gateway.directory.scram_values import verifier_in
+from gateway.wire.ldap.filters import (
+    And,
+    Equal,
+    Filter,
+    FilterSyntax,
+    Or,
+    matches,
+    normalised,
+    values,
+)
 
 Signature = tuple[int, int, int, int]
 """Modification and change time in ns, size and inode: differs when the file was changed, replaced,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ldap3.operation.search import compile_filter, parse_filter
 
-from gateway.directory.filters import (
+from gateway.wire.ldap.filters import (
     And,
     Equal,
     Extensible,

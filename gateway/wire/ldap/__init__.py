@@ -1,0 +1,1 @@
+"""LDAP (RFC 4511) without sockets: messages, filters and their octets."""
