@@ -3,7 +3,7 @@
 Owns the resolving of members, the same for a server and a file: groups inside groups by level,
 each entry once, so that a group in itself ends; entries asked for in batches. Whoever is named and
 cannot get mail (no such entry, no address, not usable) is skipped and said in ``Group.dead``;
-trouble with the directory is never that. Blocking, as its ``Entries`` are.
+trouble with the directory is never that. Waits where its ``Entries`` do; those in memory never do.
 
 Limits: MAX_DEPTH levels, ``schema.members`` members, MAX_DEAD texts, MAX_GROUPS of one person.
 """
@@ -53,19 +53,19 @@ class Ambiguous(Exception):
 class Entries(Protocol):
     """Where entries are looked for. Trouble is an exception of the directory's own."""
 
-    def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+    async def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
         """All that match a filter of ``Schema`` about these addresses. Raises: Ambiguous."""
         ...
 
-    def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
+    async def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
         """The entries with these DNs, by ``dn_key``; those that do not exist are left out."""
         ...
 
-    def of(self, account: Account) -> Entry | None:
+    async def of(self, account: Account) -> Entry | None:
         """The person's own entry."""
         ...
 
-    def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
+    async def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
         """Groups that have one of these as a member."""
         ...
 
@@ -122,7 +122,7 @@ def is_group(entry: Entry, schema: Schema) -> bool:
     return kind is Kind.GROUP
 
 
-def group_from(entry: Entry, schema: Schema, entries: Entries) -> Group:
+async def group_from(entry: Entry, schema: Schema, entries: Entries) -> Group:
     """The group with everybody in it.
 
     Raises:
@@ -130,7 +130,7 @@ def group_from(entry: Entry, schema: Schema, entries: Entries) -> Group:
         ExpansionFailed: the group is too large or too deep.
     """
     members = _Members(schema, entries)
-    members.collect(entry)
+    await members.collect(entry)
     return _group(entry, schema, members)
 
 
@@ -148,9 +148,9 @@ def _group(entry: Entry, schema: Schema, members: _Members | None = None) -> Gro
     )
 
 
-def groups_around(account: Account, schema: Schema, entries: Entries) -> list[Group]:
+async def groups_around(account: Account, schema: Schema, entries: Entries) -> list[Group]:
     """The groups with an address that the person is in, the nearest first."""
-    entry = entries.of(account) if schema.group is not None else None
+    entry = await entries.of(account) if schema.group is not None else None
     if entry is None:
         return []
     told = [
@@ -163,10 +163,10 @@ def groups_around(account: Account, schema: Schema, entries: Entries) -> list[Gr
     level: Sequence[Entry] = [entry]
     addresses: Sequence[str] = account.addresses
     for _ in range(MAX_DEPTH):
-        around = list(entries.groups_with([each.dn for each in level], addresses))
+        around = list(await entries.groups_with([each.dn for each in level], addresses))
         if told:
-            named = entries.named(told[:MAX_GROUPS]).values()
-            around += [each for each in named if kind_of(each, schema) is Kind.GROUP]
+            named = await entries.named(told[:MAX_GROUPS])
+            around += [each for each in named.values() if kind_of(each, schema) is Kind.GROUP]
             told = []
         level = [each for each in _each_once(around) if dn_key(each.dn) not in seen]
         seen.update(dn_key(each.dn) for each in level)
@@ -193,14 +193,14 @@ class _Members:
         self.people: dict[str, Account] = {}
         self.dead: list[str] = []
 
-    def collect(self, group: Entry) -> None:
+    async def collect(self, group: Entry) -> None:
         """Raises: ExpansionFailed."""
         self._seen.add(dn_key(group.dn))
         level = [group]
         for _ in range(MAX_DEPTH + 1):
             dns, addresses = self._named_by(level)
-            level = list(self._take_entries(dns))
-            self._take_addresses(addresses)
+            level = await self._take_entries(dns)
+            await self._take_addresses(addresses)
             if not level:
                 return
         raise ExpansionFailed(group=shown(group.dn), reason=f"more than {MAX_DEPTH} levels deep")
@@ -230,11 +230,12 @@ class _Members:
                         self._skip(text, "neither a DN nor an address")
         return dns, addresses
 
-    def _take_entries(self, dns: Sequence[str]) -> Iterator[Entry]:
-        """Add these members; yields those that are groups."""
+    async def _take_entries(self, dns: Sequence[str]) -> list[Entry]:
+        """Add these members; those that are groups come back."""
+        groups: list[Entry] = []
         for start in range(0, len(dns), BATCH):
             batch = dns[start : start + BATCH]
-            found = self._entries.named(batch)
+            found = await self._entries.named(batch)
             for dn in batch:
                 entry = found.get(dn_key(dn))
                 if entry is None:
@@ -242,7 +243,7 @@ class _Members:
                     continue
                 match kind_of(entry, self._schema):
                     case Kind.GROUP:
-                        yield entry
+                        groups.append(entry)
                     case Kind.PERSON:
                         self._take_person(entry)
                     case Kind.OTHER:  # somebody elsewhere, or somebody only a server can tell
@@ -251,6 +252,7 @@ class _Members:
                             self.addresses.setdefault(known[0])
                         else:
                             self._skip(dn, "it has no mail address")
+        return groups
 
     def _take_person(self, entry: Entry) -> None:
         try:
@@ -263,11 +265,11 @@ class _Members:
         else:
             self._skip(entry.dn, "this person has no mail address")
 
-    def _take_addresses(self, addresses: Sequence[Address]) -> None:
+    async def _take_addresses(self, addresses: Sequence[Address]) -> None:
         """Addresses nobody here has stay as they are: of groups, of aliases, elsewhere."""
         for start in range(0, len(addresses), BATCH):
             batch = addresses[start : start + BATCH]
-            found = self._entries.having(batch, self._schema.by_addresses(batch))
+            found = await self._entries.having(batch, self._schema.by_addresses(batch))
             known = [(entry, addresses_from(entry, self._schema)) for entry in found]
             for address in batch:
                 text = str(address).lower()

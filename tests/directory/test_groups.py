@@ -13,6 +13,7 @@ from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import ExpansionFailed
 from gateway.core.group import Group
+from gateway.directory.at_once import at_once
 from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
 from gateway.directory.groups import BATCH, Ambiguous
@@ -74,7 +75,7 @@ def test_many_members_are_few_questions() -> None:
     dns = [f"uid=p{number},dc=test" for number in range(5 * BATCH)]
     worker = Worker(*dns)
     entries, guard = entries_of(worker)
-    assert len(entries.named(dns)) == 5 * BATCH
+    assert len(at_once(entries.named(dns))) == 5 * BATCH
     assert (worker.searches, worker.reads) == (5, 0)
     # Each reply may be as large as one reply may be.
     assert guard.allowed == 5 * SETTINGS.reply_limit_octets
@@ -84,7 +85,7 @@ def test_a_server_without_entry_dn_is_asked_one_by_one() -> None:
     dns = [f"uid=p{number},dc=test" for number in range(7)]
     worker = Worker(*dns[:5], knows_entry_dn=False)
     entries, _ = entries_of(worker)
-    assert set(entries.named(dns)) == set(map(dn_key, dns[:5]))
+    assert set(at_once(entries.named(dns))) == set(map(dn_key, dns[:5]))
     assert worker.reads == 7
 
 
@@ -94,7 +95,7 @@ def test_L5_more_entries_than_were_asked_for_are_ambiguous() -> None:
     entries, _ = entries_of(worker)
     address = Address("a", "x.test")
     with pytest.raises(Ambiguous):
-        entries.having((address,), OPENLDAP.recipients((address,)))
+        at_once(entries.having((address,), OPENLDAP.recipients((address,))))
 
 
 PERSON = """\

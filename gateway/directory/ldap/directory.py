@@ -27,6 +27,7 @@ from gateway.core.group import Group
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, Timers
+from gateway.directory.at_once import at_once
 from gateway.directory.entries import account_from, has_address
 from gateway.directory.groups import (
     Ambiguous,
@@ -248,16 +249,16 @@ class LdapDirectory:
     ) -> Account | Group | None:
         schema = self._settings.schema
         entries = ServerEntries(self._worker, self._settings, guard)
-        entry = owner_among(entries.having(addresses, wanted), addresses, schema)
+        entry = owner_among(at_once(entries.having(addresses, wanted)), addresses, schema)
         if entry is None:
             return None
         if is_group(entry, schema):
-            return group_from(entry, schema, entries)
+            return at_once(group_from(entry, schema, entries))
         return account_from(entry, schema)
 
     def _groups_of(self, account: Account, guard: Guard) -> Sequence[Group]:
         entries = ServerEntries(self._worker, self._settings, guard)
-        return groups_around(account, self._settings.schema, entries)
+        return at_once(groups_around(account, self._settings.schema, entries))
 
     def _log_in(self, login: str, password: bytes, guard: Guard) -> Outcome:
         schema = self._settings.schema

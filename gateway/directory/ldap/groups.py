@@ -34,13 +34,13 @@ class ServerEntries:
         self._guard = guard
         self._attributes = self._schema.requested_of_recipients
 
-    def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+    async def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
         found = self._search(wanted, 2 * len(addresses), self._attributes)
         if found is None:
             raise Ambiguous(f"too many entries have one of {len(addresses)} addresses")
         return found
 
-    def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
+    async def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
         found: dict[str, Entry] = {}
         if len(dns) > 1:
             for start in range(0, len(dns), BATCH):
@@ -57,7 +57,7 @@ class ServerEntries:
                     found[key] = single
         return found
 
-    def of(self, account: Account) -> Entry | None:
+    async def of(self, account: Account) -> Entry | None:
         schema = self._schema
         wanted = And((schema.person, Equal(schema.id_attribute, account.account_id)))
         found = self._search(wanted, 1, (*schema.requested, *schema.member_of_attributes))
@@ -65,7 +65,7 @@ class ServerEntries:
             raise Ambiguous(f"several have {schema.id_attribute} {account.account_id}")
         return found[0] if found else None
 
-    def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
+    async def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
         schema = self._schema
         if schema.group is None:
             return ()

@@ -131,7 +131,7 @@ class LdifDirectory:
         recipients, groups = self._recipients, self._groups
         if key in recipients:
             return recipients[key]
-        found = groups.having(key, self._schema.recipients(key))
+        found = groups.with_address(key, self._schema.recipients(key))
         entry = self._owner(found, key)
         answer: Account | Group | None = None
         if entry is not None:
@@ -149,13 +149,13 @@ class LdifDirectory:
         if self._schema.group is None:
             return None
         groups = self._groups
-        found = groups.having((address,), self._schema.groups((address,)))
+        found = groups.with_address((address,), self._schema.groups((address,)))
         entry = self._owner(found, (address,))
         return await self._resolved(groups, entry) if entry is not None else None
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
         await self._current()
-        return groups_around(account, self._schema, self._groups)
+        return await groups_around(account, self._schema, self._groups)
 
     def _owner(self, found: Sequence[Entry], addresses: Sequence[Address]) -> Entry | None:
         try:

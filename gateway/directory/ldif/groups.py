@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.group import Group
+from gateway.directory.at_once import at_once
 from gateway.directory.dn import dn_key, without_uid
 from gateway.directory.entries import Entry, addresses_from
 from gateway.directory.groups import Kind, group_from, kind_of
@@ -62,10 +63,14 @@ class FileGroups:
 
         Raises: as ``group_from``.
         """
-        group = self._resolved[id(entry)] = group_from(entry, self._schema, self)
+        group = self._resolved[id(entry)] = at_once(group_from(entry, self._schema, self))
         return group
 
-    def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+    async def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+        return self.with_address(addresses, wanted)
+
+    def with_address(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Entry]:
+        """As ``having``, which is asked for every recipient, without the cost of a coroutine."""
         groups = {
             id(entry): entry
             for address in addresses
@@ -74,14 +79,14 @@ class FileGroups:
         }
         return [person.entry for person in self._people.find(wanted)] + list(groups.values())
 
-    def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
+    async def named(self, dns: Sequence[str]) -> Mapping[str, Entry]:
         keys = map(dn_key, dns)
         return {key: self._by_dn[key] for key in keys if key in self._by_dn}
 
-    def of(self, account: Account) -> Entry | None:
+    async def of(self, account: Account) -> Entry | None:
         return self._by_id.get(account.account_id)
 
-    def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
+    async def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
         keys = [*map(dn_key, dns), *(address.casefold() for address in addresses)]
         found = {id(entry): entry for key in keys for entry in self._holding.get(key, ())}
         return list(found.values())
