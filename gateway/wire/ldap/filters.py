@@ -50,6 +50,34 @@ class Equal:
 
 
 @dataclass(frozen=True, slots=True)
+class EqualOctets:
+    """``(attribute=value)`` of a value that is no text, such as objectGUID."""
+
+    attribute: str
+    value: bytes
+
+    def __post_init__(self) -> None:
+        check_attribute(self.attribute)
+
+    def __str__(self) -> str:
+        return f"({self.attribute}={escape(self.value)})"
+
+
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """``(attribute>=value)``: for servers, which know the attribute's order."""
+
+    attribute: str
+    value: str
+
+    def __post_init__(self) -> None:
+        check_attribute(self.attribute)
+
+    def __str__(self) -> str:
+        return f"({self.attribute}>={escape(self.value)})"
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """``(attribute=*)``."""
 
@@ -112,7 +140,7 @@ class Not:
         return f"(!{self.operand})"
 
 
-Filter = Equal | Present | Substrings | Extensible | And | Or | Not
+Filter = Equal | EqualOctets | AtLeast | Present | Substrings | Extensible | And | Or | Not
 
 
 def check_attribute(attribute: str) -> None:
@@ -121,14 +149,15 @@ def check_attribute(attribute: str) -> None:
         raise FilterSyntax(f"not an attribute name: {attribute[:40]!r}")
 
 
-def escape(value: str) -> str:
+def escape(value: str | bytes) -> str:
     """A value for RFC 4515 text: every octet outside a small safe set becomes ``\\xx``.
 
     More than the RFC asks for: blanks too, as ldap3 strips them from both ends, and all octets
     from 0x80 on, so that the text is ASCII whatever the value holds.
     """
     return "".join(
-        chr(octet) if octet in _PLAIN else f"\\{octet:02x}" for octet in value.encode("utf-8")
+        chr(octet) if octet in _PLAIN else f"\\{octet:02x}"
+        for octet in (value.encode("utf-8") if isinstance(value, str) else value)
     )
 
 
@@ -155,7 +184,7 @@ def matches(wanted: Filter, attributes: Attributes) -> bool:
     """Whether an entry with these attributes is found by the filter.
 
     Raises:
-        FilterSyntax: the filter holds an extensible match.
+        FilterSyntax: the filter holds an extensible match, or one by order.
     """
     match wanted:
         case And(operands):
@@ -166,13 +195,15 @@ def matches(wanted: Filter, attributes: Attributes) -> bool:
             return not matches(operand, attributes)
         case Equal(attribute, value):
             return normalised(value) in values(attributes, attribute)
+        case EqualOctets(attribute, octets):
+            return octets in attributes.get(attribute.lower(), ())
         case Present(attribute):
             return bool(attributes.get(attribute.lower()))
         case Substrings(attribute, parts):
             pattern = ".*".join(re.escape(normalised(part)) for part in parts)
             compiled = re.compile(pattern, re.DOTALL)
             return any(compiled.fullmatch(value) for value in values(attributes, attribute))
-        case Extensible():
+        case Extensible() | AtLeast():
             raise FilterSyntax(f"cannot be evaluated on a file: {wanted}")
 
 

@@ -9,7 +9,9 @@ from ldap3.operation.search import compile_filter, parse_filter
 
 from gateway.wire.ldap.filters import (
     And,
+    AtLeast,
     Equal,
+    EqualOctets,
     Extensible,
     Filter,
     FilterSyntax,
@@ -54,6 +56,27 @@ def test_L2_ldap3_sends_exactly_the_value(attribute: str, value: str) -> None:
     assert compiled.getName() == "equalityMatch"
     assert bytes(compiled["equalityMatch"]["attributeDesc"]) == attribute.encode()
     assert bytes(compiled["equalityMatch"]["assertionValue"]) == value.encode()
+
+
+@given(attributes, st.binary(max_size=20))
+def test_L2_octets_reach_the_server_as_they_are(attribute: str, value: bytes) -> None:
+    root = parse_filter(str(EqualOctets(attribute, value)), None, False, False, None, False)
+    compiled = compile_filter(root.elements[0])
+    assert bytes(compiled["equalityMatch"]["assertionValue"]) == value
+
+
+def test_octets_are_compared_as_they_are() -> None:
+    entry = {"objectguid": [b"\xff\0"]}
+    assert matches(EqualOctets("objectGUID", b"\xff\0"), entry)
+    assert not matches(EqualOctets("objectGUID", b"\xff"), entry)
+
+
+def test_order_is_for_servers_only() -> None:
+    wanted = AtLeast("uSNChanged", "12)(uid=*")
+    assert str(wanted) == "(uSNChanged>=12\\29\\28uid=\\2a)"
+    assert attributes_of(wanted) == {"usnchanged"}
+    with pytest.raises(FilterSyntax, match="cannot be evaluated"):
+        matches(wanted, {"usnchanged": [b"12"]})
 
 
 def test_L2_hostile_values_are_escaped() -> None:
