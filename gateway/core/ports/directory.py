@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.directory_health import DirectoryHealth
 from gateway.core.group import Group
 from gateway.core.login_secret import LoginSecret, SecretKind
 
@@ -51,7 +52,15 @@ class RecipientFinder(Protocol):
         ...
 
 
-class Directory(RecipientFinder, SecretSource, Protocol):
+class TellsHealth(Protocol):
+    """Says how those are whom it asks."""
+
+    def health(self) -> Sequence[DirectoryHealth]:
+        """One value a directory. Answers at once, and asks nobody."""
+        ...
+
+
+class Directory(RecipientFinder, SecretSource, TellsHealth, Protocol):
     """Finds people and groups, and checks passwords."""
 
     async def find_by_address(self, address: Address) -> Account | None:

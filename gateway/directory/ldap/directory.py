@@ -22,6 +22,7 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.directory_health import DirectoryHealth
 from gateway.core.errors import DirectoryUnavailable, ExpansionFailed, WrongCredentials
 from gateway.core.group import Group
 from gateway.core.log_text import shown
@@ -162,6 +163,9 @@ class LdapDirectory:
 
     async def probe(self) -> str:
         return await self._run("probing", self._worker.probe)
+
+    def health(self) -> Sequence[DirectoryHealth]:
+        return ()  # nobody keeps count of the servers
 
     async def close(self) -> None:
         self._closed = True

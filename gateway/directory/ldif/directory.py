@@ -24,6 +24,7 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.directory_health import DirectoryHealth
 from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
 from gateway.core.group import Group
 from gateway.core.log_text import escaped, shown
@@ -222,6 +223,13 @@ class LdifDirectory:
             first = self._broken.error.problems[0]
             raise DirectoryUnavailable(reason=f"{first}; people of its last good version are used")
         return f"{self._path}: {len(people)} people"
+
+    def health(self) -> Sequence[DirectoryHealth]:
+        broken = self._broken.error if self._broken is not None else None
+        if broken is None:
+            return (DirectoryHealth(),)
+        trouble = f"{broken.problems[0]}; people of its last good version are used"
+        return (DirectoryHealth(degraded=True, trouble=shown(trouble, 300)),)
 
     async def close(self) -> None:
         self._closed = True
