@@ -158,6 +158,12 @@ class Slapd:
                 process.kill()
                 process.wait()
 
+    def kill(self) -> None:
+        """As a power cut: nothing is said to anybody."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def freeze(self) -> None:
         """The kernel goes on accepting connections, and nobody answers."""
         assert self._process is not None
