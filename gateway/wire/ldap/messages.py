@@ -167,8 +167,13 @@ Response = (
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message from a server."""
+    """One message from a server.
+
+    Args:
+        size_octets: of all of it, as it came.
+    """
 
     message_id: int
     response: Response
     controls: tuple[Control, ...] = ()
+    size_octets: int = field(default=0, compare=False)
