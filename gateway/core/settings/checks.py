@@ -31,6 +31,18 @@ def domain(value: str) -> str:
     return name
 
 
+def host_or_nothing(value: str) -> str:
+    """The name of a host or a domain, or nothing."""
+    return domain(value) if value else value
+
+
+def site_name(value: str) -> str:
+    """A site of Active Directory, which is one label in its names in DNS; or nothing."""
+    if value and not _LABEL.match(value.lower()):
+        raise ValueError('the name of a site such as "Berlin"')
+    return value
+
+
 def host_port(value: str) -> str:
     """``address:port`` with an IP address (brackets around IPv6) and a port of 1 to 65535."""
     expected = 'an IP address and port such as "0.0.0.0:25" or "[::]:25"'

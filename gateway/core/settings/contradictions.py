@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.core.settings import checks, policies
+from gateway.core.settings.directory_contradictions import directory_contradictions
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
@@ -31,7 +32,7 @@ def _section(raw: Raw, name: str) -> Raw:
 
 def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     """Yields key path, what was found, what is expected."""
-    yield from _directory(_section(raw, "directory"))
+    yield from directory_contradictions(_section(raw, "directory"), "directory")
     yield from _listeners(raw)
     yield from _domains(_section(raw, "domains"))
     yield from domain_contradictions(_section(raw, "domains"))
@@ -46,26 +47,6 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     outbound = _section(raw, "outbound")
     yield from _secrets(outbound, "outbound", "smart_host_password")
     yield from outbound_contradictions(outbound)
-
-
-def _directory(directory: Raw) -> Iterator[tuple[str, str, str]]:
-    kind = directory.get("kind")
-    if kind == "ldif" and not directory.get("path"):
-        yield "directory.path", "nothing", 'the path of an LDIF file, as directory.kind is "ldif"'
-    if kind == "ldap":
-        if not directory.get("uri"):
-            expected = 'a server such as ["ldaps://dc1.example.com"], as directory.kind is "ldap"'
-            yield "directory.uri", "nothing", expected
-        if not directory.get("base_dn"):
-            expected = 'the entry above all people such as "dc=example,dc=com"'
-            yield "directory.base_dn", "nothing", expected
-        if directory.get("path"):
-            yield "directory.path", show(directory["path"]), 'nothing, as directory.kind is "ldap"'
-    if directory.get("bind_dn") and not (
-        directory.get("bind_password") or directory.get("bind_password_file")
-    ):
-        expected = "a file with the password of directory.bind_dn"
-        yield "directory.bind_password_file", "nothing", expected
 
 
 def _listeners(raw: Raw) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from gateway.core.settings.section import Section, one_or_many
 
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
+HostName = Annotated[str, AfterValidator(checks.host_or_nothing)]
+SiteName = Annotated[str, AfterValidator(checks.site_name)]
 
 
 class DirectorySettings(Section):
@@ -20,13 +22,28 @@ class DirectorySettings(Section):
         "openldap", description="attribute map and filters that fit the directory server"
     )
     uri: Annotated[tuple[LdapUri, ...], BeforeValidator(one_or_many), Field(strict=False)] = Field(
-        (), description="with kind ldap: servers, tried in this order"
+        (), description="with kind ldap: servers, tried in this order; before those of domain"
+    )
+    domain: HostName = Field(
+        "", description="find servers by its SRV records, as of Active Directory; empty: uri alone"
+    )
+    site: SiteName = Field(
+        "", description="with domain: the site of Active Directory whose servers go first"
     )
     base_dn: DnText = Field("", description="with kind ldap: people are searched below this entry")
     bind_dn: DnText = Field("", description="service account that may search; empty: anonymous")
     bind_password: SecretStr = Field(SecretStr(""), description="its password")
     bind_password_file: str = Field("", description="a file that holds it")
+    bind_method: Literal["simple", "external"] = Field(
+        "simple",
+        description="how the service account proves who it is; external: by client_certificate",
+    )
     ca_file: str = Field("", description="certificates that the servers' are checked against")
+    tls_server_name: HostName = Field(
+        "", description="the name their certificates must carry; empty: the host of each URI"
+    )
+    client_certificate: str = Field("", description="our certificate for servers that ask for one")
+    client_key: str = Field("", description="its key, in a file of its own")
     start_tls: bool = Field(
         True, description="ldap:// URIs switch to TLS before anything else is said"
     )
