@@ -69,6 +69,18 @@ class SourceState:
     stopped: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedKey:
+    """What several entries have although it should belong to one.
+
+    Args:
+        entry_ids: each as (source, id), in their order; bounded.
+    """
+
+    key: str
+    entry_ids: tuple[tuple[str, str], ...]
+
+
 class ReadsPicture(Protocol):
     """Synchronous; any method may raise StoreUnavailable."""
 
@@ -122,4 +134,8 @@ class WritesPicture(ReadsPicture, Protocol):
 
     async def forget(self, source: str) -> None:
         """Everything about one directory."""
+        ...
+
+    async def shared(self, kind: KeyKind, limit: int) -> Sequence[SharedKey]:
+        """The first of the addresses or logins that more than one entry has, of any source."""
         ...
