@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gateway.core.ids import AccountId
+from gateway.core.login_reasons import LoginReason
 
 
 class GatewayError(Exception):
@@ -44,6 +45,12 @@ class DirectoryUnavailable(GatewayError):
     default_text = "the directory cannot be asked at the moment, try again later"
 
 
+class DirectoryMistake(DirectoryUnavailable):
+    """The directory answered, and what it holds says nothing of anybody: several entries for one
+    name (SECURITY L5), an entry that cannot be used (L25). No other server would say more, and
+    nothing that is remembered may stand in: an administrator has to mend it there."""
+
+
 class IssuerUnavailable(DirectoryUnavailable):
     """The issuer of tokens did not say whether one is good."""
 
@@ -51,10 +58,39 @@ class IssuerUnavailable(DirectoryUnavailable):
 
 
 class WrongCredentials(GatewayError):
-    """Unknown login, wrong password or an account that may not log in: one text for all (A6)."""
+    """Unknown login, wrong password or an account that may not log in: one text for all (A6).
+
+    Args:
+        reason: for the log, and for clients only where the settings say so and it is ``proven``.
+        proven: the password was the right one all the same.
+        account_id: whom it is about; empty: nobody, or not known.
+        changed: see ``core.ports.may_ask.PasswordState``.
+    """
 
     temporary = False
     default_text = "authentication failed"
+
+    def __init__(
+        self,
+        reason: LoginReason = LoginReason.REFUSED,
+        *,
+        proven: bool = False,
+        account_id: AccountId | None = None,
+        changed: str = "",
+    ) -> None:
+        self.reason = reason
+        self.proven = proven
+        self.account_id = account_id
+        self.changed = changed
+        super().__init__()
+
+    def __str__(self) -> str:
+        return f"{self.safe_text}: {self.reason.words}"
+
+
+class NotAsKept(DirectoryUnavailable):
+    """The directory cannot be asked, and the password is not the one that worked last: nobody can
+    say whether it is wrong, but whoever is guessing has guessed."""
 
 
 class LoginsPaused(DirectoryUnavailable):

@@ -19,6 +19,7 @@ from gateway.auth.sasl import CertificateOffer, Offer, ProofOffer, TokenOffer
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, IssuerUnavailable, WrongCredentials
 from gateway.core.ids import AccountId
+from gateway.core.login_reasons import LoginReason
 from gateway.core.ports.store import MailboxStore
 from tests.auth.worlds import ALICE, CERTIFICATE, certificate
 from tests.support.pump import Pump
@@ -114,7 +115,7 @@ def test_A3_a_token_used_as_somebody_else() -> None:
 
 
 def test_A6_a_token_that_is_wrong_or_of_nobody_here() -> None:
-    refused(TokenOffer("", "t"), issuer=WrongCredentials("a reason"))
+    refused(TokenOffer("", "t"), issuer=WrongCredentials(LoginReason.DISABLED))
     refused(TokenOffer("", "t"), issuer="nobody")
     refused(TokenOffer("", "t"), people=GONE)
 

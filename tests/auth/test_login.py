@@ -30,6 +30,7 @@ from gateway.auth.sasl import IMPOSSIBLE, PasswordOffer
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, StoreUnavailable, WrongCredentials
 from gateway.core.ids import AccountId
+from gateway.core.login_reasons import LoginReason
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.store import MailboxStore
 from gateway.directory.ldif.directory import LdifDirectory
@@ -118,7 +119,7 @@ def test_cred_finds_what_it_needs() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        WrongCredentials("something telling", reason="disabled"),
+        WrongCredentials(LoginReason.DISABLED, proven=True),
         UnauthorizedLogin("something telling"),
         Account(AccountId("id-2"), "dave", "", (), enabled=False),
     ],

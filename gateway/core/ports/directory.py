@@ -13,7 +13,9 @@ from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.directory_health import DirectoryHealth
 from gateway.core.group import Group
+from gateway.core.ids import AccountId
 from gateway.core.login_secret import LoginSecret, SecretKind
+from gateway.core.ports.may_ask import MayAsk
 
 
 class SecretSource(Protocol):
@@ -83,6 +85,16 @@ class Directory(RecipientFinder, SecretSource, TellsHealth, Protocol):
         """
         ...
 
+    async def find_by_id(self, account_id: AccountId) -> Account | None:
+        """The person with this immutable id, whatever they are called by now.
+
+        None when nobody has it (any more). Disabled people are returned.
+
+        Raises:
+            DirectoryUnavailable: nobody can say at the moment.
+        """
+        ...
+
     async def find_by_certificate(self, name: str) -> Account | None:
         """The one person to whom a client certificate with this name belongs.
 
@@ -110,13 +122,20 @@ class Directory(RecipientFinder, SecretSource, TellsHealth, Protocol):
         """
         ...
 
-    async def authenticate(self, login: str, password: bytes) -> Account:
+    async def authenticate(
+        self, login: str, password: bytes, may_ask: MayAsk | None = None
+    ) -> Account:
         """The person whose login (uid, address…) and password these are.
 
         Empty logins and passwords are refused before any network use (SECURITY L1).
 
+        Args:
+            may_ask: asked once the entry is found, where servers count failures; what it raises
+                ends the attempt.
+
         Raises:
-            WrongCredentials: unknown, ambiguous, wrong password, disabled: all alike.
+            WrongCredentials: unknown, ambiguous, wrong password, disabled: with the reason, and
+                with whom it is about where the entry was found.
             DirectoryUnavailable: the directory gave no verdict.
         """
         ...

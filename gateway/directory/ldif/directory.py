@@ -25,11 +25,19 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.directory_health import DirectoryHealth
-from gateway.core.errors import DirectoryUnavailable, SettingsError, WrongCredentials
+from gateway.core.errors import (
+    DirectoryMistake,
+    DirectoryUnavailable,
+    SettingsError,
+    WrongCredentials,
+)
 from gateway.core.group import Group
+from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped, shown
+from gateway.core.login_reasons import LoginReason
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, WallClock
+from gateway.core.ports.may_ask import MayAsk
 from gateway.directory.entries import Entry, has_address
 from gateway.directory.groups import Ambiguous, groups_around, is_group, owner_among
 from gateway.directory.ldif.groups import FileGroups
@@ -178,6 +186,10 @@ class LdifDirectory:
         person = self._only(people.find(wanted))
         return person.account if person is not None else None
 
+    async def find_by_id(self, account_id: AccountId) -> Account | None:
+        people = await self._current()
+        return people.with_id(account_id)
+
     async def find_by_certificate(self, name: str) -> Account | None:
         if not self._schema.certificate_attribute:
             return await self.find(name)
@@ -203,18 +215,27 @@ class LdifDirectory:
             return None  # ambiguous: logged, and nobody's secret (SECURITY L5)
         return person.secret() if person is not None else None
 
-    async def authenticate(self, login: str, password: bytes) -> Account:
+    async def authenticate(
+        self, login: str, password: bytes, may_ask: MayAsk | None = None
+    ) -> Account:
         check_offer(login, password)
         people = await self._current()
+        reason = LoginReason.UNKNOWN
         try:
             person = self._only(people.find(self._schema.by_login(login)))
         except DirectoryUnavailable:
-            person = None  # ambiguous: logged, and wrong like everything else (SECURITY L5)
+            # Logged, and wrong like everything else (SECURITY L5).
+            person, reason = None, LoginReason.AMBIGUOUS
         stored = person.passwords if person is not None else ()
         right = await self._threads.submit(partial(people.verifier.verify, stored, password))
-        if person is None or not right or not person.account.enabled:
-            raise WrongCredentials
-        return person.account
+        if person is None:
+            raise WrongCredentials(reason)
+        account = person.account
+        if not right:
+            raise WrongCredentials(LoginReason.WRONG_PASSWORD, account_id=account.account_id)
+        if not account.enabled:
+            raise WrongCredentials(LoginReason.DISABLED, proven=True, account_id=account.account_id)
+        return account
 
     async def probe(self) -> str:
         self._next_check = self._monotonic()
@@ -257,7 +278,7 @@ class LdifDirectory:
             count=count,
             names=names,
         )
-        raise DirectoryUnavailable(reason="ambiguous", entries=names)
+        raise DirectoryMistake(reason="ambiguous", entries=names)
 
     def _load(self) -> Content:
         """Raises: SettingsError."""
