@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from gateway.app.ways import make_dns
 from gateway.core.settings.model import Settings
 from gateway.delivery.connections import tcp_endpoints
 from gateway.delivery.dns.resolver import Resolver
+from gateway.delivery.dns.services import make_resolver
 from gateway.delivery.https import HttpsClient, on_the_internet
 from gateway.delivery.sts import FETCH_DEADLINE_S, HttpsPolicyHosts, StsPolicies
 from gateway.delivery.targets import TlsPolicies, TlsWitness
@@ -54,7 +54,7 @@ class TlsCare:
 
 def make_tls_care(settings: Settings, reactor: Any, tls: ClientTls, store: Store) -> TlsCare:
     outbound = settings.outbound
-    dns = make_dns(outbound, reactor)
+    dns = make_resolver(outbound, reactor)
     endpoints = tcp_endpoints(reactor)
     sts: StsPolicies | None = None
 

@@ -6,7 +6,6 @@ hosts, the addresses it listens on.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -24,9 +23,7 @@ from gateway.core.settings.listen import ListenSettings
 from gateway.core.settings.model import Settings
 from gateway.core.settings.outbound import OutboundSettings
 from gateway.delivery.destinations import Destinations, tls_levels
-from gateway.delivery.dns.exchange import Sockets
 from gateway.delivery.dns.resolver import Resolver
-from gateway.delivery.dns.servers import NameServers
 from gateway.delivery.mx import MxLookup
 from gateway.delivery.reachability import Reachability
 from gateway.delivery.routes import MailRoutes, TlsRules
@@ -43,18 +40,6 @@ class Ways:
     destinations: Destinations
     routes: MailRoutes
     reachability: Reachability
-
-
-def make_dns(outbound: OutboundSettings, reactor: Any) -> Resolver:
-    """Asks the name servers of the settings, else the system's."""
-    trusted = bool(outbound.trusted_resolvers)
-    servers = [split_host_port(each) for each in outbound.trusted_resolvers or outbound.resolvers]
-    return Resolver(
-        NameServers(reactor, servers, trusted=trusted),
-        Sockets(reactor),
-        reactor,
-        secrets.token_bytes,
-    )
 
 
 def make_ways(settings: Settings, reactor: Any, dns: Resolver, policies: TlsPolicies) -> Ways:

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.app.rehearsals import RealWays
-from gateway.app.ways import OwnDoors, Ways, make_dns, make_ways
+from gateway.app.ways import OwnDoors, Ways, make_ways
 from gateway.core.address import Address
 from gateway.core.envelope import NO_OPTIONS
 from gateway.core.errors import SettingsError
@@ -19,6 +19,7 @@ from gateway.core.settings.listen import ListenSettings
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
 from gateway.delivery.destinations import Destinations
+from gateway.delivery.dns.services import make_resolver
 from gateway.delivery.mx import MxLookup
 from gateway.delivery.reachability import Reachability
 from gateway.delivery.routes import MailRoutes
@@ -48,7 +49,7 @@ def settings(outbound: str = "", **secrets: str) -> Settings:
 def targets(text: str, destination: str, **secrets: str) -> list[Any]:
     reactor: Any = Clock()
     wanted = settings(text, **secrets)
-    ways = make_ways(wanted, reactor, make_dns(wanted.outbound, reactor), FakePolicies())
+    ways = make_ways(wanted, reactor, make_resolver(wanted.outbound, reactor), FakePolicies())
     item = replace(item_of(recipients_of("b@y.example")), destination=destination)
     return list(Pump().wait(ways.routes.targets(item)))
 

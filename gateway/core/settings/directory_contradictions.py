@@ -18,10 +18,9 @@ def directory_contradictions(directory: Raw, key: str) -> Iterator[Problem]:
     key: of the section, as in ``directory``.
     """
     kind = directory.get("kind")
-    if kind == "ldif":
-        if not directory.get("path"):
-            expected = f'the path of an LDIF file, as {key}.kind is "ldif"'
-            yield f"{key}.path", "nothing", expected
+    if kind == "ldif" and not directory.get("path"):
+        expected = f'the path of an LDIF file, as {key}.kind is "ldif"'
+        yield f"{key}.path", "nothing", expected
     if kind == "ldap":
         if not directory.get("uri") and not directory.get("domain"):
             expected = f'a server such as ["ldaps://dc1.example.com"], as {key}.kind is "ldap"'

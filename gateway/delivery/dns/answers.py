@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-Kind = Literal["A", "AAAA", "MX", "TXT", "TLSA", "PTR"]
+from gateway.core.ports.services import ServiceHost
+
+Kind = Literal["A", "AAAA", "MX", "TXT", "TLSA", "PTR", "SRV"]
 
 
 class Found(Enum):
@@ -37,6 +39,7 @@ class Answer:
         name: of the records; where the name asked for is an alias (CNAME), the end of the chain.
         texts: addresses of A and AAAA; host names of PTR, lower case without the final dot.
         exchangers: of MX.
+        services: of SRV.
         octets: of TXT, the strings of each record joined; of TLSA, the record's data.
         secure: proven by DNSSEC, by the word (AD) of a server that is trusted. Also that there is
             none may be proven.
@@ -49,6 +52,7 @@ class Answer:
     texts: tuple[str, ...] = ()
     exchangers: tuple[MailExchanger, ...] = ()
     octets: tuple[bytes, ...] = ()
+    services: tuple[ServiceHost, ...] = ()
     secure: bool = False
     ttl_s: int = 0
     why: str = ""
@@ -66,4 +70,5 @@ def octets_of(answer: Answer) -> int:
     """What it takes in memory, about."""
     texts = sum(len(each) + 60 for each in answer.texts)
     exchangers = sum(len(each.host) + 130 for each in answer.exchangers)
-    return 500 + texts + exchangers + sum(len(each) + 40 for each in answer.octets)
+    services = sum(len(each.host) + 160 for each in answer.services)
+    return 500 + texts + exchangers + services + sum(len(each) + 40 for each in answer.octets)

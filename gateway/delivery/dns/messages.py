@@ -20,6 +20,7 @@ from typing import Any
 
 from twisted.names import dns
 
+from gateway.core.ports.services import ServiceHost
 from gateway.delivery.dns.answers import Answer, Found, Kind, MailExchanger, failure
 
 MAX_RECORDS = 100
@@ -36,6 +37,7 @@ TYPES: Mapping[Kind, int] = {
     "TXT": dns.TXT,
     "TLSA": 52,  # RFC 6698 section 7.1; twisted.names leaves its data as it is
     "PTR": dns.PTR,
+    "SRV": dns.SRV,
 }
 _HEADER = struct.Struct("!H2B4H")
 
@@ -161,6 +163,7 @@ def _with_records(
     texts: tuple[str, ...] = ()
     exchangers: tuple[MailExchanger, ...] = ()
     octets: tuple[bytes, ...] = ()
+    services: tuple[ServiceHost, ...] = ()
     if kind == "A":
         texts = tuple(each.dottedQuad() for each in payloads)
     elif kind == "AAAA":
@@ -169,11 +172,16 @@ def _with_records(
         texts = tuple(_name(each.name) for each in payloads)
     elif kind == "MX":
         exchangers = tuple(MailExchanger(each.preference, _name(each.name)) for each in payloads)
+    elif kind == "SRV":
+        services = tuple(
+            ServiceHost(each.priority, each.weight, each.port, _name(each.target))
+            for each in payloads
+        )
     elif kind == "TXT":
         octets = tuple(b"".join(each.data) for each in payloads)
     else:
         octets = tuple(each.data for each in payloads)
-    return Answer(Found.RECORDS, name, texts, exchangers, octets, secure, ttl_s)
+    return Answer(Found.RECORDS, name, texts, exchangers, octets, services, secure, ttl_s)
 
 
 def _none_ttl(authority: Sequence[Any]) -> int:
