@@ -24,12 +24,19 @@ class SecretKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ScramVerifier:
-    """What RFC 5803 has a directory keep for SCRAM-SHA-256 (RFC 7677)."""
+    """What RFC 5803 has a directory keep for SCRAM-SHA-256 (RFC 7677).
+
+    Args:
+        app_password: the number of the app password it is of; 0: of the person's own.
+        barred: why it lets nobody in here and now, for the log; empty: it does.
+    """
 
     iterations: int
     salt: bytes
     stored_key: bytes = field(repr=False)
     server_key: bytes = field(repr=False)
+    app_password: int = 0
+    barred: str = ""
 
 
 @dataclass(frozen=True, slots=True)

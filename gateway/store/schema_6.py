@@ -7,25 +7,29 @@ what it does not know, by the immutable id it gives them.
 from __future__ import annotations
 
 _APP_PASSWORDS = (
-    # Passwords made here for one program each; ``number`` is never used again.
+    # Passwords made here for one program each; ``number`` is never used again. ``protocols`` and
+    # ``networks`` are words with a blank between them.
     """CREATE TABLE app_passwords (
+        number INTEGER NOT NULL PRIMARY KEY,
         account_id TEXT NOT NULL,
-        number BIGINT NOT NULL,
+        handle TEXT NOT NULL,
         label TEXT NOT NULL,
         protocols TEXT NOT NULL,
         networks TEXT NOT NULL,
         made_by TEXT NOT NULL,
         made_at BIGINT NOT NULL,
         expires_at BIGINT NOT NULL,
-        used_at BIGINT NOT NULL,
-        used_from TEXT NOT NULL,
         hash TEXT NOT NULL,
         scram_iterations INTEGER NOT NULL,
         scram_salt BLOB NOT NULL,
         scram_stored_key BLOB NOT NULL,
         scram_server_key BLOB NOT NULL,
-        PRIMARY KEY (account_id, number)
-    ) WITHOUT ROWID""",
+        used_at BIGINT NOT NULL,
+        used_from TEXT NOT NULL,
+        used_protocol TEXT NOT NULL,
+        UNIQUE (account_id, handle)
+    )""",
+    "CREATE INDEX app_passwords_by_end ON app_passwords (expires_at) WHERE expires_at <> 0",
     "INSERT INTO counters (name, value) VALUES ('app_password', 0)",
 )
 

@@ -45,6 +45,7 @@ from gateway.core.queue import QueueDepth, Recorded, Wish
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
 from gateway.store.accounts import Accounts
+from gateway.store.app_passwords import AppPasswordTable, expire_app_passwords
 from gateway.store.deliveries import Deliveries
 from gateway.store.departures import Departures, next_hop_or_domain
 from gateway.store.feed import Feed, Tell
@@ -117,6 +118,7 @@ class Store:
                 forget_submissions,
                 expire_greylist,
                 expire_sts_policies,
+                expire_app_passwords,
                 forget_tls_counts,
             ),
             relief=retention.relief,
@@ -144,6 +146,7 @@ class Store:
         self.greylist = GreylistTable(self._committer, self._readers, wall_clock)
         self.suppressions = SuppressionTable(self._committer, self._readers)
         self.hold_rules = HoldRuleTable(self._committer, self._readers)
+        self.app_passwords = AppPasswordTable(self._committer, self._readers, wall_clock)
         self.sts_policies = StsPolicyTable(self._committer, self._readers)
         self.tls_counts = TlsCountTable(self._committer, self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)
