@@ -2,8 +2,8 @@
 
 Owns what of an entry may be used: ids and logins are short printable text, addresses parse, names
 lose control characters. Canonical values come from the entry, never from what somebody typed (L4).
-Never searches. An entry that cannot be used is a mistake in the directory: DirectoryUnavailable,
-because it says nothing about the person.
+Never searches. An entry that cannot be used is a DirectoryMistake, because it says nothing about
+the person.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import DirectoryUnavailable
+from gateway.core.errors import DirectoryMistake
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.quota import NOTHING_SAID, Allowance
@@ -53,7 +53,7 @@ def account_from(entry: Entry, schema: Schema) -> Account:
     """The person this entry describes.
 
     Raises:
-        DirectoryUnavailable: no usable id or login.
+        DirectoryMistake: no usable id or login.
     """
     account_id = account_id_from(entry, schema)
     if account_id is None:
@@ -97,8 +97,8 @@ def _allowance(entry: Entry, schema: Schema) -> Allowance:
     return NOTHING_SAID
 
 
-def unusable(entry: Entry, reason: str) -> DirectoryUnavailable:
-    return DirectoryUnavailable(reason=reason, dn=shown(entry.dn))
+def unusable(entry: Entry, reason: str) -> DirectoryMistake:
+    return DirectoryMistake(reason=reason, dn=shown(entry.dn))
 
 
 def has_address(known: Sequence[str], address: Address) -> bool:

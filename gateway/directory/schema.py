@@ -116,6 +116,10 @@ class Schema:
         """Who has this login."""
         return And((self.person, Or(self._logged_in_as(login))))
 
+    def by_id(self, account_id: str) -> Filter:
+        """Whose immutable id this is."""
+        return And((self.person, Equal(self.id_attribute, account_id)))
+
     def by_certificate(self, name: str) -> Filter:
         """Whose client certificate has this name; only where an attribute says it."""
         return And((self.person, Equal(self.certificate_attribute, name)))

@@ -13,7 +13,8 @@ import pytest
 
 from gateway.core.account import Account, Elsewhere
 from gateway.core.address import Address
-from gateway.core.errors import DirectoryUnavailable, WrongCredentials
+from gateway.core.errors import DirectoryMistake, DirectoryUnavailable, WrongCredentials
+from gateway.core.ids import AccountId
 from gateway.core.ports.directory import Directory
 from tests.support.pump import Pump
 from tests.support.slapd import SUFFIX
@@ -180,6 +181,23 @@ def test_finds_a_person_as_an_administrator_names_one(place: Place) -> None:
         assert named(text) == place.find("eve")
     with pytest.raises(DirectoryUnavailable):
         named("twin@example.test")
+
+
+def test_finds_a_person_by_id_whatever_they_are_called(place: Place) -> None:
+    def known_as(account_id: str) -> Account | None:
+        return place.pump.wait(place.directory.find_by_id(AccountId(account_id)))
+
+    assert known_as("11111111-2222-3333-4444-000000000001") == place.find("alice")
+    dave = known_as("11111111-2222-3333-4444-000000000004")
+    assert dave is not None
+    assert not dave.enabled
+    for nobody in ("11111111-2222-3333-4444-999999999999", "alice", "*", "", "a)(uid=*"):
+        assert known_as(nobody) is None
+
+
+def test_L5_two_entries_are_a_mistake_that_no_other_server_mends(place: Place) -> None:
+    with pytest.raises(DirectoryMistake):
+        place.find("twin")
 
 
 def test_logs_in_with_every_login_attribute(place: Place) -> None:

@@ -23,8 +23,14 @@ from twisted.logger import Logger
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.directory_health import DirectoryHealth
-from gateway.core.errors import DirectoryUnavailable, ExpansionFailed, WrongCredentials
+from gateway.core.errors import (
+    DirectoryMistake,
+    DirectoryUnavailable,
+    ExpansionFailed,
+    WrongCredentials,
+)
 from gateway.core.group import Group
+from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, Timers
@@ -131,6 +137,11 @@ class LdapDirectory:
     async def groups_of(self, account: Account) -> Sequence[Group]:
         return await self._run("finding groups", partial(self._groups_of, account))
 
+    async def find_by_id(self, account_id: AccountId) -> Account | None:
+        wanted = self._settings.schema.by_id(account_id)
+        account = await self._run("finding a person", partial(self._find, wanted))
+        return account if account is not None and account.account_id == account_id else None
+
     async def find_by_certificate(self, name: str) -> Account | None:
         schema = self._settings.schema
         if not schema.certificate_attribute:
@@ -193,6 +204,7 @@ class LdapDirectory:
         )
         self._running.add(guard)
         reason = ""
+        failure: type[DirectoryUnavailable] = DirectoryUnavailable
         try:
             return await pending
         except CancelledError:
@@ -207,8 +219,10 @@ class LdapDirectory:
             reason = error.reason
         except Ambiguous as error:
             reason = f"ambiguous, nobody gets it: {error.names}"
+            failure = DirectoryMistake
         except DirectoryUnavailable as error:
             reason = str(error.fields)
+            failure = type(error)
         except Exception:
             self.log.failure("LDAP, {doing}: unexpected error", doing=doing)
             reason = "unexpected error"
@@ -218,7 +232,7 @@ class LdapDirectory:
                 timer.cancel()
         # Out of the handlers: the new error carries no traceback with somebody's password in it.
         self.log.error("LDAP, {doing}: {reason}", doing=doing, reason=reason)
-        raise DirectoryUnavailable(reason=reason)
+        raise failure(reason=reason)
 
     @staticmethod
     def _expire(guard: Guard, pending: Deferred[object]) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsProblem
+from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.directory.entries import Entry, account_from, account_id_from
@@ -83,6 +84,7 @@ class People:
         self.signature = signature
         self.verifier = Verifier([value for person in persons for value in person.passwords])
         self._persons = tuple(persons)
+        self._by_id = {person.account.account_id: person.account for person in persons}
         self._index: dict[tuple[str, str], list[Person]] = {}
         self._indexed = {
             name.lower()
@@ -103,6 +105,9 @@ class People:
 
     def __len__(self) -> int:
         return len(self._persons)
+
+    def with_id(self, account_id: AccountId) -> Account | None:
+        return self._by_id.get(account_id)
 
     def shared_addresses(self) -> list[str]:
         """Addresses that more than one person has, and that therefore reach nobody (L5)."""
