@@ -11,6 +11,8 @@ from twisted.logger import globalLogPublisher
 from tests.directory.contract import PEOPLE
 from tests.directory.contract_groups import GROUPS
 from tests.support.pump import Pump
+from tests.support.samba_ad import SambaAd
+from tests.support.samba_ad import samba_ad as started_samba_ad
 from tests.support.slapd import Slapd
 
 
@@ -25,6 +27,14 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def samba_ad() -> Iterator[SambaAd]:
+    """Whoever changes it puts it back, as all modules see the same one."""
+    server = started_samba_ad()
+    yield server
+    server.close()
 
 
 @pytest.fixture
