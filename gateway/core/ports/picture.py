@@ -128,6 +128,10 @@ class WritesPicture(ReadsPicture, Protocol):
         """Those that a complete listing has not seen."""
         ...
 
+    async def count_unseen(self, source: str, listing: int) -> tuple[int, int]:
+        """How many people and how many groups that is."""
+        ...
+
     async def note(self, source: str, state: SourceState) -> None:
         """``people`` and ``groups`` are counted, not taken from here."""
         ...
