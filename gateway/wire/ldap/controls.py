@@ -36,11 +36,11 @@ SHOW_RECYCLED = Control("1.2.840.113556.1.4.2064", critical=True)
 DOMAIN_SCOPE = Control("1.2.840.113556.1.4.1339")
 """Active Directory's: no references to other domains."""
 
-PASSWORD_POLICY = "1.3.6.1.4.1.42.2.27.8.5.1"
-ASK_FOR_PASSWORD_POLICY = Control(PASSWORD_POLICY)
+POLICY_STATE = "1.3.6.1.4.1.42.2.27.8.5.1"
+ASK_FOR_POLICY = Control(POLICY_STATE)
 """With a bind: say what the policy thinks of the password, in a control of the same name."""
-PASSWORD_EXPIRED = "2.16.840.1.113730.3.4.4"
-PASSWORD_EXPIRING = "2.16.840.1.113730.3.4.5"
+EXPIRED = "2.16.840.1.113730.3.4.4"
+EXPIRING = "2.16.840.1.113730.3.4.5"
 
 _PASSWORD_ERRORS = {
     0: "password expired",
@@ -93,22 +93,24 @@ class PasswordState:
         expires_in_s: None: not told.
         grace_logins: left with a password that has expired; None: not told.
         problem: in words; empty: none.
+        error: its number in the draft of Behera; None: none.
     """
 
     expires_in_s: int | None = None
     grace_logins: int | None = None
     problem: str = ""
+    error: int | None = None
 
 
 def password_state(controls: Iterable[Control]) -> PasswordState | None:
     """Out of the controls of a bind's answer; None: nothing is said. Raises: LdapGarbage."""
     controls = tuple(controls)
-    value = value_of(controls, PASSWORD_POLICY)
+    value = value_of(controls, POLICY_STATE)
     if value is not None:
         return _policy_response(value)
-    if value_of(controls, PASSWORD_EXPIRED) is not None:
-        return PasswordState(problem=_PASSWORD_ERRORS[2])
-    value = value_of(controls, PASSWORD_EXPIRING)
+    if value_of(controls, EXPIRED) is not None:
+        return PasswordState(problem=_PASSWORD_ERRORS[2], error=2)
+    value = value_of(controls, EXPIRING)
     if value is None:
         return None
     # draft-vchu-ldap-pwd-policy: the seconds as text.
@@ -120,7 +122,7 @@ def password_state(controls: Iterable[Control]) -> PasswordState | None:
 def _policy_response(value: bytes) -> PasswordState:
     """draft-behera-ldap-password-policy section 6.2: warning [0] CHOICE, error [1]."""
     expires_in_s = grace_logins = None
-    problem = ""
+    problem, error = "", None
     start, end = expect(value, 0, len(value), SEQUENCE)
     for tag, first, stop in parts(value, start, end):
         if tag == 0xA0:
@@ -131,9 +133,9 @@ def _policy_response(value: bytes) -> PasswordState:
                 elif kind == 0x81:
                     grace_logins = number
         elif tag == 0x81:
-            code = integer_at(value, first, stop)
-            problem = _PASSWORD_ERRORS.get(code, f"password policy error {code}")
-    return PasswordState(expires_in_s, grace_logins, problem)
+            error = integer_at(value, first, stop)
+            problem = _PASSWORD_ERRORS.get(error, f"password policy error {error}")
+    return PasswordState(expires_in_s, grace_logins, problem, error)
 
 
 # --- inside controls -----------------------------------------------------------------------------
