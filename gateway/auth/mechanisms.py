@@ -27,6 +27,7 @@ from gateway.auth.sasl_external import External
 from gateway.auth.sasl_plain import Login, Plain
 from gateway.auth.sasl_scram import Binding, Scram
 from gateway.auth.throttle import LoginThrottle
+from gateway.core.app_passwords import Place
 from gateway.core.login_secret import SecretKind
 
 NONCE_OCTETS = 18
@@ -50,7 +51,7 @@ class SecretFinder(Protocol):
 
     def common_kinds(self) -> frozenset[SecretKind]: ...
 
-    async def find(self, login: str, kind: SecretKind) -> Found: ...
+    async def find(self, login: str, kind: SecretKind, place: Place) -> Found: ...
 
 
 class Channel(Protocol):

@@ -73,10 +73,12 @@ class Found:
         secret: None for people who have none; the exchange goes on and fails at its end, as it
             would for a wrong password (SECURITY A6).
         verifier: with SecretKind.SCRAM: the person's, or an invented one.
+        others: that are the person's as well, with the same salt and iterations.
     """
 
     secret: LoginSecret | None
     verifier: ScramVerifier | None = None
+    others: tuple[ScramVerifier, ...] = ()
 
 
 class Proof(Protocol):
@@ -84,6 +86,15 @@ class Proof(Protocol):
 
     def holds(self) -> bool:
         """Whether it did, compared in constant time."""
+        ...
+
+    def app_password(self) -> int:
+        """Of a proof that holds: the number of the app password it is of; 0: the person's own."""
+        ...
+
+    def barred(self) -> str:
+        """Of one that does not: why an app password that it proves is not good here, for the log;
+        empty: it proves none."""
         ...
 
 

@@ -38,6 +38,12 @@ class CramProof:
         right = hmac.new(self.password, self.challenge, "md5").hexdigest()
         return hmac.compare_digest(right.encode("ascii"), self.digest)
 
+    def app_password(self) -> int:
+        return 0  # only their hashes are kept
+
+    def barred(self) -> str:
+        return ""
+
 
 class CramMd5:
     """Challenge, then ``name digest``.

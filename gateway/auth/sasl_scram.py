@@ -57,22 +57,47 @@ _CLIENT_FINAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ScramProof:
-    """The client's proof beside what checks it (RFC 5802 section 3)."""
+    """The client's proof beside what checks it (RFC 5802 section 3).
 
-    verifier: ScramVerifier
+    Args:
+        verifiers: of all passwords that the person has, which is never none.
+    """
+
+    verifiers: tuple[ScramVerifier, ...]
     auth_message: bytes = field(repr=False)
     proof: bytes = field(repr=False)
 
     def holds(self) -> bool:
-        signature = hmac.digest(self.verifier.stored_key, self.auth_message, "sha256")
+        proven = self._proven()
+        return proven is not None and not proven.barred
+
+    def app_password(self) -> int:
+        proven = self._proven()
+        return proven.app_password if proven is not None else 0
+
+    def barred(self) -> str:
+        proven = self._proven()
+        return proven.barred if proven is not None else ""
+
+    def server_signature(self) -> bytes:
+        proven = self._proven()
+        assert proven is not None, "only a proof that holds is answered"
+        return hmac.digest(proven.server_key, self.auth_message, "sha256")
+
+    def _proven(self) -> ScramVerifier | None:
+        found = None
+        for verifier in self.verifiers:  # all of them: the time tells nothing of which it is
+            if self._proves(verifier):
+                found = verifier
+        return found
+
+    def _proves(self, verifier: ScramVerifier) -> bool:
+        signature = hmac.digest(verifier.stored_key, self.auth_message, "sha256")
         if len(self.proof) != len(signature):
             return False
         client_key = bytes(a ^ b for a, b in zip(self.proof, signature, strict=True))
         stored_key = hashlib.sha256(client_key).digest()
-        return hmac.compare_digest(stored_key, self.verifier.stored_key)
-
-    def server_signature(self) -> bytes:
-        return hmac.digest(self.verifier.server_key, self.auth_message, "sha256")
+        return hmac.compare_digest(stored_key, verifier.stored_key)
 
 
 class Scram:
@@ -94,7 +119,7 @@ class Scram:
         "_plus",
         "_proof",
         "_server_first",
-        "_verifier",
+        "_verifiers",
     )
 
     def __init__(self, nonce: bytes, bindings: Mapping[str, Binding], *, plus: bool) -> None:
@@ -106,7 +131,7 @@ class Scram:
         self._expected_binding = b""
         self._server_first = b""
         self._account: Account | None = None
-        self._verifier: ScramVerifier | None = None
+        self._verifiers: tuple[ScramVerifier, ...] = ()
         self._proof: ScramProof | None = None
 
     def first(self, message: bytes | None) -> Step:
@@ -116,8 +141,8 @@ class Scram:
         if self._proof is not None:
             # RFC 5802 section 5: nothing follows our signature.
             return self._offer(self._proof) if not message else IMPOSSIBLE
-        if self._verifier is not None:
-            return self._client_final(message, self._verifier)
+        if self._verifiers:
+            return self._client_final(message)
         return self._client_first(message)
 
     def refused(self) -> Challenge | None:
@@ -158,7 +183,7 @@ class Scram:
 
     def told(self, found: Found) -> Step:
         assert found.verifier is not None, "a verifier is there for everybody, invented or not"
-        self._verifier = found.verifier
+        self._verifiers = (found.verifier, *found.others)
         self._account = found.secret.account if found.secret is not None else None
         self._server_first = b"r=%b,s=%b,i=%d" % (
             self._nonce,
@@ -169,7 +194,7 @@ class Scram:
 
     # -- its last message and our signature
 
-    def _client_final(self, message: bytes, verifier: ScramVerifier) -> Step:
+    def _client_final(self, message: bytes) -> Step:
         found = _CLIENT_FINAL.match(message)
         if found is None:
             return IMPOSSIBLE
@@ -179,13 +204,14 @@ class Scram:
         except SaslMalformed:
             return IMPOSSIBLE
         auth_message = b",".join((self._client_bare, self._server_first, without_proof))
-        proof = ScramProof(verifier, auth_message, answer)
+        proof = ScramProof(self._verifiers, auth_message, answer)
         bound_right = hmac.compare_digest(bound, self._expected_binding)
         if nonce != self._nonce or not bound_right:
             return IMPOSSIBLE
         account = self._account
-        # Nobody hears from our signature that the password of somebody disabled was right (A6).
-        if account is None or not account.enabled or not proof.holds():
+        # Nobody hears from our signature that the password of somebody who may not log in was
+        # right (A6).
+        if account is None or not account.enabled or account.locked or not proof.holds():
             return self._offer(proof)
         self._proof = proof
         return Challenge(b"v=" + base64.b64encode(proof.server_signature()))

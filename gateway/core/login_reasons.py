@@ -27,6 +27,12 @@ class LoginReason(Enum):
     RULES = "refused by the directory's password rules"
     NO_PASSWORD = "the entry has no usable password"  # noqa: S105 - a reason's words
     GONE = "the entry has gone"
+    NO_APP_PASSWORD = "not one of this person's app passwords"  # noqa: S105 - a reason's words
+    APP_PASSWORD_EXPIRED = "this app password has expired"  # noqa: S105 - a reason's words
+    NOT_THIS_PROTOCOL = "this app password is not for this protocol"
+    NOT_THIS_NETWORK = "this app password is not for use from this network"
+    APP_PASSWORD_WANTED = "only app passwords are taken here"  # noqa: S105 - a reason's words
+    NO_APP_PASSWORDS = "app passwords are not in use"
     REFUSED = "refused"
 
     @property

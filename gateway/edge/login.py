@@ -29,6 +29,7 @@ from gateway.auth.sasl import (
     Step,
 )
 from gateway.auth.throttle import Attempt
+from gateway.core.app_passwords import Place
 from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped, shown
 from gateway.core.pause import pause
@@ -156,7 +157,8 @@ class Conversation:
                 self._attempt = await means.throttle.turn(
                     visitor.peer_ip, wanted.login, timers, guessed=True
                 )
-            return await means.secrets.find(wanted.login, wanted.kind)
+            place = Place(visitor.door.protocol, visitor.peer_ip)
+            return await means.secrets.find(wanted.login, wanted.kind, place)
         except BaseException as error:
             self._withdraw()
             if isinstance(error, GatewayError):

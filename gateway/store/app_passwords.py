@@ -145,7 +145,7 @@ def _value(row: Sequence[Any]) -> AppPassword:
         made_at=made_at,
         expires_at=expires_at,
         hash=row[9],
-        verifier=ScramVerifier(*row[10:14], app_password=number),
+        verifier=ScramVerifier(row[10], row[11], row[12], row[13], app_password=number),
         used_at=row[14],
         used_from=row[15],
         used_protocol=row[16],

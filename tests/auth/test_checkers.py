@@ -59,6 +59,12 @@ class Proof:
         self.asked += 1
         return self._holds
 
+    def app_password(self) -> int:
+        return 0
+
+    def barred(self) -> str:
+        return ""
+
 
 def enter(
     offer: Offer,

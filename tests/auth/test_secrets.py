@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.auth.secrets import Secrets
+from gateway.core.app_passwords import Place
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.login_secret import LoginSecret, SecretKind, scram_verifier
 from gateway.directory.threads import WorkerThreads
@@ -14,6 +15,7 @@ from tests.auth.worlds import ALICE, ITERATIONS
 from tests.support.pump import Pump
 
 KEY = b"k" * 32
+HERE = Place("imap", "192.0.2.1")
 VERIFIER = scram_verifier(b"wonderland", b"stored-salt-16-o", ITERATIONS)
 
 
@@ -48,7 +50,7 @@ class Bench:
         )
 
     def find(self, login: str, kind: SecretKind = SecretKind.SCRAM) -> Any:
-        return self.pump.wait(self.secrets.find(login, kind))
+        return self.pump.wait(self.secrets.find(login, kind, HERE))
 
 
 def test_a_stored_verifier_is_shown_as_it_is() -> None:

@@ -17,6 +17,7 @@ from gateway.auth import mechanisms
 from gateway.auth.mechanisms import Means
 from gateway.auth.sasl import Exchange, Found
 from gateway.auth.sasl_scram import Binding
+from gateway.core.app_passwords import Place
 from gateway.core.login_secret import LoginSecret, SecretKind, scram_verifier
 from tests.support.pop3_fakes import ALICE as ALICE
 
@@ -80,7 +81,7 @@ class FakeSecrets:
     def common_kinds(self) -> frozenset[SecretKind]:
         return self.common
 
-    async def find(self, login: str, kind: SecretKind) -> Found:
+    async def find(self, login: str, kind: SecretKind, place: Place) -> Found:
         self.asked.append((login, kind))
         if self.error is not None:
             raise self.error
