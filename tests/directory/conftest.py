@@ -10,6 +10,8 @@ from twisted.logger import globalLogPublisher
 
 from tests.directory.contract import PEOPLE
 from tests.directory.contract_groups import GROUPS
+from tests.support.ds389 import Ds389
+from tests.support.ds389_people import ds389 as started_ds389
 from tests.support.pump import Pump
 from tests.support.samba_ad import SambaAd
 from tests.support.samba_ad import samba_ad as started_samba_ad
@@ -33,6 +35,14 @@ def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
 def samba_ad() -> Iterator[SambaAd]:
     """Whoever changes it puts it back, as all modules see the same one."""
     server = started_samba_ad()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def ds389() -> Iterator[Ds389]:
+    """Whoever changes it puts it back, as all modules see the same one."""
+    server = started_ds389()
     yield server
     server.close()
 
