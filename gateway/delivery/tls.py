@@ -10,28 +10,28 @@ Sessions are not resumed: a resumed one shows no certificate to check, and conne
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from OpenSSL import SSL
-from service_identity import CertificateError, VerificationError
-from service_identity.pyopenssl import verify_hostname, verify_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import CertificateOptions, TLSVersion, platformTrust
+from twisted.internet.ssl import platformTrust
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.core.hosts import parse_ip
 from gateway.core.log_text import escaped
+from gateway.core.tls_client import (
+    EXPIRED,
+    REASON_CHARACTERS,
+    client_context,
+    failure_words,
+    proves_name,
+    sent_name,
+    verdict_words,
+)
 from gateway.delivery.dane import DaneFailure, prove
 from gateway.delivery.targets import Protection, TlsDemand, TlsResult
 from gateway.wire.tlsrpt import ResultType
-
-_EXPIRED = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-_REASON_CHARACTERS = 200
-_NO_PROOF = (VerificationError, CertificateError, ValueError)
-"""Another name, none at all, names that cannot be read, or a host name that only DNS allows."""
 
 
 class Unproven(Exception):
@@ -56,7 +56,7 @@ class ClientTls:
 
     def __init__(self, trust_root: Any = None) -> None:
         self._trust_root = trust_root if trust_root is not None else platformTrust()
-        self._anybody = _context(None)
+        self._anybody = client_context(None)
         self._authorities: SSL.Context | None = None
 
     def handshake(self, host: str, demand: TlsDemand) -> Handshake:
@@ -64,7 +64,7 @@ class ClientTls:
         if demand.protection is not Protection.VERIFIED:
             return Handshake(self._anybody, host, demand)
         if self._authorities is None:
-            self._authorities = _context(self._trust_root)
+            self._authorities = client_context(self._trust_root)
         return Handshake(self._authorities, host, demand)
 
 
@@ -183,66 +183,28 @@ class Handshake:
         """For the server name extension, empty for none.
 
         With DANE it is the TLSA base domain (RFC 7672 section 8.1), else the host (RFC 8461
-        section 4.1 for MTA-STS). RFC 6066 section 3: never an IP address.
+        section 4.1 for MTA-STS).
         """
         names = self._demand.names
         dane = self._demand.protection is Protection.DANE
-        name = names[0] if dane and names else self._host
-        return b"" if parse_ip(name) is not None else name.encode("ascii", "replace")
+        return sent_name(names[0] if dane and names else self._host)
 
 
 def words_of(reason: Failure) -> str:
-    """A TLS failure in words; OpenSSL's are (library, function, reason) triples in a list."""
-    value = reason.value
-    if isinstance(value, Unproven):
-        return escaped(value, _REASON_CHARACTERS)
-    args = getattr(value, "args", ())
-    triples = args[0] if args and isinstance(args[0], list) else []
-    words = ", ".join(str(triple[-1]) for triple in triples if isinstance(triple, tuple) and triple)
-    return escaped(words or type(value).__name__, _REASON_CHARACTERS)
-
-
-def _context(trust_root: Any) -> SSL.Context:
-    """Args: trust_root: None: OpenSSL judges no certificate."""
-    options = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2, trustRoot=trust_root)
-    context: SSL.Context = options.getContext()
-    context.set_options(SSL.OP_NO_RENEGOTIATION)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    return context
+    """A TLS failure in words."""
+    if isinstance(reason.value, Unproven):
+        return escaped(reason.value, REASON_CHARACTERS)
+    return failure_words(reason)
 
 
 def _untrusted(error: int, depth: int) -> Unproven:
-    words = _X509_WORDS.get(error, f"error {error} of the certificate's verification")
-    where = "" if depth == 0 else f" (the certificate {depth} above the server's)"
     kind = (
-        ResultType.CERTIFICATE_EXPIRED if error in _EXPIRED else ResultType.CERTIFICATE_NOT_TRUSTED
+        ResultType.CERTIFICATE_EXPIRED if error in EXPIRED else ResultType.CERTIFICATE_NOT_TRUSTED
     )
-    return Unproven(kind, words + where)
-
-
-_X509_WORDS = {
-    2: "the issuer of the certificate is not known",
-    9: "the certificate is not valid yet",
-    10: "the certificate has expired",
-    18: "the certificate is self-signed",
-    19: "the chain ends in a self-signed certificate that is not trusted",
-    20: "the issuer of the certificate is not known",
-    21: "the certificate is signed by nobody we know",
-    23: "the certificate was revoked",
-    26: "the certificate is not for servers",
-}
+    return Unproven(kind, verdict_words(error, depth))
 
 
 def _prove_name(connection: SSL.Connection, names: tuple[str, ...]) -> None:
-    """One of the names must be in the certificate (RFC 6125; ``*.`` there stands for one label)."""
-    for name in names:
-        try:
-            if parse_ip(name) is None:
-                verify_hostname(connection, name)
-            else:
-                verify_ip_address(connection, str(ipaddress.ip_address(name)))
-        except _NO_PROOF:
-            continue
-        return
-    text = f"the certificate is not for {' or '.join(names)}"
-    raise Unproven(ResultType.CERTIFICATE_HOST_MISMATCH, text)
+    if not proves_name(connection, names):
+        text = f"the certificate is not for {' or '.join(names)}"
+        raise Unproven(ResultType.CERTIFICATE_HOST_MISMATCH, text)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from twisted.internet.defer import Deferred
+
 from gateway.wire.ldap.messages import Control, Result, SearchEntry, SearchRequest
 
 
@@ -59,9 +61,10 @@ class Server:
         return control in self.values("supportedControl")
 
 
-Heard = Callable[[SearchEntry, Sequence[Control]], None]
+Heard = Callable[[SearchEntry, Sequence[Control]], Deferred[None] | None]
 """Takes an entry as it arrives, with its controls; also with the id sets of RFC 4533 as controls
-named by the OID of the intermediate response. Raises to stop."""
+named by the OID of the intermediate response (beside an entry without DN). What it returns is
+waited for before more is read. Raises to stop."""
 
 
 class Listening(Protocol):

@@ -98,7 +98,7 @@ def sync_request(
     *,
     reload_hint: bool = False,
 ) -> Control:
-    """Section 2.2. Critical: without it the search would bring a listing that looks like changes."""
+    """Section 2.2. Critical: without it a search would bring a listing that looks like changes."""
     contents = integer(mode, ENUMERATED)
     if cookie is not None:
         contents += tlv(OCTET_STRING, cookie)

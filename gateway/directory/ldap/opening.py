@@ -1,0 +1,217 @@
+"""A connection to one server, from its name to a bind: found, reached, protected, bound.
+
+Owns the order, which is what keeps passwords safe: nothing is asked before TLS is there and
+proven if TLS was demanded (SECURITY L7, L8), and nobody is asked twice. Every address of a name is
+tried, the next one while the first still hesitates (RFC 8305). Never chooses a server, never goes
+on to another one.
+
+Limits: ``connect_timeout_s`` for finding and reaching, ``deadline_s`` for everything.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.protocol import Factory
+
+from gateway.core.log_text import escaped
+from gateway.directory.ldap.asking import BindAnswer, LdapFailed
+from gateway.directory.ldap.dialogue import Dialogue, words_of_loss
+from gateway.directory.ldap.tls import LdapTls, Protection
+from gateway.wire.ldap.messages import BindRequest, Control
+
+KEEPALIVE_IDLE_S = 60
+_ATTEMPT_DELAY_S = 0.25  # RFC 8305 section 5
+
+
+class Security(Enum):
+    """How a connection is protected, in an administrator's words."""
+
+    CLEAR = "clear text"
+    START_TLS = "StartTLS"
+    TLS = "TLS"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is.
+
+    Args:
+        name: for logs: ``ldaps://dc1.example.com``.
+        host: name or IP address to connect to.
+        server_name: that the certificate must have; empty: the host.
+    """
+
+    name: str
+    host: str
+    port: int
+    security: Security
+    server_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of a connection.
+
+    Args:
+        connect_timeout_s: until TCP accepts, over all addresses.
+        deadline_s: until it is bound.
+        message_limit_octets: what one message of the server may have.
+    """
+
+    connect_timeout_s: float
+    deadline_s: float
+    message_limit_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection, and what protects it."""
+
+    dialogue: Dialogue
+    protection: Protection
+
+
+class TlsFailed(LdapFailed):
+    """The server was reached, and TLS with it did not come about.
+
+    Args:
+        protection: what it showed.
+    """
+
+    def __init__(self, reason: str, protection: Protection) -> None:
+        super().__init__(reason)
+        self.protection = protection
+
+
+class Opener:
+    """Opens connections.
+
+    Args:
+        reactor: IReactorTime and IReactorTCP, with a name resolver.
+        tls: None: nothing but clear text can be opened.
+    """
+
+    def __init__(self, reactor: Any, tls: LdapTls | None) -> None:
+        self._reactor = reactor
+        self._tls = tls
+
+    async def open(
+        self,
+        place: Place,
+        limits: Limits,
+        *,
+        ended: Callable[[Dialogue, str], None] | None = None,
+    ) -> Opened:
+        """Reached and protected; not bound.
+
+        Raises: LdapFailed.
+        """
+        tls = self._tls
+        if place.security is not Security.CLEAR and tls is None:
+            raise LdapFailed(f"{place.name}: no TLS settings")
+        began = self._reactor.seconds()
+        dialogue = await self._connect(place, limits, ended)
+        if place.security is Security.CLEAR or tls is None:
+            return Opened(dialogue, Protection())
+        handshake = tls.handshake(place.server_name or place.host)
+        dialogue.explain = handshake.why
+        left_s = limits.deadline_s - (self._reactor.seconds() - began)
+        try:
+            if place.security is Security.START_TLS:
+                await dialogue.start_tls(handshake, deadline_s=left_s)
+            else:
+                await dialogue.handshake(handshake, deadline_s=left_s)
+        except LdapFailed as failed:
+            raise TlsFailed(failed.reason, handshake.protection()) from None
+        protection = handshake.protection()
+        if not handshake.proven:  # it ends already, and nothing that it said counts
+            dialogue.fail(protection.problem)
+            raise TlsFailed(f"{place.name}: {protection.problem}", protection)
+        dialogue.explain = words_of_loss
+        return Opened(dialogue, protection)
+
+    async def open_bound(
+        self,
+        place: Place,
+        limits: Limits,
+        request: BindRequest,
+        controls: Sequence[Control] = (),
+        *,
+        ended: Callable[[Dialogue, str], None] | None = None,
+    ) -> tuple[Opened, BindAnswer]:
+        """As ``open``, then the bind, whose answer may be no: look before you ask.
+
+        Raises:
+            LdapFailed: there was no answer.
+        """
+        began = self._reactor.seconds()
+        opened = await self.open(place, limits, ended=ended)
+        left_s = limits.deadline_s - (self._reactor.seconds() - began)
+        try:
+            return opened, await opened.dialogue.bind(request, controls, deadline_s=left_s)
+        except BaseException:
+            opened.dialogue.close()
+            raise
+
+    async def _connect(
+        self, place: Place, limits: Limits, ended: Callable[[Dialogue, str], None] | None
+    ) -> Dialogue:
+        def build() -> Dialogue:
+            return Dialogue(
+                place.name,
+                self._reactor,
+                message_limit_octets=limits.message_limit_octets,
+                ended=ended,
+            )
+
+        factory: Any = Factory.forProtocol(build)
+        factory.noisy = False
+        endpoint = HostnameEndpoint(
+            self._reactor,
+            place.host,
+            place.port,
+            timeout=limits.connect_timeout_s,
+            attemptDelay=_ATTEMPT_DELAY_S,
+        )
+        connecting: Deferred[Any] = endpoint.connect(factory)
+        seconds = min(limits.connect_timeout_s, limits.deadline_s)
+        dialogue = await self._reached(place, connecting, seconds)
+        transport = dialogue.transport
+        # Nagle's algorithm would hold a bind back until the handshake's last message is
+        # acknowledged, 40 ms later.
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        with suppress(OSError, AttributeError):  # where the system has no such option
+            transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+        return dialogue
+
+    async def _reached(self, place: Place, connecting: Deferred[Any], seconds: float) -> Dialogue:
+        """Raises: LdapFailed."""
+        late: list[bool] = []
+
+        def expire() -> None:
+            late.append(True)
+            connecting.cancel()
+
+        timer = self._reactor.callLater(seconds, expire)
+        try:
+            dialogue: Dialogue = await connecting
+        except CancelledError:
+            if not late:
+                raise
+            raise LdapFailed(f"{place.name}: connecting: no answer in {seconds:g} s") from None
+        except Exception as error:
+            words = escaped(error, 200) or type(error).__name__
+            raise LdapFailed(f"{place.name}: connecting: {words}") from None
+        finally:
+            if timer.active():
+                timer.cancel()
+        return dialogue
