@@ -16,6 +16,7 @@ from tests.support.pump import Pump
 from tests.support.samba_ad import SambaAd
 from tests.support.samba_ad import samba_ad as started_samba_ad
 from tests.support.slapd import Slapd
+from tests.support.slapd_people import slapd_with_policy as started_slapd_with_policy
 
 
 @pytest.fixture
@@ -27,6 +28,14 @@ def pump() -> Pump:
 def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
     server = Slapd(tmp_path_factory.mktemp("slapd"), PEOPLE + GROUPS)
     server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def slapd_with_policy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
+    """Whoever changes it puts it back, as all modules see the same one."""
+    server = started_slapd_with_policy(tmp_path_factory.mktemp("policy") / "slapd")
     yield server
     server.stop()
 

@@ -1,4 +1,4 @@
-"""A real 389 Directory Server in a temporary directory, on free ports of 127.0.0.1, with its own CA.
+"""A real 389 Directory Server in a temporary directory, on free ports, with a CA of its own.
 
 Speaks ``ldap://`` (with StartTLS) and ``ldaps://``. FreeIPA is built upon it; its password policy,
 account states and controls are what its kin has. ``restart`` keeps data and ports.
@@ -125,7 +125,7 @@ userPassword: {READER_PASSWORD}
 def _hashed(password: str) -> str:
     """The manager's has to be a hash from the start; any will do."""
     salt = os.urandom(8)
-    digest = hashlib.sha1(password.encode() + salt).digest()  # noqa: S324
+    digest = hashlib.sha1(password.encode() + salt).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
 
 

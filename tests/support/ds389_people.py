@@ -1,4 +1,4 @@
-"""Who is in the 389 Directory Server of the tests: states, addresses and groups as its kin has them.
+"""Who is in the 389 Directory Server of the tests: states, addresses, groups as its kin has them.
 
 Owns LDIF alone. All passwords are ``PASSWORD``.
 """

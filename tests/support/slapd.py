@@ -2,6 +2,8 @@
 
 Speaks ``ldap://`` (with StartTLS) and ``ldaps://``. People are loaded with slapadd before it
 starts, operational attributes such as entryUUID included. ``restart`` keeps data and ports.
+Overlays that tests ask for by name: ``syncprov`` (RFC 4533), ``dynlist`` (groupOfURLs), ``policy``
+(a password policy for everybody: see ``slapd_people``).
 """
 
 from __future__ import annotations
@@ -27,11 +29,14 @@ include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
 include /etc/ldap/schema/misc.schema
+include /etc/ldap/schema/dyngroup.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload argon2
 moduleload ppolicy
 moduleload memberof
+moduleload syncprov
+moduleload dynlist
 pidfile {directory}/slapd.pid
 argsfile {directory}/slapd.args
 allow bind_anon_cred
@@ -55,9 +60,47 @@ rootpw root-secret
 directory {directory}/data
 index objectClass,uid,mail,mailLocalAddress,proxyAddresses eq
 overlay ppolicy
-overlay memberof
-access to attrs=userPassword by anonymous auth by * none
+{policy}overlay memberof
+{overlays}access to attrs=userPassword by anonymous auth by * none
 access to * by dn.base="{reader}" read by * none
+"""
+
+LOCKOUT_THRESHOLD = 3
+POLICY_DN = f"cn=default,ou=policies,{SUFFIX}"
+_POLICY = f"""\
+ppolicy_default "{POLICY_DN}"
+ppolicy_use_lockout
+"""
+_OVERLAYS = {
+    "syncprov": "overlay syncprov\nsyncprov-checkpoint 100 10\nindex entryCSN,entryUUID eq\n",
+    "dynlist": "overlay dynlist\ndynlist-attrset groupOfURLs memberURL member\n",
+}
+_POLICIES = f"""\
+dn: ou=policies,{SUFFIX}
+objectClass: organizationalUnit
+ou: policies
+
+dn: {POLICY_DN}
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: default
+pwdAttribute: userPassword
+pwdLockout: TRUE
+pwdMaxFailure: {LOCKOUT_THRESHOLD}
+pwdLockoutDuration: 1800
+pwdMaxAge: 31536000
+pwdMustChange: TRUE
+pwdAllowUserChange: TRUE
+
+dn: cn=grace,ou=policies,{SUFFIX}
+objectClass: applicationProcess
+objectClass: pwdPolicy
+cn: grace
+pwdAttribute: userPassword
+pwdMaxAge: 31536000
+pwdGraceAuthNLimit: 1000
+pwdExpireWarning: 604800
+
 """
 
 _BASE = f"""\
@@ -88,7 +131,12 @@ class Slapd:
     """One server; ``start`` makes its configuration and loads the people the first time."""
 
     def __init__(
-        self, directory: Path, people: str, *, names: Sequence[str] = ("localhost", "127.0.0.1")
+        self,
+        directory: Path,
+        people: str,
+        *,
+        names: Sequence[str] = ("localhost", "127.0.0.1"),
+        overlays: Sequence[str] = (),
     ) -> None:
         self.program = need("slapd")
         self.directory = directory
@@ -103,8 +151,17 @@ class Slapd:
         (directory / "server.pem").write_bytes(certificate)
         (directory / "server.key").write_bytes(key)
         self.config = directory / "slapd.conf"
-        self.config.write_text(_CONFIG.format(directory=directory, suffix=SUFFIX, reader=READER_DN))
-        self._load(_BASE + people)
+        policy = "policy" in overlays
+        self.config.write_text(
+            _CONFIG.format(
+                directory=directory,
+                suffix=SUFFIX,
+                reader=READER_DN,
+                policy=_POLICY if policy else "",
+                overlays="".join(_OVERLAYS[name] for name in overlays if name in _OVERLAYS),
+            )
+        )
+        self._load(_BASE + (_POLICIES if policy else "") + people)
 
     @property
     def uri(self) -> str:
@@ -176,6 +233,17 @@ class Slapd:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def bind_as(self, dn: str, password: str) -> str:
+        """Empty if the server takes it, else what it says."""
+        command = [need("ldapwhoami"), "-x", "-H", self.uri, "-D", dn, "-w", password]
+        answer = run(command, environ={"LDAPNOINIT": "1"}, expect=None)
+        return "" if answer.returncode == 0 else answer.stderr.decode("utf-8", "replace")
+
+    def lock_out(self, dn: str) -> None:
+        """By failed logins, as it happens to people; with the overlay ``policy``."""
+        for _ in range(LOCKOUT_THRESHOLD):
+            assert "Invalid credentials" in self.bind_as(dn, "wrong")
 
     def change(self, ldif: str) -> None:
         """Apply changes as the administrator."""
