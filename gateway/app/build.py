@@ -77,6 +77,7 @@ def open_alone(settings: Settings, reactor: Any) -> Store:
         keep_deleted_s=settings.deleted_mail.keep_s,
         keep_traces_s=settings.trace.keep_s,
         trace_octets=settings.trace.max_octets,
+        keep_passwords_s=settings.login.outage_days * DAY_S,
     )
 
 
@@ -94,6 +95,7 @@ def join_store(name: str, settings: Settings, reactor: Any) -> Store:
         keep_deleted_s=settings.deleted_mail.keep_s,
         keep_traces_s=settings.trace.keep_s,
         trace_octets=settings.trace.max_octets,
+        keep_passwords_s=settings.login.outage_days * DAY_S,
     )
 
 
@@ -139,7 +141,14 @@ def build(
     quota = _quota(settings, store, new_id)
     realm = MailRealm(store, quota.learn)
     logins = logins_from(
-        settings, directory, realm, issuer=issuer, threads=threads, memory=counting.logins
+        settings,
+        directory,
+        realm,
+        issuer=issuer,
+        threads=threads,
+        memory=counting.logins,
+        app_passwords=store.app_passwords,
+        timers=reactor,
     )
     bounds = settings.limits
     sessions = Sessions(

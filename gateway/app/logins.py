@@ -16,8 +16,11 @@ from typing import Any
 from twisted.cred.portal import Portal
 
 from gateway.app.trust import trust_root
+from gateway.auth.app_passwords import AppPasswords
+from gateway.auth.app_passwords_sessions import AppPasswordSessions
 from gateway.auth.certificate_names import names_by
 from gateway.auth.checkers import (
+    AppPasswordChecker,
     CertificateChecker,
     DirectoryChecker,
     ProofChecker,
@@ -33,6 +36,8 @@ from gateway.auth.throttle import Bounds, LoginMemory, LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
 from gateway.core.errors import StoreUnavailable
 from gateway.core.networks import named
+from gateway.core.ports.app_passwords import AppPasswordStore
+from gateway.core.ports.clock import Timers
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.login import OAuthSettings
 from gateway.core.settings.model import Settings
@@ -51,8 +56,10 @@ class Logins:
     portal: Portal
     means: Means
     threads: WorkerThreads
+    app_passwords: AppPasswordSessions
 
     async def close(self) -> None:
+        self.app_passwords.close()
         await self.threads.close()
 
 
@@ -71,6 +78,8 @@ def logins_from(
     issuer: TokenIssuer | None,
     threads: WorkerThreads,
     memory: LoginMemory,
+    app_passwords: AppPasswordStore,
+    timers: Timers,
 ) -> Logins:
     """Everything for logins. Reads the login key, which blocks.
 
@@ -80,7 +89,12 @@ def logins_from(
     login = settings.login
     certificates = any(listen.client_ca_file for listen in settings.listen)
     # Any: mypy does not see what zope's @implementer declares.
-    checkers: list[Any] = [DirectoryChecker(directory), ProofChecker()]
+    apps = app_passwords_from(settings, directory, app_passwords, threads)
+    sessions = AppPasswordSessions(app_passwords, timers)
+    checkers: list[Any] = [
+        AppPasswordChecker(apps, DirectoryChecker(directory)),
+        ProofChecker(apps),
+    ]
     if issuer is not None:
         checkers.append(TokenChecker(issuer, directory))
     if certificates:
@@ -92,6 +106,7 @@ def logins_from(
             iterations=settings.login.scram_iterations,
             salt_octets=settings.login.scram_salt_octets,
             threads=threads,
+            app_passwords=apps,
         ),
         tokens=issuer is not None,
         certificates=certificates,
@@ -103,9 +118,28 @@ def logins_from(
             memory,
             named(login.exempt, settings.networks).contains,
         ),
+        app_password_sessions=sessions,
     )
     any_realm: Any = realm
-    return Logins(Portal(any_realm, checkers), means, threads)
+    return Logins(Portal(any_realm, checkers), means, threads, sessions)
+
+
+def app_passwords_from(
+    settings: Settings, directory: Directory, store: AppPasswordStore, threads: WorkerThreads
+) -> AppPasswords:
+    """What app passwords are checked with."""
+    section = settings.app_passwords
+    return AppPasswords(
+        store,
+        directory,
+        threads=threads,
+        wall_clock=time.time,
+        monotonic=time.monotonic,
+        networks=settings.networks,
+        enabled=section.enabled,
+        only=section.only,
+        exempt=named(section.exempt, settings.networks),
+    )
 
 
 def kept_key(path: Path) -> bytes:

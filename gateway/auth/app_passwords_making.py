@@ -98,7 +98,10 @@ class AppPasswordMaker:
         self._octets = octets
 
     async def make(self, account: Account, wanted: Wanted, made_by: str) -> Made:
-        """Raises: AppPasswordRefused, StoreUnavailable, DirectoryUnavailable (no thread is free)."""
+        """Durable when this returns.
+
+        Raises: AppPasswordRefused, StoreUnavailable, DirectoryUnavailable (no thread is free).
+        """
         for _ in range(_TRIES):
             others = await self._store.of(account.account_id)
             text = new_text_beside({each.handle for each in others}, self._draw)

@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from gateway.auth.app_passwords import AppPasswords
 from gateway.auth.credentials import (
     CertificateLogin,
     ICertificateLogin,
@@ -28,8 +29,10 @@ from gateway.auth.credentials import (
 )
 from gateway.auth.tokens import TokenIssuer
 from gateway.core.account import Account
+from gateway.core.app_passwords import text_in
 from gateway.core.errors import WrongCredentials
 from gateway.core.log_text import escaped, shown
+from gateway.core.login_reasons import LoginReason
 
 _log = Logger()
 
@@ -72,11 +75,49 @@ class DirectoryChecker:
         return account
 
 
+class PasswordChecker(Protocol):
+    """The checker of passwords that are no app passwords."""
+
+    def requestAvatarId(self, credentials: PasswordLogin) -> Deferred[Account]: ...
+
+
+@implementer(ICredentialsChecker)
+class AppPasswordChecker:
+    """Stands before the directory: what has the form of an app password never comes to it."""
+
+    credentialInterfaces = (IPasswordLogin,)
+
+    def __init__(self, app_passwords: AppPasswords, others: PasswordChecker) -> None:
+        self._app_passwords = app_passwords
+        self._others = others
+
+    def requestAvatarId(self, credentials: PasswordLogin) -> Deferred[Account]:
+        return Deferred.fromCoroutine(self._account(credentials))
+
+    async def _account(self, credentials: PasswordLogin) -> Account:
+        text = text_in(credentials.password)
+        place = credentials.place
+        if text is not None:
+            found = await self._app_passwords.log_in(credentials.login, text, place)
+            account, credentials.trail.app_password = found
+            return account
+        if self._app_passwords.only_here(place):
+            raise WrongCredentials(LoginReason.APP_PASSWORD_WANTED)
+        return await self._others.requestAvatarId(credentials)
+
+
 @implementer(ICredentialsChecker)
 class ProofChecker:
-    """Checks what CRAM-MD5 and SCRAM have computed against the person's secret."""
+    """Checks what CRAM-MD5 and SCRAM have computed against the person's secret.
+
+    Args:
+        app_passwords: None: there are none.
+    """
 
     credentialInterfaces = (IProofLogin,)
+
+    def __init__(self, app_passwords: AppPasswords | None = None) -> None:
+        self._app_passwords = app_passwords
 
     def requestAvatarId(self, credentials: ProofLogin) -> Deferred[Account]:
         return Deferred.fromCoroutine(self._account(credentials))
@@ -84,8 +125,16 @@ class ProofChecker:
     async def _account(self, credentials: ProofLogin) -> Account:
         holds = credentials.proof.holds()  # for people without a secret as well: the same work
         account = credentials.account
-        if account is None or not holds or not account.enabled:
+        if account is not None and (barred := credentials.proof.barred()):
+            raise _refused(f"an app password of {account.login}: {barred}")
+        if account is None or not holds or not account.enabled or account.locked:
             raise WrongCredentials
+        number = credentials.proof.app_password()
+        if number:
+            # The exchange may have begun long ago; whoever revoked it meanwhile wants it gone.
+            assert self._app_passwords is not None, "nobody else makes verifiers with numbers"
+            await self._app_passwords.confirm(account, number, credentials.place)
+            credentials.trail.app_password = number
         return account
 
 

@@ -22,6 +22,7 @@ from gateway.auth.sasl import (
     TokenOffer,
 )
 from gateway.core.account import Account
+from gateway.core.app_passwords import Place
 
 
 class IPasswordLogin(ICredentials):
@@ -40,6 +41,17 @@ class ICertificateLogin(ICredentials):
     """A client certificate that TLS has verified (EXTERNAL)."""
 
 
+@dataclass(slots=True)
+class Trail:
+    """What a checker found besides the account.
+
+    Args:
+        app_password: the number of the one that was used; 0: none was.
+    """
+
+    app_password: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """Who comes, and from where.
@@ -50,12 +62,18 @@ class Attempt:
         protocol: ``submission``, ``pop3`` or ``imap``.
         peer_ip: textual address of the client.
         over_tls: whether the connection was encrypted.
+        trail: for what the checker finds.
     """
 
     login: str
     protocol: str
     peer_ip: str
     over_tls: bool
+    trail: Trail = field(default_factory=Trail, compare=False)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.protocol, self.peer_ip)
 
 
 @implementer(IPasswordLogin)

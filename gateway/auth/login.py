@@ -28,10 +28,12 @@ class LoggedIn:
             or MailAccount (``account`` and ``store``). Zope interfaces say nothing to mypy, hence
             Any; doors annotate what they take from it.
         logout: to be called exactly once, when the session ends.
+        app_password: the number of the one that was used; 0: none was.
     """
 
     avatar: Any
     logout: Callable[[], None]
+    app_password: int = 0
 
 
 async def log_in(
@@ -62,4 +64,4 @@ async def log_in(
     except (UnauthorizedLogin, WrongCredentials):
         # A fresh error: neither fields nor a traceback tell the reasons apart (SECURITY A6, A9).
         raise WrongCredentials from None
-    return LoggedIn(avatar, logout)
+    return LoggedIn(avatar, logout, credentials.trail.app_password)

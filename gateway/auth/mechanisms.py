@@ -20,6 +20,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from gateway.auth.app_passwords_sessions import AppPasswordSessions
 from gateway.auth.sasl import Exchange, Found, Mechanism, SaslUnknownMechanism
 from gateway.auth.sasl_bearer import OAuthBearer, XOAuth2
 from gateway.auth.sasl_cram import CramMd5
@@ -80,6 +81,7 @@ class Means:
         hostname: ours, for challenges.
         random: octets nobody can guess.
         throttle: what guessing costs; None: no more than the time of each failure.
+        app_password_sessions: hears of those that an app password has opened.
     """
 
     secrets: SecretFinder | None = None
@@ -90,6 +92,7 @@ class Means:
     hostname: str = "localhost"
     random: Callable[[int], bytes] = token_bytes
     throttle: LoginThrottle | None = None
+    app_password_sessions: AppPasswordSessions | None = None
 
     @property
     def passwords(self) -> bool:

@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from gateway.auth.login import LoggedIn
 from gateway.auth.login_names import counted_name, networks_of, typed_name
+from gateway.core.app_passwords import Place
 from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
 from gateway.core.hosts import is_loopback
 from gateway.core.log_text import shown
@@ -98,6 +99,7 @@ class Attempt:
         networks: it counts for, narrow to wide; none for those who are exempt.
         whose: under what the login is counted.
         guessed: it could be; certificates and tokens are not.
+        ours: it is an app password, which no directory sees.
         password: under what its password is remembered; empty for other kinds of proof.
         reserved: it takes one of the failures that strangers may cause.
     """
@@ -106,6 +108,7 @@ class Attempt:
     networks: tuple[str, ...]
     whose: bytes
     guessed: bool
+    ours: bool = False
     password: bytes = field(default=b"", repr=False)
     reserved: bool = False
 
@@ -143,7 +146,14 @@ class LoginThrottle:
         return 1 << min(max(failures - UNSLOWED, 0), MAX_SLOWER.bit_length() - 1)
 
     async def turn(
-        self, peer_ip: str, login: str, timers: Timers, *, guessed: bool, password: bytes = b""
+        self,
+        peer_ip: str,
+        login: str,
+        timers: Timers,
+        *,
+        guessed: bool,
+        password: bytes = b"",
+        ours: Place | None = None,
     ) -> Attempt:
         """Wait until this may be asked, and take part in the count; to be ended by ``asked`` or
         ``withdrawn``. One that is left alone counts as being asked until the window ends.
@@ -151,6 +161,8 @@ class LoginThrottle:
         Args:
             guessed: it is a password or the proof of one.
             password: as it came, where it did.
+            ours: it is an app password, used there: no directory will count its failure, and it may
+                be right elsewhere.
 
         Raises:
             WrongCredentials: this password was wrong lately.
@@ -158,11 +170,17 @@ class LoginThrottle:
             TooManyFailures: the same, whatever the login.
         """
         attempt = Attempt(
-            login, self._networks(peer_ip), _counted(login), guessed=guessed and bool(login)
+            login,
+            self._networks(peer_ip),
+            _counted(login),
+            guessed=guessed and bool(login),
+            ours=ours is not None,
         )
         if attempt.guessed and password:
             # Neither has a NUL (RFC 4616 section 2), so no two pairs are alike.
             attempt.password = _hashable(typed_name(login)) + b"\0" + password
+            if ours is not None:
+                attempt.password += _hashable(f"\0{ours.protocol} {ours.peer_ip}")
         if attempt.networks:
             around = len(AROUND) if self._is_stranger(attempt) else 1
             self._check(attempt.networks[:around])
@@ -234,7 +252,8 @@ class LoginThrottle:
 
     def _has_room(self, attempt: Attempt) -> bool:
         """Whether a directory that counts failures may be asked. Raises: LoginsPaused."""
-        attempt.reserved = bool(attempt.guessed and attempt.networks and self._is_stranger(attempt))
+        asks = attempt.guessed and not attempt.ours
+        attempt.reserved = bool(asks and attempt.networks and self._is_stranger(attempt))
         if not attempt.reserved:
             return True
         failures, asking = self._reserved(attempt)

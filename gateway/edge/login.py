@@ -10,6 +10,7 @@ ends with the connection.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.cred.portal import Portal
@@ -29,7 +30,7 @@ from gateway.auth.sasl import (
     Step,
 )
 from gateway.auth.throttle import Attempt
-from gateway.core.app_passwords import Place
+from gateway.core.app_passwords import Place, text_in
 from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped, shown
 from gateway.core.pause import pause
@@ -61,6 +62,10 @@ class Visitor(Protocol):
 
     @property
     def transport(self) -> Any: ...
+
+    def drain(self) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 def mechanisms(visitor: Visitor) -> tuple[str, ...]:
@@ -216,12 +221,15 @@ async def log_in_at_door(
             logged_in = await ask()
         else:
             if attempt is None:
+                password = offer.password if isinstance(offer, PasswordOffer) else b""
+                is_ours = text_in(password) is not None
                 attempt = await throttle.turn(
                     visitor.peer_ip,
                     login,
                     door.timers,
                     guessed=isinstance(offer, PasswordOffer | ProofOffer),
-                    password=offer.password if isinstance(offer, PasswordOffer) else b"",
+                    password=password,
+                    ours=Place(door.protocol, visitor.peer_ip) if is_ours else None,
                 )
             logged_in = await throttle.asked(attempt, ask)
     except GatewayError as error:
@@ -237,7 +245,22 @@ async def log_in_at_door(
         login=logged_in.avatar.account.login,
         peer=visitor.peer_ip,
     )
-    return logged_in
+    return _watched(visitor, logged_in)
+
+
+def _watched(visitor: Visitor, logged_in: LoggedIn) -> LoggedIn:
+    """It ends with the app password that opened it, if one did."""
+    sessions = visitor.door.means.app_password_sessions
+    number = logged_in.app_password
+    if not number or sessions is None:
+        return logged_in
+    ended = sessions.opened(number, visitor)
+
+    def log_out() -> None:
+        ended()
+        logged_in.logout()
+
+    return replace(logged_in, logout=log_out)
 
 
 def _note_failure(visitor: Visitor, login: str, error: GatewayError) -> None:

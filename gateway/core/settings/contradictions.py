@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.core.settings import checks, policies
 from gateway.core.settings.directory_contradictions import directory_contradictions
+from gateway.core.settings.app_passwords import app_password_contradictions
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
@@ -40,6 +41,7 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from open_relay(raw)
     yield from policies.contradictions(raw)
     yield from login_contradictions(_section(raw, "login"), raw)
+    yield from app_password_contradictions(_section(raw, "app_passwords"))
     yield from oauth_contradictions(_section(raw, "oauth"))
     yield from sni_contradictions(_section(raw, "tls"))
     yield from _secrets(_section(raw, "oauth"), "oauth", "client_secret")

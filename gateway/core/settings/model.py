@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.core.settings import checks
+from gateway.core.settings.app_passwords import AppPasswordSettings
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.domains import (
     AliasName,
@@ -116,6 +117,9 @@ class Settings(Section):
     ] = Field({}, description="checks of who sends and what, in order; listeners name theirs")
     tls: TlsSettings = Field(TlsSettings(), description="our certificate")
     login: LoginSettings = Field(LoginSettings(), description="how people prove who they are")
+    app_passwords: AppPasswordSettings = Field(
+        AppPasswordSettings(), description="passwords made here, for one program each"
+    )
     oauth: OAuthSettings = Field(OAuthSettings(), description="logins by token of an issuer")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
     limits: LimitSettings = Field(LimitSettings(), description="bounds")

@@ -44,9 +44,10 @@ def unknown_names(raw: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     known = set(names) if isinstance(names, Mapping) else set()
     listeners = raw.get("listen")
     places = [("relay_networks", raw.get("relay_networks"))]
-    login = raw.get("login")
-    if isinstance(login, Mapping):
-        places.append(("login.exempt", login.get("exempt")))
+    for name in ("login", "app_passwords"):
+        section = raw.get(name)
+        if isinstance(section, Mapping):
+            places.append((f"{name}.exempt", section.get("exempt")))
     for index, listener in enumerate(listeners if isinstance(listeners, list) else ()):
         if isinstance(listener, Mapping):
             places += [
