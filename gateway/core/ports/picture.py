@@ -59,6 +59,7 @@ class SourceState:
         refreshed_at: Unix time up to which changes are known.
         people, groups: in the picture.
         stopped: why refreshing has stopped until an administrator says go on; empty: it has not.
+        version: rises with every change of people or groups.
     """
 
     cursor: str = ""
@@ -67,6 +68,7 @@ class SourceState:
     people: int = 0
     groups: int = 0
     stopped: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,12 @@ class WritesPicture(ReadsPicture, Protocol):
     """For the one process that refreshes; in threads of the implementation's own."""
 
     async def put(self, entries: Sequence[PicturedEntry], *, listing: int = 0) -> None:
-        """Add these or put them in the place of what they were.
+        """Add these or put them in the place of what they were. In pieces: each entry is as it
+        was or as it shall be, whatever happens in between.
 
         Args:
-            listing: the number of the listing that saw them; 0: none.
+            listing: the number of the listing that saw them; 0: none, but what is put after a
+                listing has begun exists, whether or not that sees it.
         """
         ...
 
@@ -133,11 +137,15 @@ class WritesPicture(ReadsPicture, Protocol):
         ...
 
     async def note(self, source: str, state: SourceState) -> None:
-        """``people`` and ``groups`` are counted, not taken from here."""
+        """``people``, ``groups`` and ``version`` are counted, not taken from here."""
         ...
 
     async def forget(self, source: str) -> None:
         """Everything about one directory."""
+        ...
+
+    async def sources(self) -> Sequence[str]:
+        """The directories that there is anything about."""
         ...
 
     async def shared(self, kind: KeyKind, limit: int) -> Sequence[SharedKey]:
