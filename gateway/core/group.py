@@ -6,6 +6,58 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.ids import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom a rule names, groups among them resolved to their people.
+
+    Args:
+        people: by their ids, so that a new owner of an old address is nobody.
+        addresses: of these people, case folded.
+        outside: of others, case folded: nobody logs in with them, so they are claims at best.
+    """
+
+    people: frozenset[AccountId] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.people) + len(self.outside)
+
+    def has(self, account: Account) -> bool:
+        return account.account_id in self.people
+
+    def claims(self, address: Address) -> bool:
+        """Whether it is one of theirs, whoever says so."""
+        return address.key in self.addresses or address.key in self.outside
+
+
+NOBODY = Named()
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """Who may write to a group, by the directory's word.
+
+    Args:
+        authenticated: only who has logged in.
+        allowed: only these; None: nobody is named.
+        refused: never these.
+    """
+
+    authenticated: bool = False
+    allowed: Named | None = None
+    refused: Named = NOBODY
+
+    @property
+    def says_anything(self) -> bool:
+        return self.authenticated or self.allowed is not None or bool(len(self.refused))
+
+
+UNSAID = Posting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +74,11 @@ class Group:
         people: those of the members that the directory knows as people, so that nobody has to ask
             for them again.
         dead: members that lead nowhere, each as text for the log that says why.
+        nested: names of the groups inside it that were resolved; bounded.
+        dynamic: searches that members were found by, as text; bounded.
+        owners: who answer for it.
+        posting: who may write to it.
+        delegates: who may send in its name.
     """
 
     group_id: str
@@ -30,6 +87,11 @@ class Group:
     display_name: str = ""
     people: Mapping[str, Account] = field(default_factory=dict)
     dead: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    dynamic: tuple[str, ...] = ()
+    owners: Named = NOBODY
+    posting: Posting = UNSAID
+    delegates: Named = NOBODY
 
     @property
     def name(self) -> str:

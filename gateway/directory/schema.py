@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 import idna
 
 from gateway.core.address import Address
+from gateway.directory.groups.words import STANDARD_WORDS, GroupWords
 from gateway.wire.ldap.filters import (
     And,
     Equal,
@@ -50,6 +51,7 @@ class Schema:
             directory has none.
         member_attributes: of groups; values are DNs of members or their addresses.
         member_of_attributes: of people; DNs of groups they are in, where the server tells.
+        about_groups: what else it says about groups.
         members: of one group, all in all; a larger one gets no mail (ExpansionFailed).
     """
 
@@ -68,6 +70,7 @@ class Schema:
     group: Filter | None = None
     member_attributes: tuple[str, ...] = ()
     member_of_attributes: tuple[str, ...] = ()
+    about_groups: GroupWords = STANDARD_WORDS
     members: int = MEMBERS
 
     def __post_init__(self) -> None:
@@ -101,7 +104,20 @@ class Schema:
     def requested_of_recipients(self) -> tuple[str, ...]:
         """The same where the answer may be a group."""
         return self._each_once(
-            (*self._names(), *self.member_attributes), self.person, self.disabled, self.group
+            (*self._names(), *self.member_attributes, *self.about_groups.of_groups),
+            self.person,
+            self.disabled,
+            self.group,
+            self.about_groups.left_out,
+        )
+
+    @property
+    def requested_of_members(self) -> tuple[str, ...]:
+        """The same of a person whose groups are asked for."""
+        return self._each_once(
+            (*self._names(), *self.member_of_attributes, *self.about_groups.of_people),
+            self.person,
+            self.disabled,
         )
 
     @staticmethod
@@ -195,6 +211,8 @@ OPENLDAP = Schema(
             Equal("objectClass", "groupOfUniqueNames"),
             Equal("objectClass", "mailGroup"),
             Equal("objectClass", "nisMailAlias"),
+            Equal("objectClass", "posixGroup"),
+            Equal("objectClass", "groupOfURLs"),
         )
     ),
     member_attributes=("member", "uniqueMember", "mgrpRFC822MailMember", "rfc822MailMember"),

@@ -15,25 +15,22 @@ from gateway.core.errors import ExpansionFailed
 from gateway.core.group import Group
 from gateway.directory.at_once import at_once
 from gateway.directory.dn import dn_key
-from gateway.directory.entries import Entry
-from gateway.directory.groups import BATCH, Ambiguous
-from gateway.directory.ldap.connection import SearchResult
+from gateway.directory.groups.asking import BATCH, Ambiguous
+from gateway.directory.ldap.asking import Found
 from gateway.directory.ldap.groups import ServerEntries
 from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED, SUCCESS
-from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import OPENLDAP
-from gateway.wire.ldap.filters import Filter, attributes_of
+from gateway.wire.ldap.filters import attributes_of
+from gateway.wire.ldap.messages import Control, Result, Scope, SearchEntry, SearchRequest
 from tests.support.pump import Pump
 
-SETTINGS = LdapSettings(uris=("ldaps://ldap.test",), base_dn="dc=test")
+
+def entry(dn: str) -> SearchEntry:
+    return SearchEntry(dn, {"objectclass": (b"inetOrgPerson",)})
 
 
-def entry(dn: str) -> Entry:
-    return Entry(dn, {"objectclass": (b"inetOrgPerson",)})
-
-
-class Worker:
+class Asks:
     """A server with some entries; it may not know ``entryDN``."""
 
     def __init__(self, *dns: str, knows_entry_dn: bool = True) -> None:
@@ -43,56 +40,44 @@ class Worker:
         self.reads = 0
         self.code = SUCCESS
 
-    def search_some(
-        self, wanted: Filter, attributes: Sequence[str], most: int, guard: object
-    ) -> SearchResult:
-        self.searches += 1
-        found: tuple[Entry, ...] = ()
-        if attributes_of(wanted) == {"entrydn"} and self.knows_entry_dn:
-            keys = [dn_key(each.value) for each in cast(Any, wanted).operands]
-            found = tuple(self.entries[key] for key in keys if key in self.entries)
-        return SearchResult(self.code, "", found)
-
-    def read(self, dn: str, attributes: Sequence[str], guard: object) -> Entry | None:
-        self.reads += 1
-        return self.entries.get(dn_key(dn))
-
-
-class Guard:
-    def __init__(self) -> None:
-        self.allowed = 0
-
-    def allow(self, octets: int) -> None:
-        self.allowed += octets
+    async def search(self, request: SearchRequest, controls: Sequence[Control] = ()) -> Found:
+        found: list[SearchEntry] = []
+        keys: list[str] = []
+        if request.scope is Scope.BASE:
+            self.reads += 1
+            keys = [dn_key(request.base)]
+        else:
+            self.searches += 1
+            if attributes_of(request.wanted) == {"entrydn"} and self.knows_entry_dn:
+                keys = [dn_key(each.value) for each in cast(Any, request.wanted).operands]
+        found = [self.entries[key] for key in keys if key in self.entries]
+        return Found(Result(self.code), tuple(found))
 
 
-def entries_of(worker: Worker) -> tuple[ServerEntries, Guard]:
-    guard = Guard()
-    return ServerEntries(cast(Any, worker), SETTINGS, cast(Any, guard)), guard
+def entries_of(asks: Asks) -> ServerEntries:
+    return ServerEntries(cast(Any, asks), "dc=test", OPENLDAP)
 
 
 def test_many_members_are_few_questions() -> None:
     dns = [f"uid=p{number},dc=test" for number in range(5 * BATCH)]
-    worker = Worker(*dns)
-    entries, guard = entries_of(worker)
+    worker = Asks(*dns)
+    entries = entries_of(worker)
     assert len(at_once(entries.named(dns))) == 5 * BATCH
     assert (worker.searches, worker.reads) == (5, 0)
-    # Each reply may be as large as one reply may be.
-    assert guard.allowed == 5 * SETTINGS.reply_limit_octets
 
 
 def test_a_server_without_entry_dn_is_asked_one_by_one() -> None:
     dns = [f"uid=p{number},dc=test" for number in range(7)]
-    worker = Worker(*dns[:5], knows_entry_dn=False)
-    entries, _ = entries_of(worker)
+    worker = Asks(*dns[:5], knows_entry_dn=False)
+    entries = entries_of(worker)
     assert set(at_once(entries.named(dns))) == set(map(dn_key, dns[:5]))
     assert worker.reads == 7
 
 
 def test_L5_more_entries_than_were_asked_for_are_ambiguous() -> None:
-    worker = Worker()
+    worker = Asks()
     worker.code = SIZE_LIMIT_EXCEEDED
-    entries, _ = entries_of(worker)
+    entries = entries_of(worker)
     address = Address("a", "x.test")
     with pytest.raises(Ambiguous):
         at_once(entries.having((address,), OPENLDAP.recipients((address,))))

@@ -34,21 +34,19 @@ from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, Timers
+from gateway.core.ports.may_ask import MayAsk
 from gateway.directory.at_once import at_once
 from gateway.directory.entries import account_from, has_address
-from gateway.directory.groups import (
-    Ambiguous,
-    group_from,
-    groups_around,
-    is_group,
-    owner_among,
-)
+from gateway.directory.groups.around import groups_around
+from gateway.directory.groups.asking import Ambiguous, is_group, owner_among
+from gateway.directory.groups.resolving import group_from
 from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.groups import ServerEntries
 from gateway.directory.ldap.guard import Guard
 from gateway.directory.ldap.results import Verdict, reason_of, verdict_of
 from gateway.directory.ldap.settings import LdapSettings, checked_tls_context
 from gateway.directory.ldap.worker import LdapWorker
+from gateway.directory.ldap.worker_asks import WorkerAsks
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.scram_values import verifier_in
 from gateway.directory.threads import WorkerThreads
@@ -162,7 +160,9 @@ class LdapDirectory:
             return None
         return await self._run("finding a secret", partial(self._secret, login))
 
-    async def authenticate(self, login: str, password: bytes) -> Account:
+    async def authenticate(
+        self, login: str, password: bytes, may_ask: MayAsk | None = None
+    ) -> Account:
         check_offer(login, password)
         outcome = await self._run("logging in", partial(self._log_in, login, password))
         if outcome.account is None:
@@ -262,11 +262,16 @@ class LdapDirectory:
             return None
         return LoginSecret(account_from(entry, schema), verifier=verifier)
 
+    def _entries(self, guard: Guard) -> ServerEntries:
+        settings = self._settings
+        asks = WorkerAsks(self._worker, guard, settings.reply_limit_octets)
+        return ServerEntries(asks, settings.base_dn, settings.schema)
+
     def _find_recipient(
         self, addresses: Sequence[Address], wanted: Filter, guard: Guard
     ) -> Account | Group | None:
         schema = self._settings.schema
-        entries = ServerEntries(self._worker, self._settings, guard)
+        entries = self._entries(guard)
         entry = owner_among(at_once(entries.having(addresses, wanted)), addresses, schema)
         if entry is None:
             return None
@@ -275,7 +280,7 @@ class LdapDirectory:
         return account_from(entry, schema)
 
     def _groups_of(self, account: Account, guard: Guard) -> Sequence[Group]:
-        entries = ServerEntries(self._worker, self._settings, guard)
+        entries = self._entries(guard)
         return at_once(groups_around(account, self._settings.schema, entries))
 
     def _log_in(self, login: str, password: bytes, guard: Guard) -> Outcome:

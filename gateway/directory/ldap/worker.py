@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
-from gateway.directory.groups import Ambiguous
+from gateway.directory.groups.asking import Ambiguous
 from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.connection import (
     BASE,
@@ -25,7 +25,6 @@ from gateway.directory.ldap.connection import (
 )
 from gateway.directory.ldap.guard import Guard
 from gateway.directory.ldap.results import (
-    NO_SUCH_ENTRY,
     SIZE_LIMIT_EXCEEDED,
     SUCCESS,
     Verdict,
@@ -34,8 +33,10 @@ from gateway.directory.ldap.results import (
 )
 from gateway.directory.ldap.settings import LdapSettings, LdapUri, parse_uri
 from gateway.wire.ldap.filters import Filter
+from gateway.wire.ldap.messages import Scope, SearchRequest
 
 GOODBYE_LIMIT_S = 1.0
+_SCOPES = {Scope.BASE: BASE, Scope.ONE: "LEVEL", Scope.SUBTREE: SUBTREE}
 
 
 class _Kept(threading.local):
@@ -73,25 +74,17 @@ class LdapWorker:
             monotonic=self._monotonic,
         )
 
-    def search_some(
-        self, wanted: Filter, attributes: Sequence[str], most: int, guard: Guard
-    ) -> SearchResult:
-        """All entries below the base that match, or the first ``most``: the result's code tells.
-
-        Raises:
-            LdapFailed: no usable answer.
-        """
-        base = self._settings.base_dn
-        return self._search(base, SUBTREE, str(wanted), attributes, guard, most)
-
-    def read(self, dn: str, attributes: Sequence[str], guard: Guard) -> Entry | None:
-        """The entry with this DN; None: there is none.
-
-        Raises:
-            LdapFailed: no usable answer.
-        """
-        result = self._search(dn, BASE, "(objectClass=*)", attributes, guard, absent=True)
-        return result.entries[0] if result.entries else None
+    def ask(self, request: SearchRequest, guard: Guard) -> SearchResult:
+        """Any search; any result code comes back. Raises: LdapFailed (no usable answer)."""
+        return self._search(
+            request.base,
+            _SCOPES[request.scope],
+            str(request.wanted),
+            request.attributes,
+            guard,
+            request.most,
+            judged=False,
+        )
 
     def search_one(
         self, wanted: Filter, guard: Guard, attributes: Sequence[str] = ()
@@ -168,7 +161,7 @@ class LdapWorker:
         guard: Guard,
         most: int = 2,
         *,
-        absent: bool = False,
+        judged: bool = True,
     ) -> SearchResult:
         kept = self._kept
         age_s = self._monotonic() - kept.used_at
@@ -182,7 +175,7 @@ class LdapWorker:
                 if guard.over:
                     raise
             else:
-                return self._judged(result, absent)
+                return self._judged(result) if judged else result
         kept.connection = connection = self._open_service(guard)
         kept.uri = connection.uri
         try:
@@ -190,12 +183,10 @@ class LdapWorker:
         except LdapFailed:
             kept.connection = None
             raise
-        return self._judged(result, absent)
+        return self._judged(result) if judged else result
 
-    def _judged(self, result: SearchResult, absent: bool) -> SearchResult:
-        """``absent``: that the base does not exist is an answer, too."""
-        fine = (SUCCESS, SIZE_LIMIT_EXCEEDED, *(NO_SUCH_ENTRY if absent else ()))
-        if result.code not in fine:
+    def _judged(self, result: SearchResult) -> SearchResult:
+        if result.code not in (SUCCESS, SIZE_LIMIT_EXCEEDED):
             self._drop()
             diagnostic = shown(result.diagnostic, 200)
             raise LdapFailed(f"searching: result code {result.code}: {diagnostic}")

@@ -39,7 +39,8 @@ from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import CallFromThread, WallClock
 from gateway.core.ports.may_ask import MayAsk
 from gateway.directory.entries import Entry, has_address
-from gateway.directory.groups import Ambiguous, groups_around, is_group, owner_among
+from gateway.directory.groups.around import groups_around
+from gateway.directory.groups.asking import Ambiguous, is_group, owner_among
 from gateway.directory.ldif.groups import FileGroups
 from gateway.directory.ldif.people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person

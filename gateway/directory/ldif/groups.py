@@ -2,23 +2,29 @@
 
 Owns a snapshot beside that of the people, and the groups resolved from it so far. Answers as a
 server would, through the same ``groups``; also entries that are neither people nor groups count,
-as members that have an address.
+as members that have an address. Members by search are looked for among all entries.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.group import Group
 from gateway.directory.at_once import at_once
-from gateway.directory.dn import dn_key, without_uid
+from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry, addresses_from
-from gateway.directory.groups import Kind, group_from, kind_of
+from gateway.directory.groups.asking import Kind, Search, TooMany, kind_of
+from gateway.directory.groups.resolving import group_from
+from gateway.directory.groups.told import login_key, member_keys
 from gateway.directory.ldif.people import People
 from gateway.directory.schema import Schema
-from gateway.wire.ldap.filters import Filter, matches
+from gateway.wire.ldap.filters import Equal, Filter, Or, matches
+from gateway.wire.ldap.messages import Scope
+
+_SEPARATOR = re.compile(r"(?<!\\),")
 
 
 class FileGroups:
@@ -45,10 +51,8 @@ class FileGroups:
     def _add_group(self, entry: Entry) -> None:
         for address in addresses_from(entry, self._schema):
             self._by_address.setdefault(address.casefold(), []).append(entry)
-        for name in self._schema.member_attributes:
-            for octets in entry.attributes.get(name.lower(), ()):
-                for key in _member_keys(octets.decode("utf-8", "replace").strip()):
-                    self._holding.setdefault(key, []).append(entry)
+        for key in member_keys(entry, self._schema):
+            self._holding.setdefault(key, []).append(entry)
 
     def account(self, entry: Entry) -> Account:
         """Of an entry that is a person's."""
@@ -86,14 +90,51 @@ class FileGroups:
     async def of(self, account: Account) -> Entry | None:
         return self._by_id.get(account.account_id)
 
-    async def groups_with(self, dns: Sequence[str], addresses: Sequence[str]) -> Sequence[Entry]:
-        keys = [*map(dn_key, dns), *(address.casefold() for address in addresses)]
+    async def called(self, logins: Sequence[str]) -> Sequence[Entry]:
+        names = self._schema.login_attributes
+        wanted = Or(tuple(Equal(name, login) for login in logins for name in names))
+        return [person.entry for person in self._people.find(wanted)]
+
+    async def matching(self, search: Search) -> Sequence[Entry]:
+        found = []
+        for key, entry in self._by_dn.items():
+            if _is_in(key, search) and matches(search.wanted, entry.attributes):
+                found.append(entry)
+                if len(found) > search.most:
+                    raise TooMany
+        return found
+
+    async def whole(self, group: Entry) -> Entry:
+        return group
+
+    async def below(self, group: Entry, most: int) -> None:
+        return None
+
+    async def above(self, person: Entry) -> None:
+        return None
+
+    async def groups_with(
+        self, dns: Sequence[str], addresses: Sequence[str], logins: Sequence[str] = ()
+    ) -> Sequence[Entry]:
+        keys = [
+            *map(dn_key, dns),
+            *(address.casefold() for address in addresses),
+            *map(login_key, logins),
+        ]
         found = {id(entry): entry for key in keys for entry in self._holding.get(key, ())}
         return list(found.values())
 
 
-def _member_keys(value: str) -> tuple[str, ...]:
-    """Under which keys a member is looked for: it may be a DN, an address or both in form."""
-    if "=" not in value:
-        return (value.casefold(),)
-    return (value.casefold(), dn_key(without_uid(value)))
+def _is_in(key: str, search: Search) -> bool:
+    """Whether an entry lies where the search looks."""
+    if not search.base:
+        return True
+    base = dn_key(search.base)
+    if search.scope is Scope.BASE:
+        return key == base
+    inner = key.removesuffix(f",{base}")
+    if inner.endswith("\\"):  # that comma is part of a value
+        return False
+    if search.scope is Scope.ONE:
+        return inner != key and _SEPARATOR.search(inner) is None
+    return key == base or inner != key

@@ -1,0 +1,78 @@
+"""The members of a large group in steps, as Active Directory gives them: ``member;range=0-1499``
+(MS-ADTS section 3.1.1.3.1.3.3; SECURITY L18).
+
+Owns reading which step an entry has, what the next one is called, and putting them together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.directory.entries import Entry
+from gateway.directory.ldap.asking import LdapFailed
+
+_STEP = re.compile(r"([^;]+);range=(\d{1,9})-(\d{1,9}|\*)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next values of an attribute that are missing.
+
+    Args:
+        attribute: lower case.
+        first: how many there are already.
+    """
+
+    attribute: str
+    first: int
+
+    @property
+    def asked(self) -> str:
+        return f"{self.attribute};range={self.first}-*"
+
+
+def next_step(entry: Entry) -> Step | None:
+    """None: the entry has all values of its attributes."""
+    for name in entry.attributes:
+        found = _STEP.match(name)
+        if found is not None:
+            if found[3] == "*":
+                return Step(found[1], int(found[2]) + len(entry.attributes[name]))
+            return Step(found[1], int(found[3]) + 1)
+    return None
+
+
+def with_step(entry: Entry, step: Step, told: Mapping[str, Sequence[bytes]]) -> Entry:
+    """The entry with what a step has brought.
+
+    Raises: LdapFailed (the server does not go on).
+    """
+    name, values, last = _found(step, told)
+    attributes = dict(entry.attributes)
+    known: list[bytes] = []
+    for each in list(attributes):
+        if each.partition(";range=")[0] == step.attribute:
+            known += attributes.pop(each)
+    known += values
+    attributes[name if last is None else f"{name};range=0-{last}"] = tuple(known)
+    return Entry(entry.dn, attributes)
+
+
+def _found(
+    step: Step, told: Mapping[str, Sequence[bytes]]
+) -> tuple[str, Sequence[bytes], int | None]:
+    for name, values in told.items():
+        found = _STEP.match(name)
+        if found is None or found[1] != step.attribute:
+            continue
+        if found[3] == "*":
+            return step.attribute, values, None
+        last = int(found[3])
+        if int(found[2]) == step.first and last >= step.first and values:
+            return step.attribute, values, last
+    if not told.get(step.attribute):
+        # A group of exactly so many: the server answers the step behind the last one with nothing.
+        return step.attribute, (), None
+    raise LdapFailed(f"the server does not give the values of {step.attribute} in order")
