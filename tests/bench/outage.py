@@ -242,7 +242,11 @@ def main() -> None:
 
 def stages(first: Slapd, second: Slapd, lasts_s: float) -> Iterator[Stage]:
     def both(do: Callable[[Slapd], None]) -> Callable[[], None]:
-        return lambda: [do(slapd) for slapd in (first, second)] and None
+        def do_both() -> None:
+            do(first)
+            do(second)
+
+        return do_both
 
     yield Stage("all well", lambda: None, lasts_s)
     yield Stage("preferred server killed", first.kill, lasts_s)
