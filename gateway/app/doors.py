@@ -15,6 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from gateway.app.build import Parts
 from gateway.core.networks import named
 from gateway.core.settings.listen import ListenSettings
+from gateway.core.tls_transport import EagerTlsFactory, tls_layers
 from gateway.edge.connection import Door
 from gateway.edge.http.health import health_site
 from gateway.edge.imap.door import ImapFactory
@@ -24,7 +25,6 @@ from gateway.edge.proxy import ProxyFactory
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.extensions import honoured
 from gateway.edge.smtp.services import SmtpServices
-from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from gateway.policy.engine import NO_POLICY
 from gateway.routing.from_settings import relay_networks
 from gateway.wire.smtp_extensions import DoorOffer

@@ -32,8 +32,8 @@ from gateway.core.eager import left_of
 from gateway.core.errors import GatewayError
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timer, Timers
+from gateway.core.tls_transport import EagerTlsFactory, is_tcp, start_tls
 from gateway.edge.begin import begin
-from gateway.edge.tls_transport import EagerTlsFactory, is_tcp, start_tls
 
 CLOSE_GRACE_S = 10.0
 HANDSHAKE_LIMIT_S = 30.0  # SECURITY S19

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timer, Timers
+from gateway.core.tls_transport import client_tls_layers, eager_socket, start_tls
 from gateway.directory.ldap.answers import MOST_PENDING, Answers, Pending
 from gateway.directory.ldap.asking import BindAnswer, Found, Heard, LdapFailed
 from gateway.wire.ldap.controls import START_TLS
@@ -66,6 +67,7 @@ class Dialogue(Protocol):
     """
 
     transport: Any
+    _tcp: Any
 
     def __init__(
         self,
@@ -192,8 +194,9 @@ class Dialogue(Protocol):
         self._handshake = done
         late = f"the TLS handshake did not end in {max(0.0, deadline_s):g} s"
         timer = self._timers.callLater(max(0.0, deadline_s), self.fail, late)
+        layers = client_tls_layers(creator, self._timers)
         try:
-            self.transport.startTLS(creator)
+            self.transport = start_tls(self._tcp, self, layers, all_sent=True)
             await done
         except CancelledError:
             self.fail("the TLS handshake was given up")
@@ -247,6 +250,10 @@ class Dialogue(Protocol):
         return self._last_id
 
     # -- what comes
+
+    def connectionMade(self) -> None:
+        self._tcp = self.transport
+        self.transport = eager_socket(self._tcp)
 
     def dataReceived(self, data: bytes) -> None:
         if not self._end and not self._closing:

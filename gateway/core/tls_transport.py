@@ -1,15 +1,15 @@
 """TLS over a TCP connection with its octets into the socket at once.
 
-Owns the layer between a door and its TCP transport: Twisted's TLS protocol, except that what it
-sends does not wait in the transport's buffer for the next turn of the reactor (two changes of the
-poll set and a turn for each reply are more than the encryption costs). Once the socket is full,
-everything goes through the buffer in order, as always.
+Owns the layer between a door, or a client, and its TCP transport: Twisted's TLS protocol, except
+that what it sends does not wait in the transport's buffer for the next turn of the reactor (two
+changes of the poll set and a turn for each reply are more than the encryption costs). Once the
+socket is full, everything goes through the buffer in order, as always.
 
 Two ends differ from Twisted's as well. A door that can answer a client which has said all it will
 say (SMTP) may do so over TLS too, as long as the client said so by TLS's own goodbye. And ours is
 enough to close: a peer's goodbye is not waited for, as it may be asleep.
 
-Never decides on certificates or versions (``edge.tls``), and never used for the web side, which
+Never decides on certificates or versions, and never used for the web side, which
 wants Twisted's own layer.
 """
 
@@ -20,7 +20,11 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
 from twisted.internet.tcp import Connection
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
@@ -62,7 +66,7 @@ class EagerTls(TLSMemoryBIOProtocol):
     _peer_said_goodbye = False
 
     def makeConnection(self, transport: Any) -> None:
-        super().makeConnection(_Socket(transport) if is_tcp(transport) else transport)
+        super().makeConnection(eager_socket(transport))
 
     def readConnectionLost(self) -> None:
         """The TCP connection has no more to read. Without TLS's goodbye before, anybody on the way
@@ -117,22 +121,38 @@ def is_tcp(transport: object) -> bool:
     return isinstance(transport, Connection)
 
 
+def eager_socket(transport: Any, *, eager: bool = True) -> Any:
+    """What writes to a TCP connection's socket at once; another transport as it is.
+
+    Args:
+        eager: nothing waits in the connection that the peer has not taken yet.
+    """
+    return _Socket(transport, eager=eager) if is_tcp(transport) else transport
+
+
 def start_tls(transport: Any, door: Any, layers: EagerTlsFactory, *, all_sent: bool) -> Any:
     """Put TLS between a TCP connection and its door; returns the door's transport from now on.
 
     Args:
         transport: the connection, without a producer.
         door: its protocol.
-        layers: makes the TLS layer, for all connections of a door.
+        layers: makes the TLS layer, for all connections of a door or for one of a client.
         all_sent: nothing waits in the connection that the peer has not taken yet.
     """
     layer = layers.protocol(layers, door, False)
     transport.protocol = layer
-    layer.makeConnection(_Socket(transport, eager=all_sent))
+    layer.makeConnection(eager_socket(transport, eager=all_sent))
     return layer
 
 
 def tls_layers(creator: IOpenSSLServerConnectionCreator, clock: Any) -> EagerTlsFactory:
     """For STARTTLS: without a factory behind, as the door is there already."""
-    nobody: Any = None
-    return EagerTlsFactory(creator, False, nobody, clock)
+    return EagerTlsFactory(creator, False, _NOBODY, clock)
+
+
+def client_tls_layers(creator: IOpenSSLClientConnectionCreator, clock: Any) -> EagerTlsFactory:
+    """As ``tls_layers``, for a client's side."""
+    return EagerTlsFactory(creator, True, _NOBODY, clock)
+
+
+_NOBODY: Any = None

@@ -19,10 +19,10 @@ from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from gateway.core.tls_transport import EagerTlsFactory, tls_layers
 from gateway.edge.connection import Door
 from gateway.edge.tls import ServerContexts
 from gateway.edge.tls_material import CertificateFiles, TlsMaterial
-from gateway.edge.tls_transport import EagerTlsFactory, tls_layers
 from tests.edge.test_connection import Echo, NearEnd, Reactor
 from tests.support.authority import new_authority
 from tests.support.dialogue import Everybody
