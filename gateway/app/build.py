@@ -42,6 +42,8 @@ from gateway.routing.domains import DomainRouter
 from gateway.routing.from_settings import router_from
 from gateway.store.store import Store
 
+DAY_S = 86_400
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -147,7 +149,7 @@ def build(
         issuer=issuer,
         threads=threads,
         memory=counting.logins,
-        app_passwords=store.app_passwords,
+        app_passwords=store.people.app_passwords,
         timers=reactor,
     )
     bounds = settings.limits

@@ -22,12 +22,11 @@ from functools import partial
 from hashlib import blake2b
 from typing import Protocol
 
-from argon2.exceptions import Argon2Error
-from argon2.low_level import Type, verify_secret
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.auth.slow_hash import fits
 from gateway.core.account import Account
 from gateway.core.app_passwords import AppPassword, Place, handle_of
 from gateway.core.errors import GatewayError, WrongCredentials
@@ -130,7 +129,7 @@ class AppPasswords:
         now = self._monotonic()
         if self._checked.get(known, 0.0) > now:
             return True
-        if not await self._threads.submit(partial(_verify, row.hash, text)):
+        if not await self._threads.submit(partial(fits, row.hash, text.encode("ascii"))):
             return False
         if len(self._checked) >= MAX_CHECKED:
             self._checked.clear()
@@ -231,13 +230,6 @@ class AppPasswords:
                     _log.failure("the use of an app password is not noted", outcome)
 
         Deferred.fromCoroutine(self._store.used(row.number, now, place)).addBoth(noted)
-
-
-def _verify(hashed: str, text: str) -> bool:
-    try:
-        return verify_secret(hashed.encode("ascii"), text.encode("ascii"), Type.ID)
-    except Argon2Error:  # VerifyMismatchError and anything its library finds wrong
-        return False
 
 
 def _refused(reason: LoginReason, account: Account) -> WrongCredentials:

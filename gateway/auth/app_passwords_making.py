@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from argon2.low_level import Type, hash_secret
-
+from gateway.auth.slow_hash import SALT_OCTETS, slow_hash
 from gateway.core.account import Account
 from gateway.core.app_passwords import AppPassword, Draw, handle_of, new_text_beside
 from gateway.core.errors import DirectoryUnavailable, GatewayError
@@ -26,11 +25,6 @@ from gateway.core.ports.directory import SecretSource
 from gateway.directory.threads import WorkerThreads
 
 DAY_S = 86_400
-# RFC 9106 and OWASP would have more for what people think up; 104 drawn bits need none of it.
-ARGON2_MEMORY_KIB = 19_456
-ARGON2_PASSES = 2
-_ARGON2_SALT_OCTETS = 16
-_ARGON2_OCTETS = 32
 _TRIES = 3
 
 
@@ -119,7 +113,7 @@ class AppPasswordMaker:
                 hash="",
                 verifier=ScramVerifier(iterations, salt, b"", b""),
             )
-            salt_of_hash = self._octets(_ARGON2_SALT_OCTETS)
+            salt_of_hash = self._octets(SALT_OCTETS)
             derive = partial(_derived, new, text, salt_of_hash)
             kept = await self._store.add(await self._threads.submit(derive), most=self._most)
             if kept is not None:
@@ -163,8 +157,5 @@ class AppPasswordMaker:
 def _derived(new: AppPassword, text: str, salt_of_hash: bytes) -> AppPassword:
     """With hash and verifier. Takes long, on purpose: for a thread."""
     password = text.encode("ascii")
-    hashed = hash_secret(
-        password, salt_of_hash, ARGON2_PASSES, ARGON2_MEMORY_KIB, 1, _ARGON2_OCTETS, Type.ID
-    )
     verifier = scram_verifier(password, new.verifier.salt, new.verifier.iterations)
-    return replace(new, hash=hashed.decode("ascii"), verifier=verifier)
+    return replace(new, hash=slow_hash(password, salt_of_hash), verifier=verifier)

@@ -45,7 +45,6 @@ from gateway.core.queue import QueueDepth, Recorded, Wish
 from gateway.core.search import SearchKey
 from gateway.core.uidset import Ranges
 from gateway.store.accounts import Accounts
-from gateway.store.app_passwords import AppPasswordTable, expire_app_passwords
 from gateway.store.deliveries import Deliveries
 from gateway.store.departures import Departures, next_hop_or_domain
 from gateway.store.feed import Feed, Tell
@@ -60,6 +59,7 @@ from gateway.store.machinery import KEEP_TRACES_S, Machinery, Options
 from gateway.store.mailboxes import Mailboxes
 from gateway.store.maildrops import Maildrops
 from gateway.store.messages import Messages
+from gateway.store.people import PeopleTables, people_housekeeping
 from gateway.store.queue_control import QueueOffice
 from gateway.store.queue_lists import HoldRuleTable, SuppressionTable
 from gateway.store.queue_tables import QueueTables
@@ -118,7 +118,7 @@ class Store:
                 forget_submissions,
                 expire_greylist,
                 expire_sts_policies,
-                expire_app_passwords,
+                *people_housekeeping(options),
                 forget_tls_counts,
             ),
             relief=retention.relief,
@@ -146,7 +146,7 @@ class Store:
         self.greylist = GreylistTable(self._committer, self._readers, wall_clock)
         self.suppressions = SuppressionTable(self._committer, self._readers)
         self.hold_rules = HoldRuleTable(self._committer, self._readers)
-        self.app_passwords = AppPasswordTable(self._committer, self._readers, wall_clock)
+        self.people = PeopleTables(self._committer, self._readers, wall_clock)
         self.sts_policies = StsPolicyTable(self._committer, self._readers)
         self.tls_counts = TlsCountTable(self._committer, self._readers)
         self._summaries = Summaries(self._committer, self._readers, summarise)
