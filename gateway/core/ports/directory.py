@@ -95,6 +95,18 @@ class Directory(RecipientFinder, SecretSource, TellsHealth, Protocol):
         """
         ...
 
+    async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
+        """Some of the people in the order of their ids, beginning behind the id ``after``; fewer
+        than ``limit``: that was all. Disabled people are among them.
+
+        Args:
+            directory: only of the one with this name in the settings; empty: of all.
+
+        Raises:
+            DirectoryUnavailable: nobody can tell at the moment, or there is no such directory.
+        """
+        ...
+
     async def find_by_certificate(self, name: str) -> Account | None:
         """The one person to whom a client certificate with this name belongs.
 

@@ -140,6 +140,12 @@ class LdapDirectory:
         account = await self._run("finding a person", partial(self._find, wanted))
         return account if account is not None and account.account_id == account_id else None
 
+    async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
+        # Servers have no order to go on in, and a page would have to begin anew each time.
+        raise DirectoryUnavailable(
+            "people are listed from the picture of the directory; expected directory.picture = true"
+        )
+
     async def find_by_certificate(self, name: str) -> Account | None:
         schema = self._settings.schema
         if not schema.certificate_attribute:

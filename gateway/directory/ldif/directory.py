@@ -191,6 +191,12 @@ class LdifDirectory:
         people = await self._current()
         return people.with_id(account_id)
 
+    async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
+        if directory:
+            raise DirectoryUnavailable(reason=f"no directory is called {shown(directory)}")
+        people = await self._current()
+        return people.page(after, limit)
+
     async def find_by_certificate(self, name: str) -> Account | None:
         if not self._schema.certificate_attribute:
             return await self.find(name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,7 @@ class People:
         self.signature = signature
         self.verifier = Verifier([value for person in persons for value in person.passwords])
         self._persons = tuple(persons)
+        self._in_order: list[Account] | None = None
         self._by_id = {person.account.account_id: person.account for person in persons}
         self._index: dict[tuple[str, str], list[Person]] = {}
         self._indexed = {
@@ -119,6 +121,14 @@ class People:
     def __iter__(self) -> Iterator[Person]:
         return iter(self._persons)
 
+    def page(self, after: str, limit: int) -> list[Account]:
+        """In the order of their ids, beginning behind ``after``."""
+        if self._in_order is None:
+            accounts = (person.account for person in self._persons)
+            self._in_order = sorted(accounts, key=_id)
+        begin = bisect_right(self._in_order, after, key=_id)
+        return self._in_order[begin : begin + limit]
+
     def find(self, wanted: Filter) -> list[Person]:
         """Everybody who matches, each once."""
         candidates = self._candidates(wanted)
@@ -146,6 +156,10 @@ class People:
                     if part is not None:
                         return part
         return None
+
+
+def _id(account: Account) -> str:
+    return account.account_id
 
 
 def signature_of(status: os.stat_result) -> Signature:
