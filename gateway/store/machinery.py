@@ -61,6 +61,7 @@ class Options(TypedDict, total=False):
     keep_deleted_s: int
     keep_traces_s: int
     trace_octets: int
+    keep_passwords_s: int
     monotonic: Callable[[], float]
 
 

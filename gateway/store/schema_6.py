@@ -43,6 +43,20 @@ _KEPT_PASSWORDS = (
     "CREATE INDEX kept_passwords_by_age ON kept_passwords (confirmed_at)",
 )
 
+_LOGIN_REFUSALS = (
+    # Why people were not let in lately; ``number`` grows for each of them.
+    """CREATE TABLE login_refusals (
+        account_id TEXT NOT NULL,
+        number BIGINT NOT NULL,
+        at BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        protocol TEXT NOT NULL,
+        peer_ip TEXT NOT NULL,
+        PRIMARY KEY (account_id, number)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX login_refusals_by_age ON login_refusals (at)",
+)
+
 _PEOPLE = (
     # What was last seen of people who have a mailbox or had one, and since when they are away
     # (times are 0 where they are not).
@@ -63,4 +77,4 @@ _PEOPLE = (
     "CREATE INDEX former_addresses_by_owner ON former_addresses (account_id)",
 )
 
-VERSION_6: tuple[str, ...] = (*_APP_PASSWORDS, *_KEPT_PASSWORDS, *_PEOPLE)
+VERSION_6: tuple[str, ...] = (*_APP_PASSWORDS, *_KEPT_PASSWORDS, *_LOGIN_REFUSALS, *_PEOPLE)

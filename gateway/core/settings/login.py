@@ -48,8 +48,25 @@ class LoginSettings(Section):
         description="failures of a login from where it is not known in half an hour;"
         " below the directory's lock-out",
     )
+    asked_per_person: Annotated[int, Field(ge=1, le=60)] = Field(
+        8,
+        description="failures of a person by any name; fewer where the directory's lock-out"
+        " can be read and is lower",
+    )
     exempt: Networks = Field(
         (), description="networks whose failures do not count for addresses: webmail, proxies"
+    )
+    remembered_s: Annotated[float, Field(ge=0, le=60, strict=False)] = Field(
+        60.0, description="a login that worked works again for so long without asking; 0: never"
+    )
+    outage_days: Annotated[int, Field(ge=0, le=90)] = Field(
+        14,
+        description="while the directory is away, the password that worked last serves for so"
+        " long; 0: not at all",
+    )
+    tell_reasons: bool = Field(
+        False,
+        description="tell people with the right password why they are refused: expired, disabled",
     )
 
 
