@@ -1,4 +1,4 @@
-"""What a process with store and doors has to answer administrators: trace, explain, queue.
+"""What a process with store and doors has to answer administrators: trace, explain, queue, people.
 
 Owns both ends of asking across processes, and the answers. The parent of several workers serves no
 mail itself, so it asks one of them; a gateway in one process answers here at once.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -109,18 +109,26 @@ async def answer(server: MailServer, kind: str, body: Any) -> Mapping[str, Any]:
     if kind == "explain":
         return await explain(server, body)
     if kind == "queue":
-        return await at_queue(server, body)
-    raise Unanswerable(f"found a question about {kind!r}; expected trace, explain or queue")
+        return await at_desk(server.parts.queue_desk, body)
+    if kind == "people":
+        return await at_desk(server.parts.people_desk, body)
+    raise Unanswerable(f"found a question about {kind!r}; expected trace, explain, queue or people")
 
 
-async def at_queue(server: MailServer, body: Any) -> Mapping[str, Any]:
-    """``{"call": name, "arguments": {...}, "actor": who}``: a call at the queue's desk.
+class Desk(Protocol):
+    async def call(
+        self, name: str, arguments: Mapping[str, Any], actor: str
+    ) -> Mapping[str, Any]: ...
+
+
+async def at_desk(desk: Desk, body: Any) -> Mapping[str, Any]:
+    """``{"call": name, "arguments": {...}, "actor": who}``: a call at one of the desks.
 
     Raises: GatewayError.
     """
     match body:
         case {"call": str(call), "arguments": dict(arguments), "actor": str(actor)}:
-            return await server.parts.queue_desk.call(call, arguments, actor)
+            return await desk.call(call, arguments, actor)
     raise Unanswerable()
 
 

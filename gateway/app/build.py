@@ -19,9 +19,11 @@ from gateway.app.hurry import Hurry, Starter, revive
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
-from gateway.app.submissions import send_as_from, submission_from
+from gateway.app.submissions import group_rules, posting_from, send_as_from, submission_from
 from gateway.app.tls_care import TlsCare, make_tls_care
 from gateway.app.ways import Ways, make_ways
+from gateway.auth.people_desk import PeopleDesk
+from gateway.auth.people_desk_from_settings import people_desk_from
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
@@ -34,6 +36,7 @@ from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp.services import SubmissionServices
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.engine import Policy
+from gateway.policy.posting import GroupPosting
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.quota_warnings import QuotaWarner
 from gateway.queue.desk import QueueDesk
@@ -61,7 +64,9 @@ class Parts:
     policies: Mapping[str, Policy]
     free_space: FreeSpace
     queue_desk: QueueDesk
+    people_desk: PeopleDesk
     submission: SubmissionServices
+    posting: GroupPosting
     queue_starter: QueueStarter | None = None
     ways: Ways | None = None
     tls_care: TlsCare | None = None
@@ -135,6 +140,7 @@ def build(
     threads = login_threads(reactor)
     issuer = issuer_from(settings.oauth, threads, reactor)
     send_as = send_as_from(settings, reactor)
+    meaning = group_rules(settings, directory)
     lists = policy_lists(settings, reactor)
     store = open_store(settings, reactor)
     counting = counting or counting_alone()
@@ -184,9 +190,25 @@ def build(
         policies=policies,
         free_space=FreeSpace(Path(settings.state_dir), reactor),
         queue_desk=desk,
-        submission=submission_from(
-            settings, store=store, router=router, directory=directory, send_as=send_as
+        people_desk=people_desk_from(
+            settings,
+            directory,
+            router,
+            store.people,
+            store.trace,
+            threads,
+            time.time,
+            logins.app_passwords.look,
         ),
+        submission=submission_from(
+            settings,
+            store=store,
+            router=router,
+            directory=directory,
+            send_as=send_as,
+            meaning=meaning,
+        ),
+        posting=posting_from(settings, meaning),
         queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
         ways=ways,
         tls_care=tls_care,

@@ -41,6 +41,7 @@ from gateway.edge import listener
 from gateway.edge.http.control import ControlResource
 from gateway.edge.http.control_asking import asking_routes
 from gateway.edge.http.control_changes import changes_route
+from gateway.edge.http.control_people import people_routes
 from gateway.edge.http.control_queue import queue_routes
 from gateway.edge.http.control_socket import listen_control
 from gateway.edge.tls import ServerContexts
@@ -198,6 +199,7 @@ class GatewayService(Service):
                         changes_route(serving.heard),
                         *asking_routes(serving.ask),
                         *queue_routes(serving.ask),
+                        *people_routes(serving.ask),
                     ],
                 ),
             )

@@ -7,7 +7,7 @@ socket. What a call takes and answers is ``queue.desk``'s.
 from __future__ import annotations
 
 import pwd
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from gateway.core.errors import GatewayError
 from gateway.edge.http.control import ControlCall, Route
@@ -33,7 +33,7 @@ CALLS = (
 )
 
 Ask = Callable[[str, object], Awaitable[Mapping[str, object]]]
-"""Asks the process that runs the queue: ``queue``, and the call with its arguments and who asks."""
+"""Asks the process that has the desk: its name, and the call with its arguments and who asks."""
 
 
 class QueueCallRefused(GatewayError):
@@ -44,17 +44,24 @@ class QueueCallRefused(GatewayError):
 
 
 def queue_routes(ask: Ask) -> list[Route]:
-    """A row for each call; all are POST, as their arguments are the body."""
-    return [Route("POST", f"/v1/queue/{name}", _handler(name, ask)) for name in CALLS]
+    """All are POST, as their arguments are the body."""
+    return desk_routes("queue", CALLS, ask)
 
 
-def _handler(name: str, ask: Ask) -> Callable[[ControlCall], Awaitable[Mapping[str, object]]]:
+def desk_routes(desk: str, calls: Iterable[str], ask: Ask) -> list[Route]:
+    """A row for each call at this desk of the process that is asked."""
+    return [Route("POST", f"/v1/{desk}/{name}", _handler(desk, name, ask)) for name in calls]
+
+
+def _handler(
+    desk: str, name: str, ask: Ask
+) -> Callable[[ControlCall], Awaitable[Mapping[str, object]]]:
     async def handle(asked: ControlCall) -> Mapping[str, object]:
         arguments = {} if asked.body is None else asked.body
         if not isinstance(arguments, dict):
             raise QueueCallRefused()
         actor = user_text(asked.peer_uid)
-        return await ask("queue", {"call": name, "arguments": arguments, "actor": actor})
+        return await ask(desk, {"call": name, "arguments": arguments, "actor": actor})
 
     return handle
 

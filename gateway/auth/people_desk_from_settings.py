@@ -1,0 +1,69 @@
+"""The desk for people as the settings have it: at a running gateway, and on a command's own store.
+
+Owns construction alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gateway.auth.app_passwords_desk import AppPasswordDesk
+from gateway.auth.app_passwords_making import AppPasswordMaker
+from gateway.auth.people_desk import PeopleDesk
+from gateway.core.ports.app_passwords import AppPasswordStore
+from gateway.core.ports.clock import WallClock
+from gateway.core.ports.directory import Directory
+from gateway.core.ports.kept_passwords import Refusals
+from gateway.core.ports.routing import Router
+from gateway.core.ports.standings import Standings
+from gateway.core.ports.trace import TraceStore
+from gateway.core.settings.model import Settings
+from gateway.directory.threads import WorkerThreads
+
+
+class Kept(Protocol):
+    """What the store keeps of people."""
+
+    @property
+    def app_passwords(self) -> AppPasswordStore: ...
+
+    @property
+    def refusals(self) -> Refusals: ...
+
+    @property
+    def standings(self) -> Standings: ...
+
+
+def people_desk_from(
+    settings: Settings,
+    directory: Directory,
+    router: Router,
+    kept: Kept,
+    trace: TraceStore,
+    threads: WorkerThreads,
+    wall_clock: WallClock,
+    revoked: Callable[[], Awaitable[None]],
+) -> PeopleDesk:
+    """See ``PeopleDesk`` and ``AppPasswordDesk``."""
+    section = settings.app_passwords
+    maker = AppPasswordMaker(
+        kept.app_passwords,
+        directory,
+        threads=threads,
+        wall_clock=wall_clock,
+        most=section.most,
+        expire_days=section.expire_days,
+        iterations=settings.login.scram_iterations,
+        salt_octets=settings.login.scram_salt_octets,
+    )
+    app_passwords = AppPasswordDesk(
+        kept.app_passwords,
+        maker,
+        trace,
+        enabled=section.enabled,
+        networks=settings.networks,
+        wall_clock=wall_clock,
+        revoked=revoked,
+    )
+    return PeopleDesk(directory, router, kept.standings, kept.refusals, app_passwords)
