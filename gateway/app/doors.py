@@ -150,6 +150,7 @@ def smtp_services(parts: Parts, listen: ListenSettings) -> SmtpServices:
         submission=parts.submission,
         trace=parts.store.trace if parts.settings.trace.keep_days else None,
         policy=parts.policies.get(listen.policy or listen.protocol, NO_POLICY),
+        posting=parts.posting,
         auth=auth,
         may_relay=relay_networks(parts.settings).contains,
         has_room=lambda: parts.free_space.octets() >= needed,

@@ -14,8 +14,10 @@ from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.edge.smtp.services import SubmissionRules, SubmissionServices
+from gateway.policy.group_rules import GroupRules, Rule
 from gateway.policy.limit_notices import LimitNotices
 from gateway.policy.person_limits import PersonBounds, PersonLimits
+from gateway.policy.posting import GroupPosting
 from gateway.policy.send_as import BrokenRules, RulesFile, SendAs, rules_from
 from gateway.policy.senders import Senders
 from gateway.routing.domains import DomainRouter
@@ -45,6 +47,19 @@ def send_as_from(settings: Settings, reactor: Any) -> SendAs:
     return SendAs(rules, file)
 
 
+def group_rules(settings: Settings, directory: Directory) -> GroupRules:
+    """Whom the rules about groups mean."""
+    ours = {name.casefold() for name in settings.domains}
+    ours.update(alias.casefold() for each in settings.domains.values() for alias in each.aliases)
+    return GroupRules(directory, lambda domain: domain.casefold() in ours)
+
+
+def posting_from(settings: Settings, meaning: GroupRules) -> GroupPosting:
+    """Who may write to groups."""
+    rules = {name: Rule.of(each.post) for name, each in settings.groups.items()}
+    return GroupPosting(meaning, rules=rules, default=settings.recipients.group_post)
+
+
 def submission_from(
     settings: Settings,
     *,
@@ -52,6 +67,7 @@ def submission_from(
     router: DomainRouter,
     directory: Directory,
     send_as: SendAs,
+    meaning: GroupRules,
 ) -> SubmissionServices:
     """Everything together."""
     section = settings.submission
@@ -62,11 +78,18 @@ def submission_from(
         section.recipients_per_day,
         section.most_waiting,
     )
-    groups = directory if section.send_as_groups == "members" else None
+    groups = None if section.send_as_groups == "no" else directory
     rules = SubmissionRules(
         section.from_check, section.missing_from, section.add_sender, section.show_login
     )
-    senders = Senders(router, groups=groups, send_as=send_as)
+    senders = Senders(
+        router,
+        groups=groups,
+        send_as=send_as,
+        rules={name: Rule.of(each.send_as) for name, each in settings.groups.items()},
+        meaning=meaning,
+        members_may=section.send_as_groups == "members",
+    )
     if not bounds.any:
         return SubmissionServices(senders, rules)
     notices = LimitNotices(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.group import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,15 @@ class Expansion:
         dead: members that lead nowhere and are left out, as texts for the trace; bounded.
         owners: whose address it is; None: its members' in common, as a group's is. Who only gets
             the mail of others (copies of a person's mail, what a catch-all catches) is none.
+        groups: of the directory that the address is one of, by itself or by way of aliases: theirs
+            is the word who may write to it. Not the groups inside them.
     """
 
     name: str
     members: tuple[Member, ...]
     dead: tuple[str, ...] = ()
     owners: tuple[Member, ...] | None = None
+    groups: tuple[Group, ...] = ()
 
 
 Route = LocalMailbox | Outbound | Expansion

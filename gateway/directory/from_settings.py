@@ -34,6 +34,7 @@ _EXPECTED = {
     "certificate_attribute": 'the name of an attribute such as "mailCertificateName"',
     "group_member_attributes": 'names of attributes such as ["member"]',
     "person_filter": 'a filter as in RFC 4515 such as "(objectClass=person)"',
+    "group_leave_out_filter": 'a filter as in RFC 4515 such as "(employeeType=left)"',
     "group_filter": 'a filter as in RFC 4515 such as "(objectClass=groupOfNames)"',
 }
 _FIELDS = {
@@ -97,6 +98,9 @@ def schema_from(settings: DirectorySettings, origins: Mapping[str, str]) -> Sche
             continue
         try:
             change: Any = parse(value) if name.endswith("_filter") else value
+            if name == "group_leave_out_filter":
+                schema = _with_words(schema, left_out=change)
+                continue
             schema = replace(schema, **{_FIELDS.get(name, name): change})
         except FilterSyntax as error:
             found = f"{show(value)} ({error})"
@@ -105,4 +109,10 @@ def schema_from(settings: DirectorySettings, origins: Mapping[str, str]) -> Sche
             problems.append(SettingsProblem(source, key, found, _EXPECTED[name]))
     if problems:
         raise SettingsError(problems)
+    if settings.group_leave_out_disabled:
+        schema = _with_words(schema, leaves_out_disabled=True)
     return schema
+
+
+def _with_words(schema: Schema, **changes: Any) -> Schema:
+    return replace(schema, about_groups=replace(schema.about_groups, **changes))

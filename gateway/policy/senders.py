@@ -2,8 +2,9 @@
 
 Owns the rule, its order and its words. A person may send as: an address of their entry; one that a
 rule of the administrator gives them; one of a group they are in or of an alias of several, where
-the settings let members; one that is another name of theirs, by an alias, an alias domain or a tag.
-What a catch-all brings them, or copies of somebody else's mail, gives nobody a name. Never replies.
+the settings let members, or of a group whose own rule or the directory names them; one that is
+another name of theirs, by an alias, an alias domain or a tag. What a catch-all brings them, or
+copies of somebody else's mail, gives nobody a name. Never replies.
 
 What a connection has learnt it keeps, so that the next message costs a look into a set. Only what
 is allowed is remembered: a refusal is looked at again, as somebody may have mended it.
@@ -23,6 +24,7 @@ from gateway.core.errors import RelayDenied, UnknownRecipient
 from gateway.core.group import Group
 from gateway.core.ports.routing import Router
 from gateway.core.route import Expansion, LocalMailbox, Outbound, Route
+from gateway.policy.group_rules import NO_RULES, GroupRules, Poster, Rules, is_among, rule_for
 from gateway.policy.send_as import SendAs
 
 MAX_REMEMBERED = 1000
@@ -47,14 +49,27 @@ class Senders:
 
     Args:
         groups: None: nobody may send as a group.
+        rules: of single groups, which count in the place of ``members_may``.
+        meaning: of the rules.
+        members_may: send as a group that no rule is for; whom the directory names may in any case.
     """
 
     def __init__(
-        self, router: Router, *, groups: Groups | None = None, send_as: SendAs | None = None
+        self,
+        router: Router,
+        *,
+        groups: Groups | None = None,
+        send_as: SendAs | None = None,
+        rules: Rules = NO_RULES,
+        meaning: GroupRules | None = None,
+        members_may: bool = True,
     ) -> None:
         self.router = router
         self.groups = groups
         self.send_as = send_as if send_as is not None else SendAs()
+        self.rules = rules
+        self.meaning = meaning
+        self.members_may = members_may
 
     def of(self, account: Account) -> Names:
         """What one person may use, for one connection."""
@@ -96,11 +111,14 @@ class Names:
             return Standing.OWN
         if await self._rule.send_as.allows(self.account, address):
             return Standing.SHARED
-        if self._rule.groups is not None:
+        if self._rule.groups is not None and self._rule.members_may:
             if self._groups is None:
                 groups = await self._rule.groups.groups_of(self.account)
                 self._groups = frozenset(
-                    each.casefold() for group in groups for each in group.addresses
+                    each.casefold()
+                    for group in groups
+                    if not rule_for(self._rule.rules, group)
+                    for each in group.addresses
                 )
             if address.key in self._groups:
                 return Standing.SHARED
@@ -108,7 +126,21 @@ class Names:
             route = await self._rule.router.route(address, may_relay=False)
         except (UnknownRecipient, RelayDenied):
             return None
+        if isinstance(route, Expansion) and self._rule.groups is not None:
+            for group in route.groups:
+                if address.key in map(str.casefold, group.addresses):
+                    return Standing.SHARED if await self._may_as(group) else None
         return self._by_route(address, route)
+
+    async def _may_as(self, group: Group) -> bool:
+        """By the group's own rule, by the directory's word, or as a member by search."""
+        if group.delegates.has(self.account):
+            return True
+        poster = Poster(None, self.account, is_trusted=False)
+        rule = rule_for(self._rule.rules, group)
+        if rule and self._rule.meaning is not None:
+            return await self._rule.meaning.mean(rule, group, poster)
+        return self._rule.members_may and is_among(group, poster)
 
     def _by_route(self, address: Address, route: Route) -> Standing | None:
         """Whose address it is: theirs, theirs among others', or others'."""
@@ -119,7 +151,9 @@ class Names:
             theirs = any(self._leads_to_them(each.route) for each in route.owners)
             return Standing.OWN if theirs else None
         in_common = any(self._leads_to_them(each.route) for each in route.members)
-        return Standing.SHARED if in_common and self._rule.groups is not None else None
+        if not in_common or self._rule.groups is None or not self._rule.members_may:
+            return None
+        return Standing.SHARED
 
     def _leads_to_them(self, route: LocalMailbox | Outbound) -> bool:
         owner = route.account if isinstance(route, LocalMailbox) else route.owner
@@ -128,7 +162,8 @@ class Names:
     def refusal(self, address: Address) -> str:
         """In words for the person: the rule, and what would do."""
         login = self.account.login
-        group = f" nor of a group {login} is in" if self._rule.groups is not None else ""
+        may = self._rule.groups is not None and self._rule.members_may
+        group = f" nor of a group {login} is in" if may else ""
         return (
             f"{login} may not send as <{address}>: it is not an address of {login}{group}"
             f"; {login} may send as {self._in_short()}"

@@ -128,7 +128,8 @@ class DomainRouter:
         expansion = await expand(found, self._find_member, self._members, steps)
         only = expansion.members[0].route
         # Another name of one person; who gets what nobody has is not called so.
-        if len(expansion.members) == 1 and isinstance(only, LocalMailbox):
+        # Nor is a group of one, which may have a word who writes to it.
+        if len(expansion.members) == 1 and isinstance(only, LocalMailbox) and not expansion.groups:
             owner = found.owner
             same = owner is not None and owner.account_id == only.account.account_id
             if found.alias is not None or same:

@@ -42,6 +42,7 @@ class Several:
         alias: it is another name for whom it stands for, and not merely a way to them.
         is_catch_all: it stands for whatever nobody has.
         owner: the one person whose address it is, whoever the members are.
+        group: of the directory, if it is one.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Several:
     alias: Address | None = None
     is_catch_all: bool = False
     owner: Account | None = None
+    group: Group | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def of_group(group: Group, address_of: Callable[[str, Account | None], str]) -> 
         members.append(Address(_unquoted(local), domain))
         if account is not None:
             people[members[-1].key] = account
-    return Several(f"group {group.group_id}", f"group {group.name}", members, people, group.dead)
+    key, name = f"group {group.group_id}", f"group {group.name}"
+    return Several(key, name, members, people, group.dead, group=group)
 
 
 def _unquoted(local: str) -> str:
@@ -142,11 +145,15 @@ class _Walk:
         self._expanded = {start.key}
         self._asked: set[str] = set()
         self._members: dict[str, Member] = {}
+        self._groups = [start.group] if start.group is not None else []
+        self._inside: set[str] = set()  # of groups: their word is not asked for
         self._dead: list[str] = []
 
     async def members_of(self, several: Several, find: Finder) -> list[Several]:
         """Add these members; those that stand for others come back."""
         inner = []
+        if several.group is not None:
+            self._tell_of(several.group)
         for text in several.dead:
             self._skip(text)
         for address in several.members:
@@ -164,11 +171,21 @@ class _Walk:
                 else:
                     self._expanded.add(found.key)
                     inner.append(found)
+                    if several.group is not None or several.key in self._inside:
+                        self._inside.add(found.key)
+                    elif found.group is not None:
+                        self._groups.append(found.group)
             elif isinstance(found, Moved):
                 self._add(found.address, found.route)
             else:
                 self._add(address, found)
         return inner
+
+    def _tell_of(self, group: Group) -> None:
+        for name in group.nested:
+            self._note(f"{group.name} has the group {name} in it")
+        for search in group.dynamic:
+            self._note(f"{group.name} has whoever is found by {search}")
 
     def _add(self, address: Address, route: LocalMailbox | Outbound) -> None:
         key = address.key
@@ -209,7 +226,9 @@ class _Walk:
             )
         if not members:
             raise NobodyThere(name=name)
-        return Expansion(name, members, tuple(self._dead), self._owners(members))
+        return Expansion(
+            name, members, tuple(self._dead), self._owners(members), tuple(self._groups)
+        )
 
     def _owners(self, members: Sequence[Member]) -> tuple[Member, ...] | None:
         if self._start.is_catch_all:

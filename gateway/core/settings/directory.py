@@ -87,3 +87,9 @@ class DirectorySettings(Section):
     group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes that hold members, by DN or address; empty: the preset's"
     )
+    group_leave_out_filter: str = Field(
+        "", description="RFC 4515 filter of members who get no mail by way of groups"
+    )
+    group_leave_out_disabled: bool = Field(
+        False, description="nor do members who are disabled; they still get their own"
+    )

@@ -91,6 +91,9 @@ class RecipientSettings(Section):
     members: Annotated[int, Field(ge=1, le=100_000)] = Field(
         5000, description="of one group or alias, all in all; mail for larger ones is deferred"
     )
+    group_post: Literal["anyone", "authenticated", "members"] = Field(
+        "anyone", description="who may write to groups of which nothing else says it"
+    )
 
 
 def domain_contradictions(domains: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

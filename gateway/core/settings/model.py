@@ -20,6 +20,7 @@ from gateway.core.settings.domains import (
     DomainSettings,
     RecipientSettings,
 )
+from gateway.core.settings.groups import GroupAddress, GroupSettings
 from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
 from gateway.core.settings.login import LoginSettings, OAuthSettings
 from gateway.core.settings.networks import Cidrs, NetworkName
@@ -96,6 +97,9 @@ class Settings(Section):
     )
     recipients: RecipientSettings = Field(
         RecipientSettings(), description="what else is an address of ours"
+    )
+    groups: dict[GroupAddress, GroupSettings] = Field(
+        {}, description="who may write to groups of the directory, and in their name"
     )
     networks: dict[NetworkName, Cidrs] = Field(
         {}, description="names for networks, used where settings ask for networks"

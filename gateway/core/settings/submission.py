@@ -34,8 +34,9 @@ class SubmissionSettings(Section):
         False, description="add Sender to mail in the name of a group or by send_as"
     )
     show_login: bool = Field(False, description="say in Received who was logged in")
-    send_as_groups: Literal["members", "no"] = Field(
-        "members", description="who may send as a group's address"
+    send_as_groups: Literal["members", "named", "no"] = Field(
+        "members",
+        description="who may send as a group's address; named: who [groups] or the directory names",
     )
     send_as: Annotated[
         dict[str, Annotated[tuple[str, ...], BeforeValidator(one_or_many), Field(strict=False)]],

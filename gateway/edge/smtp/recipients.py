@@ -13,8 +13,9 @@ from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.facts import Recipient
+from gateway.policy.group_rules import Poster
 from gateway.policy.quota import QuotaPolicy
-from gateway.policy.verdicts import Stage
+from gateway.policy.verdicts import Action, Stage, Verdict
 from gateway.wire import smtp_replies as replies
 from gateway.wire.smtp_commands import Rcpt, Verb
 from gateway.wire.smtp_replies import Reply
@@ -36,6 +37,11 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
         route = await services.router.route(
             command.recipient, may_relay=client.may_relay or client.account is not None
         )
+        verdict = await _word_of_groups(session, route)
+        if verdict is not None:
+            reply = verdict_reply_for(Stage.RECIPIENT, verdict)
+            await _refuse(session, command, reply, verdict.reason)
+            return
         if services.quota is not None:
             full = await _weigh(services.quota, route, transaction.envelope.announced_octets)
     except GatewayError as error:
@@ -50,6 +56,19 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
     transaction.add(recipient, full)
     session.core.succeeded(Verb.RCPT)
     session.send(replies.RECIPIENT_OK.octets)
+
+
+async def _word_of_groups(session: SmtpSession, route: Route) -> Verdict | None:
+    """Who may write to the groups that the address is; no policy's ACCEPT passes over that."""
+    posting, transaction = session.services.posting, session.transaction
+    if posting is None or not isinstance(route, Expansion) or not route.groups:
+        return None
+    assert transaction is not None
+    poster = Poster.of(session.client, transaction.envelope.sender)
+    verdicts = await posting.judge(route.groups, poster)
+    for verdict in verdicts:
+        session.visit.note(Stage.RECIPIENT, verdict)
+    return verdicts[-1] if verdicts[-1].action is Action.REJECT else None
 
 
 async def _weigh(quota: QuotaPolicy, route: Route, announced_octets: int) -> Collection[AccountId]:

@@ -17,6 +17,7 @@ from gateway.core.ports.trace import TraceStore
 from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.limit_notices import LimitNotices
 from gateway.policy.person_limits import PersonLimits
+from gateway.policy.posting import GroupPosting
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.senders import Senders
 from gateway.wire.smtp_extensions import DoorOffer
@@ -67,6 +68,7 @@ class SmtpServices:
     Args:
         has_room: whether the disk has room for a message.
         may_xclient: whether this address is one of our proxies that say XCLIENT.
+        posting: who may write to groups; None: whoever may write to people.
         find_person: who has a login that a proxy names; None: nobody.
         may_relay: whether this address may send to anywhere without a login.
         may_etrn: whether this address may say ETRN without a login.
@@ -81,6 +83,7 @@ class SmtpServices:
     submission: SubmissionServices | None = None
     quota: QuotaPolicy | None = None
     policy: Policy = NO_POLICY
+    posting: GroupPosting | None = None
     trace: TraceStore | None = None
     auth: Auth = "no"
     has_room: Callable[[], bool] = always
