@@ -51,8 +51,8 @@ class GroupSettings(Section):
         Field(strict=False, max_length=MAX_NAMES),
     ] = Field(
         (),
-        description="who may write to it: anyone, authenticated, members, owners, addresses of"
-        " people and groups; empty: as the directory says",
+        description="who may write: anyone, authenticated, members, owners, addresses; empty: see"
+        " the directory",
     )
     send_as: Annotated[
         tuple[Annotated[str, AfterValidator(sender)], ...],
@@ -60,6 +60,5 @@ class GroupSettings(Section):
         Field(strict=False, max_length=MAX_NAMES),
     ] = Field(
         (),
-        description="who may send in its name: members, owners, addresses of people and groups;"
-        " empty: as submission.send_as_groups says",
+        description="who may send in its name: members, owners, addresses; empty: see submission",
     )
