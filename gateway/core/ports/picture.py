@@ -20,7 +20,9 @@ class KeyKind(IntEnum):
     LOGIN = 2
     DN = 3
     MEMBER = 4
-    """Of groups: whom they name, as the key of a DN or as an address."""
+    """Of groups: whom they name, as the key of a DN, as an address or as a login."""
+    VALUE = 5
+    """Of both: a value of an attribute that they are searched for by."""
 
 
 class EntryKind(IntEnum):
@@ -86,8 +88,12 @@ class SharedKey:
 class ReadsPicture(Protocol):
     """Synchronous; any method may raise StoreUnavailable."""
 
-    def find(self, kind: KeyKind, keys: Sequence[str]) -> Sequence[PicturedEntry]:
-        """Everybody with one of these keys, without ``whole`` and ``keys``; each once."""
+    def find(self, kind: KeyKind, keys: Sequence[str], limit: int = 0) -> Sequence[PicturedEntry]:
+        """Everybody with one of these keys, without ``whole`` and ``keys``; each once.
+
+        Args:
+            limit: so many with each key; 0: all of them.
+        """
         ...
 
     def entry(self, source: str, entry_id: str) -> PicturedEntry | None:

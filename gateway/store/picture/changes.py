@@ -53,7 +53,7 @@ _DROP_KEY = "DELETE FROM keys WHERE kind = ? AND name = ? AND entry = ?"
 # A name that nothing is found by any more goes with the last key.
 _DROP_NAME = (
     "DELETE FROM names WHERE number = ? AND NOT EXISTS"
-    " (SELECT 1 FROM keys WHERE kind IN (1, 2, 3, 4) AND name = names.number)"
+    " (SELECT 1 FROM keys WHERE kind IN (1, 2, 3, 4, 5) AND name = names.number)"
 )
 _DROP = (
     "DELETE FROM entries WHERE number = ?",

@@ -25,10 +25,10 @@ _OF_KEYS = (
     " CROSS JOIN entries AS e ON e.number = k.entry"
     " CROSS JOIN sources AS s ON s.number = e.source"
 )
-_FIND = f"SELECT e.number, s.name, e.entry_id, e.kind, e.brief{_OF_KEYS} WHERE n.name = ?"
+_FIND = f"SELECT e.number, s.name, e.entry_id, e.kind, e.brief{_OF_KEYS} WHERE n.name = ? LIMIT ?"
 _WHOLES = (
     f"SELECT e.number, s.name, e.entry_id, e.kind, e.brief, w.whole{_OF_KEYS}"
-    " CROSS JOIN wholes AS w ON w.entry = e.number WHERE n.name = ?"
+    " CROSS JOIN wholes AS w ON w.entry = e.number WHERE n.name = ? LIMIT ?"
 )
 _ENTRY = (
     "SELECT s.name, e.entry_id, e.kind, e.brief, w.whole FROM sources AS s"
@@ -66,11 +66,12 @@ class PictureReader:
         self._trouble = ""
         self._closed = False
 
-    def find(self, kind: KeyKind, keys: Sequence[str]) -> Sequence[PicturedEntry]:
+    def find(self, kind: KeyKind, keys: Sequence[str], limit: int = 0) -> Sequence[PicturedEntry]:
         if len(keys) == 1:  # each recipient
-            rows = self._rows(_FIND, (kind, keys[0]))
+            rows = self._rows(_FIND, (kind, keys[0], limit or -1))
             return [_brief(row) for row in rows]
-        return list({row[0]: _brief(row) for row in self._of_keys(_FIND, kind, keys)}.values())
+        rows = self._of_keys(_FIND, kind, keys, limit)
+        return list({row[0]: _brief(row) for row in rows}.values())
 
     def wholes(self, kind: KeyKind, keys: Sequence[str]) -> Sequence[PicturedEntry]:
         found: dict[int, PicturedEntry] = {}
@@ -104,8 +105,14 @@ class PictureReader:
         self._closed = True
         self._drop()
 
-    def _of_keys(self, statement: str, kind: KeyKind, keys: Sequence[str]) -> list[Any]:
-        return [row for key in dict.fromkeys(keys) for row in self._rows(statement, (kind, key))]
+    def _of_keys(
+        self, statement: str, kind: KeyKind, keys: Sequence[str], limit: int = 0
+    ) -> list[Any]:
+        return [
+            row
+            for key in dict.fromkeys(keys)
+            for row in self._rows(statement, (kind, key, limit or -1))
+        ]
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         """Raises: StoreUnavailable."""

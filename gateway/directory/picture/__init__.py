@@ -1,0 +1,1 @@
+"""The picture of a directory: kept on disk, kept fresh, and asked before the servers are."""

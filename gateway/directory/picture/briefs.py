@@ -1,0 +1,180 @@
+"""What the picture keeps of people and groups, as octets: made at the border, read in microseconds.
+
+Owns both forms. ``brief`` is the finished value: an Account, or a group's id, addresses and name;
+``whole`` is the entry as it came, without secrets. Each begins with the number of its form, so that
+octets of another version are as good as none: whoever asks goes to the servers, and the next
+listing writes them anew. Never judges an entry; ``entries`` has done that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gateway.core.account import Account, Elsewhere
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryMistake
+from gateway.core.group import Group
+from gateway.core.ids import AccountId
+from gateway.core.ports.picture import EntryKind, PicturedEntry
+from gateway.core.quota import NOTHING_SAID, Allowance
+from gateway.directory.dn import dn_key
+from gateway.directory.entries import (
+    Entry,
+    account_from,
+    account_id_from,
+    addresses_from,
+    display_name_from,
+)
+from gateway.directory.groups.asking import is_group
+from gateway.directory.picture.keys import keys_of_group, keys_of_person
+from gateway.directory.schema import Schema
+
+FORM = "1"
+_PASSWORDS = frozenset(("userpassword", "unicodepwd", "authpassword", "sambantpassword"))
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().raw_decode
+
+
+def brief_of(account: Account) -> bytes:
+    """Of a person."""
+    allowance, elsewhere = account.allowance, account.elsewhere
+    primary = account.primary_address
+    said = (
+        account.account_id,
+        account.login,
+        None if account.addresses[:1] == (primary,) else primary,
+        account.addresses,
+        account.display_name,
+        account.enabled,
+        account.locked,
+        account.condition,
+        None
+        if allowance == NOTHING_SAID
+        else (allowance.octets, allowance.messages, allowance.unreadable),
+        None if elsewhere is None else _elsewhere_said(elsewhere),
+    )
+    return f"{FORM}{_encode(said)}".encode()
+
+
+def account_in(brief: bytes) -> Account | None:
+    """None: of another form."""
+    text = brief.decode()
+    if not text.startswith(FORM):
+        return None
+    said = _decode(text, len(FORM))[0]
+    account_id, login, primary, addresses, name, enabled, locked, condition, bounds, away = said
+    return Account(
+        account_id,
+        login,
+        addresses[0] if primary is None else primary,
+        tuple(addresses),
+        name,
+        enabled,
+        locked,
+        condition,
+        NOTHING_SAID if bounds is None else Allowance(*bounds),
+        None if away is None else _elsewhere_in(away),
+    )
+
+
+def brief_of_group(group_id: str, addresses: Sequence[str], display_name: str) -> bytes:
+    return f"{FORM}{_encode((group_id, addresses, display_name))}".encode()
+
+
+def group_in(brief: bytes) -> Group | None:
+    """Without its members. None: of another form, or it has no address."""
+    text = brief.decode()
+    if not text.startswith(FORM):
+        return None
+    group_id, addresses, name = _decode(text, len(FORM))[0]
+    return Group(group_id, tuple(addresses), (), name) if addresses else None
+
+
+def whole_of(entry: Entry, schema: Schema) -> bytes:
+    """Octets become characters one by one, as JSON has none."""
+    secret = {*_PASSWORDS, schema.secret_attribute.lower()}
+    said = {
+        name: [value.decode("latin-1") for value in values]
+        for name, values in entry.attributes.items()
+        if name not in secret
+    }
+    return f"{FORM}{_encode((entry.dn, said))}".encode()
+
+
+def entry_in(whole: bytes) -> Entry | None:
+    """None: of another form."""
+    text = whole.decode()
+    if not text.startswith(FORM):
+        return None
+    dn, said = _decode(text, len(FORM))[0]
+    attributes = {
+        name: tuple([value.encode("latin-1") for value in values]) for name, values in said.items()
+    }
+    return Entry(dn, attributes)
+
+
+class Depiction:
+    """Makes of entries what the picture keeps of them, and accounts of that.
+
+    Args:
+        source: the name of the directory.
+    """
+
+    def __init__(self, source: str, schema: Schema) -> None:
+        self._source = source
+        self._schema = schema
+
+    def pictured(self, entry: Entry) -> PicturedEntry:
+        """An entry that a listing of people and groups has brought.
+
+        Raises:
+            DirectoryMistake: it cannot be used; ``reason`` says why.
+        """
+        schema = self._schema
+        if schema.group is not None and is_group(entry, schema):
+            addresses = addresses_from(entry, schema)
+            group_id = account_id_from(entry, schema) or dn_key(entry.dn)
+            return PicturedEntry(
+                self._source,
+                group_id,
+                EntryKind.GROUP,
+                brief_of_group(group_id, addresses, display_name_from(entry, schema)),
+                whole_of(entry, schema),
+                keys_of_group(entry, addresses, schema),
+            )
+        account = account_from(entry, schema)
+        return PicturedEntry(
+            self._source,
+            account.account_id,
+            EntryKind.PERSON,
+            brief_of(account),
+            whole_of(entry, schema),
+            keys_of_person(entry, account, schema),
+        )
+
+    def account(self, kept: PicturedEntry) -> Account:
+        """Of a person; of one whose octets are another version's nothing but the id is known.
+
+        Raises:
+            DirectoryMistake: it is a group.
+        """
+        if kept.kind is not EntryKind.PERSON:
+            raise DirectoryMistake(reason="a group where a person is expected", id=kept.entry_id)
+        account = account_in(kept.brief)
+        if account is None:
+            return Account(AccountId(kept.entry_id), "", "", ())
+        return account
+
+
+def _elsewhere_said(elsewhere: Elsewhere) -> tuple[object, ...]:
+    address = elsewhere.address
+    parts = None if address is None else (address.local_part, address.domain)
+    return (elsewhere.host, elsewhere.next_hop, parts, elsewhere.trouble)
+
+
+def _elsewhere_in(said: Sequence[object]) -> Elsewhere:
+    host, next_hop, parts, trouble = said
+    address = Address(*parts) if isinstance(parts, list) else None
+    return Elsewhere(str(host), str(next_hop), address, str(trouble))

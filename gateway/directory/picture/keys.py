@@ -1,0 +1,86 @@
+"""Under which keys people and groups are found in the picture, and asked for: the one place.
+
+Owns the forms in which two spellings are one key: of addresses (as ``entries.has_address`` compares
+them), of logins (as a server's caseIgnoreMatch does), of DNs, of members, which are named by any of
+these, and of the values that tell whose primary group a group is (SECURITY L18). Keys of addresses
+and DNs say who is meant; those of logins bring candidates, which are looked at again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.ports.picture import KeyKind
+from gateway.directory.dn import dn_key
+from gateway.directory.entries import Entry
+from gateway.directory.groups.told import member_keys
+from gateway.directory.logins import login_is_possible
+from gateway.directory.schema import Schema
+from gateway.wire.ldap.filters import And, Equal, Filter, Or, normalised
+
+Key = tuple[KeyKind, str]
+
+
+def address_key(address: Address | str) -> str:
+    """Of an address as ``str`` writes it."""
+    return str(address).casefold()
+
+
+def login_key(login: str) -> str:
+    return normalised(login)
+
+
+def keys_of_person(entry: Entry, account: Account, schema: Schema) -> tuple[Key, ...]:
+    return (
+        *((KeyKind.ADDRESS, address_key(each)) for each in account.addresses),
+        *((KeyKind.LOGIN, key) for key in dict.fromkeys(_logins(entry, schema))),
+        (KeyKind.DN, dn_key(entry.dn)),
+        *_telling(entry, schema.about_groups.primary_group),
+    )
+
+
+def keys_of_group(entry: Entry, addresses: tuple[str, ...], schema: Schema) -> tuple[Key, ...]:
+    return (
+        *((KeyKind.ADDRESS, address_key(each)) for each in addresses),
+        (KeyKind.DN, dn_key(entry.dn)),
+        *((KeyKind.MEMBER, key) for key in dict.fromkeys(member_keys(entry, schema))),
+        *_telling(entry, schema.about_groups.sid),
+    )
+
+
+def logins_asked(wanted: Filter, schema: Schema) -> set[str]:
+    """Login keys of whoever may match a filter of ``Schema`` about a login."""
+    names = {name.lower() for name in schema.login_attributes}
+    return {login_key(each.value) for each in _equals(wanted) if each.attribute.lower() in names}
+
+
+def _equals(wanted: Filter) -> Iterator[Equal]:
+    match wanted:
+        case Equal():
+            yield wanted
+        case And(operands) | Or(operands):
+            for operand in operands:
+                yield from _equals(operand)
+
+
+def _logins(entry: Entry, schema: Schema) -> Iterator[str]:
+    for name in schema.login_attributes:
+        for octets in entry.attributes.get(name.lower(), ()):
+            text = octets.decode("utf-8", "replace")
+            # What nobody may type finds nobody (SECURITY L2, L25).
+            if login_is_possible(text):
+                yield login_key(text)
+
+
+def _telling(entry: Entry, name: str) -> Iterator[Key]:
+    """By one of the few attributes that entries are searched for by value."""
+    for octets in entry.attributes.get(name.lower(), ()) if name else ():
+        yield KeyKind.VALUE, value_key(name, octets)
+
+
+def value_key(name: str, value: bytes | str) -> str:
+    """Of an attribute's value, which may be no text."""
+    octets = value.encode() if isinstance(value, str) else value
+    return f"{name.lower()}={octets.hex()}"

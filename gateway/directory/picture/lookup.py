@@ -1,0 +1,237 @@
+"""Questions to the picture of one directory, answered at once.
+
+Owns what the picture may be used for: whether it has ever been complete, was filled under the
+settings in force, and is fresh enough to be asked before the servers. It never says that somebody
+does not exist: whoever is not found may be new. A picture that cannot be read is as good as none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NoReturn, TypeVar
+
+from twisted.logger import Logger
+
+from gateway.core.account import Account
+from gateway.core.address import Address
+from gateway.core.errors import DirectoryMistake, StoreUnavailable
+from gateway.core.ids import AccountId
+from gateway.core.log_text import escaped, shown
+from gateway.core.ports.clock import WallClock
+from gateway.core.ports.picture import (
+    EntryKind,
+    KeyKind,
+    PicturedEntry,
+    ReadsPicture,
+    SourceState,
+)
+from gateway.directory.logins import wanted_person
+from gateway.directory.picture.briefs import account_in, entry_in
+from gateway.directory.picture.cursor import Cursor
+from gateway.directory.picture.keys import address_key, logins_asked
+from gateway.directory.schema import Schema
+from gateway.wire.address import AddressSyntax, parse_mailbox
+from gateway.wire.ldap.filters import And, Filter, FilterSyntax, matches
+
+T = TypeVar("T")
+
+_NONE: Sequence[PicturedEntry] = ()
+
+LOOK_S = 1.0
+"""The picture's state is read at most so often."""
+TROUBLE_S = 60.0
+"""Trouble with its file is logged at most so often."""
+
+
+class Standing(IntEnum):
+    """What the picture is good for."""
+
+    ABSENT = 0
+    """There is none, or none of the directory as the settings have it."""
+    STALE = 1
+    """For when the servers are down."""
+    FRESH = 2
+    """For everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictured:
+    """What is to be known to ask for a directory's picture.
+
+    Args:
+        picture: of all directories.
+        source: the name of this one.
+        schema: of it.
+        fingerprint: of what it was asked (``source.Source.fingerprint``); empty: any.
+        fresh_s: since its last refresh the picture is asked before the servers.
+    """
+
+    picture: ReadsPicture
+    source: str
+    schema: Schema
+    fingerprint: str = ""
+    fresh_s: float = 600.0
+
+
+class Lookup:
+    """Reads the picture for one directory."""
+
+    log = Logger()
+
+    def __init__(
+        self, pictured: Pictured, *, wall_clock: WallClock, monotonic: Callable[[], float]
+    ) -> None:
+        self._picture = pictured.picture
+        self._source = pictured.source
+        self._schema = pictured.schema
+        self._fingerprint = pictured.fingerprint
+        self._fresh_s = pictured.fresh_s
+        self._wall_clock = wall_clock
+        self._monotonic = monotonic
+        self._state = SourceState()
+        self._standing = Standing.ABSENT
+        self._next_look = float("-inf")
+        self._next_complaint = float("-inf")
+
+    @property
+    def standing(self) -> Standing:
+        if self._monotonic() >= self._next_look:
+            self._look()
+        return self._standing
+
+    @property
+    def version(self) -> int:
+        """Of the people and groups, as of the last look."""
+        return self._state.version
+
+    @property
+    def age_s(self) -> float:
+        """Since when changes are not known; clocks may have been put back."""
+        return max(0.0, self._wall_clock() - self._state.refreshed_at)
+
+    def recipient(self, addresses: Sequence[Address]) -> Account | PicturedEntry | None:
+        """Who has the first of these that anybody has; a group as it is kept.
+
+        Raises: DirectoryMistake.
+        """
+        for address in addresses:
+            found = self._having(address)
+            if found:
+                only = self._only(found, str(address))
+                return only if only.kind is EntryKind.GROUP else self._account(only)
+        return None
+
+    def by_address(self, address: Address, kind: EntryKind) -> PicturedEntry | None:
+        """The one person, or the one group, with this address. Raises: DirectoryMistake."""
+        found = [each for each in self._having(address) if each.kind is kind]
+        return self._only(found, str(address)) if found else None
+
+    def person(self, address: Address) -> Account | None:
+        """Raises: DirectoryMistake."""
+        found = self.by_address(address, EntryKind.PERSON)
+        return None if found is None else self._account(found)
+
+    def by_id(self, account_id: AccountId) -> Account | None:
+        entry = self._read(lambda: self._picture.entry(self._source, account_id), None)
+        if entry is None or entry.kind is not EntryKind.PERSON:
+            return None
+        return self._account(entry)
+
+    def called(self, login_or_address: str) -> Account | None:
+        """As ``Directory.find``. Raises: DirectoryMistake."""
+        wanted = wanted_person(login_or_address, self._schema)
+        if wanted is None:
+            return None
+        keys = sorted(logins_asked(wanted, self._schema))
+        found = {each.entry_id: each for each in self._wholes(KeyKind.LOGIN, keys)}
+        try:
+            key = address_key(parse_mailbox(login_or_address))
+        except AddressSyntax:
+            pass
+        else:
+            found.update((each.entry_id, each) for each in self._wholes(KeyKind.ADDRESS, (key,)))
+        rest = without_kind(wanted, self._schema)
+        matching = [each for each in found.values() if self._matches(each, rest)]
+        return self._account(self._only(matching, login_or_address)) if matching else None
+
+    # -- the picture itself
+
+    def _having(self, address: Address) -> Sequence[PicturedEntry]:
+        key = (address_key(address),)
+        found = self._read(lambda: self._picture.find(KeyKind.ADDRESS, key), _NONE)
+        source = self._source
+        if len(found) == 1 and found[0].source == source:
+            return found
+        return [each for each in found if each.source == source]
+
+    def _wholes(self, kind: KeyKind, keys: Sequence[str]) -> list[PicturedEntry]:
+        found = self._read(lambda: self._picture.wholes(kind, keys), _NONE)
+        mine = (each for each in found if each.source == self._source)
+        return [each for each in mine if each.kind is EntryKind.PERSON]
+
+    @staticmethod
+    def _matches(kept: PicturedEntry, rest: Filter) -> bool:
+        entry = entry_in(kept.whole)
+        try:
+            return entry is not None and matches(rest, entry.attributes)
+        except FilterSyntax:  # a rule that only a server can evaluate
+            return False
+
+    @staticmethod
+    def _account(kept: PicturedEntry) -> Account | None:
+        return account_in(kept.brief)
+
+    def _only(self, found: Sequence[PicturedEntry], asked: str) -> PicturedEntry:
+        if len(found) > 1:
+            self._refuse(found, asked)
+        return found[0]
+
+    def _refuse(self, found: Sequence[PicturedEntry], asked: str) -> NoReturn:
+        """SECURITY L5: never the first of several."""
+        names = ", ".join(shown(each.entry_id) for each in found[:3])
+        self.log.error(
+            "{count} entries of the directory match {asked} and nobody gets it: {names}",
+            count=len(found),
+            asked=shown(asked),
+            names=names,
+        )
+        raise DirectoryMistake(reason="ambiguous", entries=names)
+
+    def _look(self) -> None:
+        self._next_look = self._monotonic() + LOOK_S
+        self._state = self._read(lambda: self._picture.state(self._source), SourceState())
+        self._standing = self._judged()
+
+    def _judged(self) -> Standing:
+        state = self._state
+        if not state.listed_at:
+            return Standing.ABSENT
+        cursor = Cursor.parse(state.cursor) if self._fingerprint else None
+        if cursor is not None and cursor.fingerprint != self._fingerprint:
+            # Filled under other settings: the ids in it may be other ones.
+            return Standing.ABSENT
+        return Standing.FRESH if self.age_s <= self._fresh_s else Standing.STALE
+
+    def _read(self, question: Callable[[], T], otherwise: T) -> T:
+        try:
+            return question()
+        except StoreUnavailable as error:
+            now = self._monotonic()
+            if now >= self._next_complaint:
+                self._next_complaint = now + TROUBLE_S
+                self.log.error(
+                    "the picture of the directory cannot be read, so the servers are asked: {why}",
+                    why=escaped(str(error)),
+                )
+            return otherwise
+
+
+def without_kind(wanted: Filter, schema: Schema) -> Filter:
+    """What a filter of ``Schema`` asks besides whether it is a person: the picture knows that, and
+    a server's own rule cannot be evaluated here."""
+    if isinstance(wanted, And):
+        kinds = (schema.person, schema.group)
+        return And(tuple(each for each in wanted.operands if each not in kinds))
+    return wanted
