@@ -29,10 +29,11 @@ from gateway.auth.checkers import (
 from gateway.auth.https_post import HttpsPost
 from gateway.auth.introspection import Introspection
 from gateway.auth.jwt_issuer import JwtIssuer
+from gateway.auth.login_memory import Bounds, LoginMemory
 from gateway.auth.mechanisms import Means
 from gateway.auth.realm import MailRealm
 from gateway.auth.secrets import Secrets
-from gateway.auth.throttle import Bounds, LoginMemory, LoginThrottle
+from gateway.auth.throttle import LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
 from gateway.core.errors import StoreUnavailable
 from gateway.core.networks import named

@@ -19,7 +19,7 @@ from twisted.names.client import Resolver
 from twisted.names.dns import DNSDatagramProtocol
 
 from gateway.app.counting import MARKS
-from gateway.auth.throttle import LoginMemory
+from gateway.auth.login_memory import LoginMemory
 from gateway.core.settings.checks import split_host_port
 from gateway.core.settings.model import Settings
 from gateway.core.shared_counters import SLOTS, SharedCounters

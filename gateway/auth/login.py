@@ -54,14 +54,22 @@ async def log_in(
         over_tls: whether the connection is encrypted.
 
     Raises:
-        WrongCredentials: whoever it is may not log in; one text for all reasons.
+        WrongCredentials: whoever it is may not log in; one text for all reasons, and the reason
+            for those who may hear it.
         DirectoryUnavailable: nobody can say at the moment; for tokens IssuerUnavailable as well.
         StoreUnavailable: the person is right, but their mailboxes cannot be opened now.
     """
     credentials = credentials_for(offer, protocol=protocol, peer_ip=peer_ip, over_tls=over_tls)
     try:
         _, avatar, logout = await portal.login(credentials, None, interface)
-    except (UnauthorizedLogin, WrongCredentials):
-        # A fresh error: neither fields nor a traceback tell the reasons apart (SECURITY A6, A9).
+    except UnauthorizedLogin:
         raise WrongCredentials from None
+    except WrongCredentials as error:
+        # A fresh one, without a traceback that holds what was typed (SECURITY A9).
+        raise WrongCredentials(
+            error.reason,
+            proven=error.proven,
+            account_id=error.account_id,
+            changed=error.changed,
+        ) from None
     return LoggedIn(avatar, logout, credentials.trail.app_password)

@@ -16,8 +16,6 @@ with a restart.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -25,18 +23,42 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.auth.login import LoggedIn
-from gateway.auth.login_names import counted_name, networks_of, typed_name
+from gateway.auth.login_memory import (
+    ASKING,
+    RIGHT,
+    Attempt,
+    Bounds,
+    LoginMemory,
+    counted,
+    hashable,
+    of_login,
+    of_network,
+    place,
+    refused_for,
+    wrong_for,
+)
+from gateway.auth.login_names import networks_of, typed_name
 from gateway.core.app_passwords import Place
-from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
+from gateway.core.errors import (
+    GatewayError,
+    LoginsPaused,
+    NotAsKept,
+    TooManyFailures,
+    WrongCredentials,
+)
 from gateway.core.hosts import is_loopback
 from gateway.core.log_text import shown
+from gateway.core.login_reasons import LoginReason
 from gateway.core.pause import pause
 from gateway.core.ports.clock import Timers
-from gateway.core.shared_counters import Rate, SharedCounters
-from gateway.core.shared_marks import SharedMarks
+from gateway.core.shared_counters import Rate
 
 DAY_S = 86_400.0
 REMEMBERED_S = 300.0
+REMEMBERED_PROVEN_S = 60.0
+"""The right password of somebody who may not log in: it counts nowhere, and may soon do."""
+REMEMBERED_BELOW_S = 10.0
+"""Long enough for a storm; ``person_budget`` remembers it until the password is changed."""
 RIGHT_S = 10.0
 """Other connections of a client whose password was right need not wait for each other."""
 ASKING_S = 60.0
@@ -53,64 +75,9 @@ TURN_S = 15.0
 LOGGED_AGAIN_S = 600.0
 MAX_LOGGED_LOGIN = 64
 
-# What is remembered of a password; the smallest is the first to make room.
-RIGHT, WRONG, ASKING = 1, 2, 3
-
 Ask = Callable[[], Coroutine[Deferred[Any], Any, LoggedIn]]
 
 _log = Logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """See ``[login]`` of the settings.
-
-    Args:
-        asked_window_s: a count of failures ends so long after the last one, as directories do it.
-    """
-
-    failures_per_minute: int = 10
-    failures_per_day: int = 50
-    asked_per_login: int = 4
-    asked_window_s: float = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
-class LoginMemory:
-    """Where all processes count.
-
-    Args:
-        answers: what the directory said of passwords.
-        tallies: failures by login.
-        known: where logins worked.
-    """
-
-    counters: SharedCounters
-    answers: SharedMarks
-    tallies: SharedMarks
-    known: SharedMarks
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One login on its way, from its turn to its end.
-
-    Args:
-        networks: it counts for, narrow to wide; none for those who are exempt.
-        whose: under what the login is counted.
-        guessed: it could be; certificates and tokens are not.
-        ours: it is an app password, which no directory sees.
-        password: under what its password is remembered; empty for other kinds of proof.
-        reserved: it takes one of the failures that strangers may cause.
-    """
-
-    login: str
-    networks: tuple[str, ...]
-    whose: bytes
-    guessed: bool
-    ours: bool = False
-    password: bytes = field(default=b"", repr=False)
-    reserved: bool = False
 
 
 class LoginThrottle:
@@ -140,9 +107,14 @@ class LoginThrottle:
         """Before any work for a login. Raises: TooManyFailures."""
         self._check(self._networks(peer_ip)[:1])
 
+    def is_known(self, peer_ip: str, login: str) -> bool:
+        """This login has worked lately from around there, or what comes from there is not counted."""
+        networks = self._networks(peer_ip)
+        return not networks or bool(self._known.get(place(counted(login), networks)))
+
     def slower(self, login: str) -> int:
         """How many times later than usual somebody is told that this login was wrong."""
-        failures = self._tallies.get(b"slow " + _counted(login))
+        failures = self._tallies.get(b"slow " + counted(login))
         return 1 << min(max(failures - UNSLOWED, 0), MAX_SLOWER.bit_length() - 1)
 
     async def turn(
@@ -172,15 +144,15 @@ class LoginThrottle:
         attempt = Attempt(
             login,
             self._networks(peer_ip),
-            _counted(login),
+            counted(login),
             guessed=guessed and bool(login),
             ours=ours is not None,
         )
         if attempt.guessed and password:
             # Neither has a NUL (RFC 4616 section 2), so no two pairs are alike.
-            attempt.password = _hashable(typed_name(login)) + b"\0" + password
+            attempt.password = hashable(typed_name(login)) + b"\0" + password
             if ours is not None:
-                attempt.password += _hashable(f"\0{ours.protocol} {ours.peer_ip}")
+                attempt.password += hashable(f"\0{ours.protocol} {ours.peer_ip}")
         if attempt.networks:
             around = len(AROUND) if self._is_stranger(attempt) else 1
             self._check(attempt.networks[:around])
@@ -212,16 +184,14 @@ class LoginThrottle:
 
     def _is_stranger(self, attempt: Attempt) -> bool:
         """The login has not worked lately from around there."""
-        return not self._known.get(_place(attempt.whose, attempt.networks))
+        return not self._known.get(place(attempt.whose, attempt.networks))
 
     # -- bounds
 
     def _check(self, networks: tuple[str, ...]) -> None:
         for network, rates in zip(networks, self._rates, strict=False):
             for rate in rates:
-                if not self._counters.take(
-                    _of_network(network, rate), rate, only_look=True
-                ).allowed:
+                if not self._counters.take(of_network(network, rate), rate, only_look=True).allowed:
                     self._tell_refused(network, rate)
                     raise TooManyFailures
 
@@ -229,7 +199,7 @@ class LoginThrottle:
         """One login guessed at from all over a network, also from where it is known."""
         if attempt.guessed:
             for rate in self._rates[0]:
-                if not self._counters.take(_of_login(attempt, rate), rate, only_look=True).allowed:
+                if not self._counters.take(of_login(attempt, rate), rate, only_look=True).allowed:
                     self._tell_paused(attempt, f"there: more than {rate.limit} failures")
                     raise LoginsPaused
 
@@ -241,8 +211,10 @@ class LoginThrottle:
         give_up_at, look_s = timers.seconds() + TURN_S, FIRST_LOOK_S
         while True:
             said = self._answers.get(attempt.password) if attempt.password else 0
-            if said == WRONG:
-                raise WrongCredentials
+            refused = refused_for(said)
+            if refused is not None:
+                reason, proven = refused
+                raise WrongCredentials(reason if proven else LoginReason.WRONG_AGAIN, proven=proven)
             if said != ASKING and self._has_room(attempt):
                 return
             if timers.seconds() >= give_up_at:
@@ -280,28 +252,42 @@ class LoginThrottle:
     async def _asked(self, attempt: Attempt, ask: Ask) -> LoggedIn:
         try:
             logged_in = await ask()
-        except WrongCredentials:
-            self._was_wrong(attempt)
+        except WrongCredentials as error:
+            self._was_refused(attempt, error)
+            raise
+        except NotAsKept:
+            # Nobody said that it is wrong; whoever is guessing has guessed.
+            self._count_failure(attempt, 0, 0.0)
             raise
         except BaseException:  # no verdict, whatever it is
             self.withdrawn(attempt)
             raise
         self._settle(attempt, RIGHT, RIGHT_S, failures=0)
         if attempt.networks:
-            for whose in {attempt.whose, _counted(logged_in.avatar.account.login)}:
-                self._known.put(_place(whose, attempt.networks), 1, KNOWN_S)
+            for whose in {attempt.whose, counted(logged_in.avatar.account.login)}:
+                self._known.put(place(whose, attempt.networks), 1, KNOWN_S)
         return logged_in
 
-    def _was_wrong(self, attempt: Attempt) -> None:
-        self._settle(attempt, WRONG, REMEMBERED_S, failures=1)
+    def _was_refused(self, attempt: Attempt, error: WrongCredentials) -> None:
+        said = wrong_for(error.reason, proven=error.proven)
+        if error.reason is LoginReason.WRONG_AGAIN:
+            self._settle(attempt, said, REMEMBERED_BELOW_S, failures=0)
+        elif error.proven:
+            self._count_failure(attempt, said, REMEMBERED_PROVEN_S)
+        else:
+            for_s = REMEMBERED_BELOW_S if error.changed else REMEMBERED_S
+            self._count_failure(attempt, said, for_s)
+
+    def _count_failure(self, attempt: Attempt, said: int, for_s: float) -> None:
+        self._settle(attempt, said, for_s, failures=1)
         for network, rates in zip(attempt.networks, self._rates, strict=False):
             for rate in rates:
-                self._counters.add(_of_network(network, rate), rate)
+                self._counters.add(of_network(network, rate), rate)
         if not attempt.guessed:
             return
         if attempt.networks:
             for rate in self._rates[0]:
-                self._counters.add(_of_login(attempt, rate), rate)
+                self._counters.add(of_login(attempt, rate), rate)
         failures = min(self._tallies.get(b"slow " + attempt.whose) + 1, MOST_COUNTED)
         self._tallies.put(b"slow " + attempt.whose, failures, self._bounds.asked_window_s)
 
@@ -340,26 +326,6 @@ class LoginThrottle:
             return False
         self._tallies.put(name, 1, LOGGED_AGAIN_S)
         return True
-
-
-def _hashable(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")
-
-
-def _counted(login: str) -> bytes:
-    return blake2b(_hashable(counted_name(login)), digest_size=16).digest()
-
-
-def _place(whose: bytes, networks: tuple[str, ...]) -> bytes:
-    return whose + networks[-1].encode()
-
-
-def _of_network(network: str, rate: Rate) -> str:
-    return f"logins {rate.per_s:g} {network}"
-
-
-def _of_login(attempt: Attempt, rate: Rate) -> str:
-    return f"logins {rate.per_s:g} {attempt.networks[-1]} {attempt.whose.hex()}"
 
 
 def _unmoved(asked: Deferred[LoggedIn]) -> Deferred[LoggedIn]:

@@ -17,6 +17,7 @@ from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
 from gateway.auth.login import LoggedIn, log_in
+from gateway.auth.login_memory import Attempt
 from gateway.auth.mechanisms import exchange, offered
 from gateway.auth.sasl import (
     Challenge,
@@ -29,7 +30,6 @@ from gateway.auth.sasl import (
     SecretWanted,
     Step,
 )
-from gateway.auth.throttle import Attempt
 from gateway.core.app_passwords import Place, text_in
 from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped, shown

@@ -91,7 +91,7 @@ def refused(offer: Offer, people: dict[str, Account] = PEOPLE, **more: Any) -> N
     with pytest.raises(WrongCredentials) as error:
         enter(offer, people, **more)
     # SECURITY A6: no reason shows.
-    assert str(error.value) == "authentication failed" and not error.value.fields
+    assert error.value.safe_text == "authentication failed" and not error.value.fields
 
 
 GONE = {"alice": replace(ALICE, enabled=False), "alice@example.test": replace(ALICE, enabled=False)}

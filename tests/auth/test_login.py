@@ -128,7 +128,7 @@ def test_cred_finds_what_it_needs() -> None:
 def test_A6_every_refusal_is_the_same(answer: Account | Exception) -> None:
     with pytest.raises(WrongCredentials) as refusal:
         Bench(answer).log_in()
-    assert str(refusal.value) == "authentication failed"
+    assert refusal.value.safe_text == "authentication failed"
     assert refusal.value.fields == {}
 
 

@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.logger import LogEvent, globalLogPublisher
 
+from gateway.auth.login_memory import Bounds
 from gateway.auth.login_names import counted_name, networks_of, typed_name
-from gateway.auth.throttle import Bounds
 from gateway.core.errors import DirectoryUnavailable, TooManyFailures
 from tests.auth.throttle_world import ELSEWHERE, FAR, HERE, World
 

@@ -80,7 +80,7 @@ class Bench:
     def refused(self, token: str) -> None:
         with pytest.raises(WrongCredentials) as error:
             self.whose(token)
-        assert str(error.value) == "authentication failed"
+        assert error.value.safe_text == "authentication failed"
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 
 from gateway.auth.avatars import Submitter
 from gateway.auth.login import LoggedIn
-from gateway.auth.throttle import Bounds, LoginMemory, LoginThrottle
+from gateway.auth.login_memory import Bounds, LoginMemory
+from gateway.auth.throttle import LoginThrottle
 from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.networks import Networks
 from gateway.core.shared_counters import SLOTS, SharedCounters

@@ -109,7 +109,7 @@ class Place:
         with pytest.raises(WrongCredentials) as refusal:
             self.log_in(login, password)
         # SECURITY A6: one text for all reasons, and nothing besides it.
-        assert str(refusal.value) == "authentication failed"
+        assert refusal.value.safe_text == "authentication failed"
 
     def find(self, local_part: str, domain: str = "example.test") -> Account | None:
         return self.pump.wait(self.directory.find_by_address(Address(local_part, domain)))

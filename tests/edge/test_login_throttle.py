@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.auth.login_memory import Bounds, LoginMemory
 from gateway.auth.mechanisms import NAMES
-from gateway.auth.throttle import Bounds, LoginMemory, LoginThrottle
+from gateway.auth.throttle import LoginThrottle
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.shared_counters import SLOTS, SharedCounters
 from gateway.core.shared_marks import WORDS, SharedMarks
