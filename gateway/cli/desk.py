@@ -34,6 +34,7 @@ from gateway.core.account import Account
 from gateway.core.errors import GatewayError, StoreInUse
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
+from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
@@ -137,6 +138,11 @@ class Desk:
                 timers=self._loop.timers,
             )
         return self._made
+
+    @property
+    def call_from_thread(self) -> CallFromThread:
+        """For what a command makes itself and has threads."""
+        return self._loop.call_from_thread
 
     def call(self, flow: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine of the store or the directory; its result or its exception.

@@ -36,6 +36,7 @@ _COMMANDS = {
     "restore": "gateway.cli.restore:restore",
     "status": "gateway.cli.status:status",
     "trace": "gateway.cli.trace:trace",
+    "user": "gateway.cli.user:group",
     "verify": "gateway.cli.verify:verify",
 }
 

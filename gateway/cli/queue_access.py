@@ -1,6 +1,7 @@
-"""The queue's desk for a command: at the running gateway, or on a store that nobody serves.
+"""A desk for a command: at the running gateway, or on a store that nobody serves.
 
-Owns the choice. What a call takes and answers is the desk's (``gateway.queue.desk``).
+Owns the choice. What a call takes and answers is the desk's (``gateway.queue.desk``,
+``gateway.auth.people_desk``).
 """
 
 from __future__ import annotations
@@ -22,13 +23,27 @@ Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 
 def at_queue(config_path: str | None, work: Callable[[Call], None]) -> None:
-    """Run ``work``. Raises: GatewayError."""
+    """Run ``work`` at the queue's desk. Raises: GatewayError."""
+    at_gateway(config_path, "queue", "gateway.cli.queue_store", work)
+
+
+def at_gateway(
+    config_path: str | None, desk: str, alone: str, work: Callable[[Call], None]
+) -> None:
+    """Run ``work`` at a desk.
+
+    Args:
+        desk: its name in the control API.
+        alone: the module whose ``at_store`` runs the work where no gateway runs.
+
+    Raises: GatewayError.
+    """
     client = ControlClient(control_socket(Path(state_dir(config_path))), TIMEOUT_S)
     answered = False
 
     def ask(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         nonlocal answered
-        answer = ask_gateway(client, name, arguments)
+        answer = ask_gateway(client, name, arguments, desk)
         answered = True
         return answer
 
@@ -39,7 +54,7 @@ def at_queue(config_path: str | None, work: Callable[[Call], None]) -> None:
             raise
         # Imported here only: a store and all that belongs to it take longer than most answers.
         settings = load_settings(config_path).settings
-        import_module("gateway.cli.queue_store").at_store(settings, work)
+        import_module(alone).at_store(settings, work)
 
 
 def is_nobody(error: GatewayNotRunning) -> bool:
@@ -47,5 +62,7 @@ def is_nobody(error: GatewayNotRunning) -> bool:
     return isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError)
 
 
-def ask_gateway(client: ControlClient, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return client.request("POST", f"/v1/queue/{name}", body=dict(arguments))
+def ask_gateway(
+    client: ControlClient, name: str, arguments: Mapping[str, Any], desk: str = "queue"
+) -> dict[str, Any]:
+    return client.request("POST", f"/v1/{desk}/{name}", body=dict(arguments))
