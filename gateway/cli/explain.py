@@ -160,6 +160,8 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
     yield plain(step["said"])
     for text in step.get("routing", ()):
         yield plain(f"    routing  {text}")
+    if step.get("expansion"):
+        yield from _expansion(step["expansion"])
     for check in step.get("checks", ()):
         yield plain(f"    check    {check['check']}: {check['action']}, {check.get('reason', '')}")
         for name, value in check.get("inputs", {}).items():
@@ -168,6 +170,26 @@ def _step(step: Mapping[str, Any]) -> Iterator[str]:
         yield plain(f"    trouble  {step['trouble']}")
     for line in step["reply"]:
         yield plain(f"    reply    {line}")
+
+
+def _expansion(expansion: Mapping[str, Any]) -> Iterator[str]:
+    """Who gets mail for an address that stands for others."""
+    count, named = expansion["member_count"], expansion["members"]
+    yield plain(f"    members  {count} of {expansion['name']}")
+    for member in named:
+        yield plain(f"             {member['address']}: {member['to']}")
+    if count > len(named):
+        yield f"             and {count - len(named)} more"
+    for group in expansion["groups"]:
+        for nested in group["nested"]:
+            yield plain(f"    group    {nested}, inside {group['name']}")
+        for search in group["searches"]:
+            yield plain(f"    search   {search}")
+        people = [f"{group[each]} {each}" for each in ("owners", "delegates") if group[each]]
+        if people:
+            yield plain(f"    group    {group['name']} has {' and '.join(people)}")
+    for dead in expansion["dead"]:
+        yield plain(f"    dead     {dead}")
 
 
 def _way_out(queued: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ else the setting for all. Never replies, and tells no stranger a member's name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from gateway.core.group import Group
 from gateway.policy.group_rules import WORDS, GroupRules, Poster, Rule, Rules, rule_for
@@ -18,6 +19,12 @@ _IN_WORDS = {
     "members": "its members",
     "owners": "its owners",
 }
+
+
+class JudgesPosting(Protocol):
+    async def judge(self, groups: Sequence[Group], poster: Poster) -> list[Verdict]:
+        """See ``GroupPosting.judge``; ``groups`` is not empty."""
+        ...
 
 
 class GroupPosting:

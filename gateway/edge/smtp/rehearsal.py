@@ -28,6 +28,7 @@ from gateway.edge.connection import Door
 from gateway.edge.sessions import Sessions
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.journal import options_in_words
+from gateway.edge.smtp.rehearsal_groups import ObservedPosting
 from gateway.edge.smtp.rehearsal_props import (
     CountsNobody,
     KeepsNothing,
@@ -91,7 +92,10 @@ class Rehearsal:
         rehearsed = replace(
             services,
             intake=self._intake,
-            router=ObservedRouter(services.router, notes),  # type: ignore[arg-type]  # the real one explains
+            router=ObservedRouter(services.router, notes, tells=True),  # type: ignore[arg-type]  # the real one explains
+            posting=None
+            if services.posting is None
+            else ObservedPosting(services.posting, notes.posting, services.find_person),
             policy=observed(services.policy, notes),
             quota=None if quota is None else quota.rehearsed(QuotaLookedAt(quota.store)),
             submission=None
@@ -245,7 +249,11 @@ class Rehearsal:
 
     def _step(self, stage: str, said: str, reply: list[str], **more: str) -> None:
         checks, routing = self._notes.take()
-        step = {"stage": stage, "said": said, "reply": reply, "checks": checks, "routing": routing}
+        step: dict[str, Any] = {"stage": stage, "said": said, "reply": reply}
+        step |= {"checks": checks, "routing": routing}
+        expansion, self._notes.expansion = self._notes.expansion, None
+        if expansion is not None:
+            step["expansion"] = expansion
         self._steps.append(step | more)
 
     # -- what came of it

@@ -15,19 +15,21 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.account import Account
 from gateway.core.address import Address
+from gateway.core.errors import DirectoryUnavailable, ExpansionFailed
 from gateway.core.ids import AccountId, QueueId
 from gateway.core.messages import Accepted, NewMessage
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.routing import ExplainingRouter
 from gateway.core.ports.store import QuotaStore
 from gateway.core.quota import Quota, Usage
-from gateway.core.route import LocalMailbox, Route, ends_of
+from gateway.core.route import Expansion, LocalMailbox, Route, ends_of
 from gateway.edge.connection import MailConnection
+from gateway.edge.smtp.rehearsal_groups import shown_expansion
 from gateway.policy.checks import Answer, Check
 from gateway.policy.engine import Policy
 from gateway.policy.facts import Facts
 from gateway.policy.senders import Names, Senders, Standing
-from gateway.policy.verdicts import Stage
+from gateway.policy.verdicts import Stage, Verdict
 
 
 class Notes:
@@ -37,10 +39,18 @@ class Notes:
         self.checks: list[dict[str, Any]] = []
         self.routing: list[str] = []
         self.logins: dict[AccountId, str] = {}
+        self.expansion: dict[str, Any] | None = None
 
     def add(self, text: str) -> None:
         """One more step of the router (``core.ports.routing.Steps``)."""
         self.routing.append(text)
+
+    def posting(self, verdict: Verdict, logged_in: bool) -> None:
+        """The word of one of the groups that a recipient is."""
+        note = {"check": verdict.check, "stage": Stage.RECIPIENT.value} | in_words(verdict)
+        if logged_in:
+            note["reason"] = f"after a login: {note['reason']}"
+        self.checks.append(note)
 
     def take(self) -> tuple[list[dict[str, Any]], list[str]]:
         taken = self.checks, self.routing
@@ -105,14 +115,25 @@ def observed(policy: Policy, notes: Notes) -> Policy:
 
 
 class ObservedRouter:
-    """The router, whose steps are taken down."""
+    """The router, whose steps are taken down.
 
-    def __init__(self, router: ExplainingRouter, notes: Notes) -> None:
+    Args:
+        tells: where a recipient leads is to be told as well.
+    """
+
+    def __init__(self, router: ExplainingRouter, notes: Notes, *, tells: bool = False) -> None:
         self._router = router
         self._notes = notes
+        self._tells = tells
 
     async def route(self, recipient: Address, *, may_relay: bool) -> Route:
-        route = await self._router.route(recipient, may_relay=may_relay, steps=self._notes)
+        try:
+            route = await self._router.route(recipient, may_relay=may_relay, steps=self._notes)
+        except (DirectoryUnavailable, ExpansionFailed) as error:
+            self._notes.add(str(error))
+            raise
+        if self._tells and isinstance(route, Expansion):
+            self._notes.expansion = shown_expansion(route)
         for end in ends_of(recipient, route):
             if isinstance(end.route, LocalMailbox):
                 account = end.route.account
@@ -125,7 +146,14 @@ class ObservedSenders(Senders):
 
     def __init__(self, senders: Senders, notes: Notes) -> None:
         router = ObservedRouter(senders.router, notes)  # type: ignore[arg-type]  # the real one explains
-        super().__init__(router, groups=senders.groups, send_as=senders.send_as)
+        super().__init__(
+            router,
+            groups=senders.groups,
+            send_as=senders.send_as,
+            rules=senders.rules,
+            meaning=senders.meaning,
+            members_may=senders.members_may,
+        )
         self._notes = notes
 
     def of(self, account: Account) -> Names:

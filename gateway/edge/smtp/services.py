@@ -17,7 +17,7 @@ from gateway.core.ports.trace import TraceStore
 from gateway.policy.engine import NO_POLICY, Policy
 from gateway.policy.limit_notices import LimitNotices
 from gateway.policy.person_limits import PersonLimits
-from gateway.policy.posting import GroupPosting
+from gateway.policy.posting import JudgesPosting
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.senders import Senders
 from gateway.wire.smtp_extensions import DoorOffer
@@ -83,7 +83,7 @@ class SmtpServices:
     submission: SubmissionServices | None = None
     quota: QuotaPolicy | None = None
     policy: Policy = NO_POLICY
-    posting: GroupPosting | None = None
+    posting: JudgesPosting | None = None
     trace: TraceStore | None = None
     auth: Auth = "no"
     has_room: Callable[[], bool] = always
