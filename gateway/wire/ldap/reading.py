@@ -44,7 +44,7 @@ from gateway.wire.ldap.messages import (
 
 _CONTROLS = 0xA0
 _MOST_ID = 2**31 - 1
-_DIAGNOSTIC_CHARACTERS = 500
+_WORDS_CHARACTERS = 500
 _MOST_REFERRALS = 20
 
 
@@ -179,7 +179,7 @@ def _result(data: bytes, at: int, end: int) -> tuple[Result, list[tuple[int, int
     start, at = expect(data, at, end, OCTET_STRING)
     matched = _words(data, start, at)
     start, at = expect(data, at, end, OCTET_STRING)
-    diagnostic = _words(data, start, at)
+    diagnostic = _words(data, start, at).rstrip("\0\r\n ")  # Active Directory ends it with a NUL
     if at == end:
         return Result(code, matched, diagnostic), []
     rest = parts(data, at, end)
@@ -190,9 +190,9 @@ def _result(data: bytes, at: int, end: int) -> tuple[Result, list[tuple[int, int
 
 
 def _words(data: bytes, start: int, stop: int) -> str:
-    """For people, and nothing depends on it. Active Directory ends it with a NUL."""
-    text = str(data[start : min(stop, start + 4 * _DIAGNOSTIC_CHARACTERS)], "utf-8", "replace")
-    return text[:_DIAGNOSTIC_CHARACTERS].rstrip("\0\r\n ")
+    """For people; nothing depends on it."""
+    text = str(data[start : min(stop, start + 4 * _WORDS_CHARACTERS)], "utf-8", "replace")
+    return text[:_WORDS_CHARACTERS]
 
 
 def _uris(data: bytes, start: int, stop: int) -> tuple[str, ...]:
