@@ -27,6 +27,7 @@ from gateway.auth.credentials import (
     ProofLogin,
     TokenLogin,
 )
+from gateway.auth.passwords import PasswordDesk
 from gateway.auth.tokens import TokenIssuer
 from gateway.core.account import Account
 from gateway.core.app_passwords import text_in
@@ -73,6 +74,19 @@ class DirectoryChecker:
             # The port promises it already; a directory that forgets must not open the door.
             raise WrongCredentials
         return account
+
+
+@implementer(ICredentialsChecker)
+class DeskChecker:
+    """Asks the desk about a password."""
+
+    credentialInterfaces = (IPasswordLogin,)
+
+    def __init__(self, desk: PasswordDesk) -> None:
+        self._desk = desk
+
+    def requestAvatarId(self, credentials: PasswordLogin) -> Deferred[Account]:
+        return Deferred.fromCoroutine(self._desk.account(credentials))
 
 
 class PasswordChecker(Protocol):

@@ -94,9 +94,10 @@ class OutageLogins:
         self._tried[tried] = None
         raise NotAsKept(reason="not the password that worked last, or none is kept")
 
-    def forget_tries(self) -> None:
-        """The directory answers: in its next outage another password may be kept."""
-        self._tried.clear()
+    def answered(self) -> None:
+        """The directory answers again: in its next outage another password may be kept."""
+        if self._tried:
+            self._tried.clear()
 
     async def _kept(self, account: Account | None) -> KeptPassword | None:
         if account is None or not account.enabled or account.locked:

@@ -108,7 +108,7 @@ class LoginThrottle:
         self._check(self._networks(peer_ip)[:1])
 
     def is_known(self, peer_ip: str, login: str) -> bool:
-        """This login has worked lately from around there, or what comes from there is not counted."""
+        """This login has worked lately from around there, or nobody counts what does."""
         networks = self._networks(peer_ip)
         return not networks or bool(self._known.get(place(counted(login), networks)))
 
