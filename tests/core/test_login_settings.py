@@ -115,7 +115,12 @@ def test_the_secret_of_oauth_comes_from_a_file_and_is_not_shown() -> None:
     [
         ("", "[]", []),
         ("", '["PLAIN"]', []),
-        ("", '["SCRAM-SHA-256", "CRAM-MD5"]', ["login.mechanisms[0]", "login.mechanisms[1]"]),
+        ("", '["SCRAM-SHA-256", "CRAM-MD5"]', ["login.mechanisms[1]"]),
+        (
+            "",
+            '["SCRAM-SHA-256", "CRAM-MD5"]\n[app_passwords]\nenabled = false',
+            ["login.mechanisms[0]", "login.mechanisms[1]"],
+        ),
         ("authPassword", "[]", ["login.mechanisms"]),
         ("authPassword", '["PLAIN"]', ["login.mechanisms"]),
         ("authPassword", '["PLAIN", "SCRAM-SHA-256"]', []),
@@ -124,7 +129,8 @@ def test_the_secret_of_oauth_comes_from_a_file_and_is_not_shown() -> None:
 def test_scram_over_ldap_is_wanted_by_name(
     attribute: str, mechanisms: str, keys: list[str]
 ) -> None:
-    """A server does not tell whether everybody has a verifier: see ``auth.mechanisms``."""
+    """A server does not tell whether everybody has a verifier: see ``auth.mechanisms``. App
+    passwords always have one."""
     text = BASE.replace('kind = "ldif"\npath = "people.ldif"', LDAP % attribute)
     assert text != BASE
     try:

@@ -124,8 +124,8 @@ def login_contradictions(
             needed = "oauth.issuer"
         elif name == "EXTERNAL" and not _asks_for_certificates(raw):
             needed = "client_ca_file of a listener"
-        elif name in _SCRAM and ldap and not verifiers:
-            needed = "directory.secret_attribute"
+        elif name in _SCRAM and ldap and not verifiers and not _has_app_passwords(raw):
+            needed = "directory.secret_attribute or app_passwords"
         elif name == "CRAM-MD5" and ldap:
             needed = 'passwords in clear, which no directory.kind = "ldap" tells'
         if needed is not None:
@@ -134,6 +134,11 @@ def login_contradictions(
         # Nobody has looked whether everybody there has a verifier, so SCRAM must be named.
         expected = '"SCRAM-SHA-256" among them, as directory.secret_attribute is set'
         yield "login.mechanisms", ", ".join(map(str, mechanisms)) or "nothing", expected
+
+
+def _has_app_passwords(raw: Mapping[str, Any]) -> bool:
+    section = raw.get("app_passwords")
+    return not (isinstance(section, Mapping) and section.get("enabled") is False)
 
 
 def _has_issuer(raw: Mapping[str, Any]) -> bool:
