@@ -31,6 +31,7 @@ from gateway.core.ports.queue import QueueStarter
 from gateway.core.quota import Quota
 from gateway.core.settings.model import Settings
 from gateway.delivery.destinations import Destinations
+from gateway.delivery.dns.services import ServicesByDns, make_resolver
 from gateway.directory.from_settings import directory_from
 from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp.services import SubmissionServices
@@ -132,8 +133,8 @@ def build(
     trust = outbound_trust(settings)
     directory = directory_from(
         settings.directory,
-        call_from_thread=reactor.callFromThread,
-        timers=reactor,
+        reactor=reactor,
+        finds=ServicesByDns(make_resolver(settings.outbound, reactor)),
         members=settings.recipients.members,
     )
     router = router_from(settings, directory, reactor.callFromThread)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import queue
 import signal
 import threading
 import time
@@ -25,11 +24,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.cli.control_client import ControlClient
 from gateway.cli.hints import Hints
+from gateway.cli.loop import Loop
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError, StoreInUse
 from gateway.core.ids import AccountId
@@ -39,6 +38,7 @@ from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.delivery.destinations import Destinations
+from gateway.delivery.dns.services import ServicesByDns, make_resolver
 from gateway.directory.from_settings import directory_from
 from gateway.store.layout import Layout
 from gateway.store.opening import check_schema
@@ -63,56 +63,6 @@ class NoStore(GatewayError):
     temporary = False
 
 
-class Loop:
-    """The reactor's part: runs what threads hand over, and timers, on one thread."""
-
-    def __init__(self) -> None:
-        self._calls: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
-        self._turned_at = time.monotonic()
-        self.timers = Clock()
-
-    def call_from_thread(self, function: Callable[[], object], /) -> None:
-        """Also from a signal handler: putting is reentrant."""
-        self._calls.put(function)
-
-    def run_until(self, is_done: Callable[[], bool], limit_s: float = float("inf")) -> None:
-        """Serve until the condition holds, which something handed over makes true."""
-        end = time.monotonic() + limit_s
-        while not is_done():
-            self._turn()
-            now = time.monotonic()
-            # Also a timer makes it true, and then there may be nothing more to wait for.
-            if is_done() or now >= end:
-                return
-            timers: list[Any] = list(
-                self.timers.getDelayedCalls()
-            )  # mypy does not see zope's methods
-            wait_s = min(
-                [end - now, *(timer.getTime() - self.timers.seconds() for timer in timers)]
-            )
-            try:
-                function = self._calls.get(timeout=None if wait_s == float("inf") else wait_s)
-            except queue.Empty:
-                continue
-            self._turn()  # before the function starts timers of its own
-            function()
-
-    def run(self, coroutine: Coroutine[Deferred[Any], Any, T]) -> T:
-        """The coroutine's result or its exception."""
-        outcome: list[T | Failure] = []
-        Deferred.fromCoroutine(coroutine).addBoth(outcome.append)
-        self.run_until(lambda: bool(outcome))
-        result = outcome[0]
-        if isinstance(result, Failure):
-            result.raiseException()
-        return result
-
-    def _turn(self) -> None:
-        now = time.monotonic()
-        before, self._turned_at = self._turned_at, now
-        self.timers.advance(now - before)
-
-
 class Desk:
     """What a command's work gets; its methods are for the work's thread.
 
@@ -134,8 +84,8 @@ class Desk:
         if self._made is None:
             self._made = directory_from(
                 self.settings.directory,
-                call_from_thread=self._loop.call_from_thread,
-                timers=self._loop.timers,
+                reactor=self._loop.reactor,
+                finds=ServicesByDns(make_resolver(self.settings.outbound, self._loop.reactor)),
             )
         return self._made
 
@@ -267,6 +217,7 @@ def at_desk(
             loop.run(desk.close())
             if hints is not None:
                 hints.close()
+            loop.close()
         finally:
             signal.signal(signal.SIGINT, handler)
     if not outcome.done():

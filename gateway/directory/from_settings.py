@@ -7,20 +7,25 @@ checked with it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from gateway.core.errors import SettingsError, SettingsProblem
-from gateway.core.ports.clock import CallFromThread, Timers
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.services import FindsServices
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.explain import show
+from gateway.directory.ldap.building import make_servers
 from gateway.directory.ldap.directory import LdapDirectory
+from gateway.directory.ldap.servers import LdapServers
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.schema import MEMBERS, PRESETS, Schema
+from gateway.wire.ldap.controls import ASK_FOR_POLICY
 from gateway.wire.ldap.filters import FilterSyntax, parse
 
 _EXPECTED = {
@@ -48,37 +53,75 @@ _FIELDS = {
 def directory_from(
     settings: DirectorySettings,
     *,
-    call_from_thread: CallFromThread,
-    timers: Timers,
+    reactor: Any,
+    finds: FindsServices | None = None,
     members: int = MEMBERS,
 ) -> Directory:
     """The directory itself. Reads an LDIF file, which blocks; connects to no server yet.
 
     Args:
+        reactor: of the process.
+        finds: servers by DNS, where the settings want that.
         members: of one group at most.
 
     Raises:
-        SettingsError: the file cannot be used, or the settings contradict themselves.
+        SettingsError: a file cannot be used, or the settings contradict themselves.
     """
     schema = replace(schema_from(settings, {}), members=members)
     if settings.kind == "ldif":
-        return LdifDirectory(Path(settings.path), call_from_thread=call_from_thread, schema=schema)
-    return LdapDirectory(
+        return LdifDirectory(
+            Path(settings.path), call_from_thread=reactor.callFromThread, schema=schema
+        )
+    servers = servers_from(settings, reactor=reactor, finds=finds)
+    return over_servers(servers, settings, schema, reactor=reactor)
+
+
+def servers_from(
+    settings: DirectorySettings, *, reactor: Any, finds: FindsServices | None
+) -> LdapServers:
+    """The servers alone, for whoever asks them in ways of their own. Raises: SettingsError."""
+    return make_servers(
         LdapSettings(
             uris=settings.uri,
             base_dn=settings.base_dn,
+            domain=settings.domain,
+            site=settings.site,
             bind_dn=settings.bind_dn,
             bind_password=settings.bind_password.get_secret_value(),
-            ca_file=Path(settings.ca_file) if settings.ca_file else None,
-            # Said of ldap:// URIs only; ldaps:// ones have TLS before anything can be said.
-            start_tls=settings.start_tls and any(u.startswith("ldap:") for u in settings.uri),
+            bind_method=settings.bind_method,
+            ca_file=_path(settings.ca_file),
+            client_certificate=_path(settings.client_certificate),
+            client_key=_path(settings.client_key),
+            tls_server_name=settings.tls_server_name,
+            start_tls=settings.start_tls,
             allow_clear_text=settings.allow_clear_text,
-            schema=schema,
             operation_timeout_s=settings.timeout_s,
         ),
-        call_from_thread=call_from_thread,
-        timers=timers,
+        reactor,
+        time.time,
+        finds=finds,
+        random=Random(),
+        bind_controls=(ASK_FOR_POLICY,),
     )
+
+
+def over_servers(
+    servers: LdapServers, settings: DirectorySettings, schema: Schema, *, reactor: Any
+) -> LdapDirectory:
+    """People by asking these servers, which are closed with it."""
+    return LdapDirectory(
+        servers,
+        base_dn=settings.base_dn,
+        schema=schema,
+        timers=reactor,
+        wall_clock=time.time,
+        deadline_s=settings.timeout_s,
+        health=servers.health,
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
 
 
 def schema_from(settings: DirectorySettings, origins: Mapping[str, str]) -> Schema:

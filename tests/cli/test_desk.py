@@ -12,7 +12,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from gateway.cli import desk as desks
-from gateway.cli.desk import Desk, Loop, NoStore, PersonUnknown, at_desk
+from gateway.cli.desk import Desk, NoStore, PersonUnknown, at_desk
+from gateway.cli.loop import Loop
 from gateway.core.errors import NoSuchMailbox, SettingsError
 from gateway.core.ids import AccountId
 from gateway.core.settings.model import Settings
@@ -185,11 +186,12 @@ def test_ctrl_c_is_status_130(settings: Settings, monkeypatch: pytest.MonkeyPatc
 def test_timers_of_the_directory_run_while_nothing_else_happens() -> None:
     loop = Loop()
     fired: list[str] = []
-    loop.timers.callLater(0.02, fired.append, "second")
-    loop.call_from_thread(lambda: loop.timers.callLater(0.01, fired.append, "first"))
+    loop.reactor.callLater(0.02, fired.append, "second")
+    loop.call_from_thread(lambda: loop.reactor.callLater(0.01, fired.append, "first"))
     loop.run_until(lambda: len(fired) == 2, 30)
     assert fired == ["first", "second"]
     loop.run_until(lambda: False, 0.01)  # a limit ends it, whatever is awaited
+    loop.close()
 
 
 def test_ctrl_c_cuts_a_call_short_that_waits_for_somebody(settings: Settings) -> None:

@@ -6,44 +6,83 @@ import dataclasses
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
+from gateway.core.ports.services import FindsServices
+from gateway.directory.ldap.building import make_servers
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
+from gateway.directory.presets.openldap import OPENLDAP
+from gateway.directory.schema import Schema
 from tests.directory.bad_server import BadServer, Dialogue, Script
-from tests.support.pump import Pump
+from tests.support.reactor_pump import ReactorPump
 
 SERVICE_PASSWORD = "service-secret-4711"
 ALICE = Address("alice", "example.test")
 
 
+class ShiftedReactor:
+    """A reactor whose time can be put forward: sockets are real, pauses need not be waited for."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._ahead_s = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def seconds(self) -> float:
+        seconds: float = self._reactor.seconds() + self._ahead_s
+        return seconds
+
+    def advance(self, seconds: float) -> None:
+        """All timers are due so much earlier."""
+        self._ahead_s += seconds
+        for timer in self._reactor.getDelayedCalls():
+            timer.reset(max(0.0, timer.getTime() - self._reactor.seconds() - seconds))
+
+
+def directory_at(
+    settings: LdapSettings,
+    pump: ReactorPump,
+    *,
+    reactor: Any = None,
+    schema: Schema = OPENLDAP,
+    finds: FindsServices | None = None,
+) -> LdapDirectory:
+    """As ``from_settings`` makes it."""
+    reactor = reactor if reactor is not None else pump.reactor
+    servers = make_servers(settings, reactor, time.time, finds=finds, random=Random(1))
+    return LdapDirectory(
+        servers,
+        base_dn=settings.base_dn,
+        schema=schema,
+        timers=reactor,
+        wall_clock=time.time,
+        deadline_s=settings.operation_timeout_s,
+        health=servers.health,
+    )
+
+
 class Bench:
     """A directory on bad servers, with the time under control."""
 
-    def __init__(
-        self, pump: Pump, *servers: BadServer, real_time: bool = False, **changes: Any
-    ) -> None:
+    def __init__(self, pump: ReactorPump, *servers: BadServer, **changes: Any) -> None:
         self.pump = pump
-        self.clock = Clock()
-        self.now_s = 0.0
+        self.clock = ShiftedReactor(pump.reactor)
         settings = LdapSettings(
             uris=tuple(server.uri for server in servers),
             base_dn="dc=example,dc=test",
             bind_dn="cn=gateway,dc=example,dc=test",
             bind_password=SERVICE_PASSWORD,
-            threads=1,
         )
-        self.directory = LdapDirectory(
-            dataclasses.replace(settings, **changes),
-            call_from_thread=pump.call_from_thread,
-            timers=self.clock,
-            monotonic=time.monotonic if real_time else lambda: self.now_s,
-        )
+        self.settings = dataclasses.replace(settings, **changes)
+        self.directory = directory_at(self.settings, pump, reactor=self.clock)
 
     def find(self) -> object:
         return self.pump.wait(self.directory.find_by_address(ALICE))
@@ -56,9 +95,14 @@ class Bench:
             self.log_in()
         return str(error.value)
 
+    def states(self) -> list[str]:
+        """Of the servers, in order."""
+        (health,) = self.directory.health()
+        return [each.state for each in health.servers]
+
 
 @contextmanager
-def bench(pump: Pump, *scripts: Script, **changes: Any) -> Iterator[tuple[Bench, BadServer]]:
+def bench(pump: ReactorPump, *scripts: Script, **changes: Any) -> Iterator[tuple[Bench, BadServer]]:
     """A directory on one server for each script; gives the first server."""
     servers = [BadServer(script) for script in scripts]
     for server in servers:

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from twisted.internet.task import Clock
 
-from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
 from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import Place
 from tests.directory.contract_groups import *  # noqa: F403
-from tests.support.pump import Pump
+from tests.directory.ldap_bench import directory_at
+from tests.support.reactor_pump import ReactorPump
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
 
 
 @pytest.fixture(params=["ldaps", "starttls"])
-def place(request: pytest.FixtureRequest, slapd: Slapd, pump: Pump) -> Iterator[Place]:
+def place(
+    request: pytest.FixtureRequest, slapd: Slapd, reactor_pump: ReactorPump
+) -> Iterator[Place]:
     settings = LdapSettings(
         uris=(slapd.tls_uri if request.param == "ldaps" else slapd.uri,),
         base_dn=SUFFIX,
@@ -25,8 +26,7 @@ def place(request: pytest.FixtureRequest, slapd: Slapd, pump: Pump) -> Iterator[
         bind_password=READER_PASSWORD,
         ca_file=slapd.ca_file,
         start_tls=request.param == "starttls",
-        threads=4,
     )
-    directory = LdapDirectory(settings, call_from_thread=pump.call_from_thread, timers=Clock())
-    yield Place(directory, pump)
-    pump.wait(directory.close())
+    directory = directory_at(settings, reactor_pump)
+    yield Place(directory, reactor_pump)
+    reactor_pump.wait(directory.close())

@@ -47,10 +47,14 @@ class Server:
     Args:
         name: of the server, as configured or discovered, for logs: ``ldaps://dc1.example.com``.
         root: the root DSE, values by lower-case name.
+        bound: as whom, for people: ``as cn=gateway,dc=example,dc=com``, ``anonymously``.
+        protection: for people: ``TLSv1.3``, ``clear text``.
     """
 
     name: str
     root: SearchEntry = field(repr=False)
+    bound: str = ""
+    protection: str = ""
 
     def values(self, attribute: str) -> tuple[str, ...]:
         """Of the root DSE, as text."""

@@ -8,17 +8,17 @@ itself, or clear text because somebody has allowed it by name. Never opens a con
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.hosts import is_loopback
-from gateway.directory.schema import OPENLDAP, Schema
+from gateway.directory.ldap.opening import Place, Security
 
-SOURCE = "directory"
+SOURCE = "configuration"
 
 # A name in ASCII (A-labels for others), an IPv4 or an IPv6 address.
 _HOST = re.compile(r"[0-9A-Za-z._:-]+\Z")
@@ -29,42 +29,78 @@ class LdapSettings:
     """Where the directory is and how to ask it.
 
     Args:
-        uris: servers, tried in this order.
+        uris: servers, the best first.
         base_dn: where people are searched, whole subtree.
+        domain: more servers are found by its SRV records, after those of ``uris``.
+        site: of Active Directory, whose servers go first among those.
         bind_dn: the service account that searches; empty: searches are anonymous.
         bind_password: the service account's.
+        bind_method: ``external``: the service account is who the client certificate names.
         ca_file: PEM file of the authorities that may sign the servers' certificates; None: the
             system's.
+        client_certificate, client_key: PEM files, for servers that ask.
+        tls_server_name: that every server's certificate must carry; empty: its own name.
         start_tls: switch ``ldap://`` connections to TLS before anything else.
         allow_clear_text: let passwords travel unencrypted to other machines.
-        schema: attributes and filters.
-        connect_timeout_s: for one address of one server; a live server in the house accepts in
-            milliseconds, and the next one must still get its turn.
+        connect_timeout_s: for one connection, for its bind as well; a live server in the house
+            accepts in milliseconds, and the next one must still get its turn.
         operation_timeout_s: for a whole lookup or login, failover included; less than what mail
             clients wait.
         idle_limit_s: a connection that was idle for longer is not used again; Active Directory
             and firewalls drop them from 300 s on, without a word.
-        threads: lookups and logins at once; each has one connection to a server.
+        connections: kept to each server; many searches go over one at a time.
+        running: searches under way at one server.
         waiting: how many more may wait.
-        refused_pause_s: how long the service account is left alone after the server refused its
-            password, so that it does not get locked (SECURITY L22).
+        refused_pause_s: how long the service account is left alone after a server refused its
+            password, so that it does not get locked (SECURITY L22); longer each time.
+        reply_limit_octets: of one answer, and of one message of an answer.
     """
 
     uris: tuple[str, ...]
     base_dn: str
+    domain: str = ""
+    site: str = ""
     bind_dn: str = ""
     bind_password: str = field(default="", repr=False)
+    bind_method: Literal["simple", "external"] = "simple"
     ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    tls_server_name: str = ""
     start_tls: bool = False
     allow_clear_text: bool = False
-    schema: Schema = OPENLDAP
     connect_timeout_s: float = 3.0
     operation_timeout_s: float = 8.0
     idle_limit_s: float = 240.0
-    threads: int = 8
+    connections: int = 4
+    running: int = 128
     waiting: int = 256
     refused_pause_s: float = 30.0
     reply_limit_octets: int = 1024 * 1024
+
+    @property
+    def security(self) -> Security:
+        """Of ``ldap://`` servers."""
+        return Security.START_TLS if self.start_tls else Security.CLEAR
+
+    def places(self) -> tuple[Place, ...]:
+        """The servers of ``uris``. Raises: ValueError."""
+        return tuple(self._place(parse_uri(text)) for text in self.uris)
+
+    def _place(self, uri: LdapUri) -> Place:
+        security = Security.TLS if uri.implicit_tls else self.security
+        return Place(uri.text, uri.host, uri.port, security, self.tls_server_name or uri.host)
+
+    def needs_tls(self) -> bool:
+        return bool(self.domain) or any(
+            place.security is not Security.CLEAR for place in self.places()
+        )
+
+    def check(self) -> None:
+        """Raises: SettingsError, with all mistakes that can be seen without files and servers."""
+        problems = list(_problems(self))
+        if problems:
+            raise SettingsError(problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,71 +137,43 @@ def parse_uri(text: str) -> LdapUri:
     return LdapUri(text, host, port or (636 if implicit_tls else 389), implicit_tls)
 
 
-def tls_context(settings: LdapSettings) -> ssl.SSLContext | None:
-    """Certificates are required and must carry the host's name as subjectAltName (SECURITY L7).
-
-    None when no server is asked over TLS.
-
-    Raises:
-        OSError: the CA file cannot be read or holds no certificate (ssl.SSLError is an OSError).
-    """
-    if not settings.start_tls and not any(parse_uri(uri).implicit_tls for uri in settings.uris):
-        return None
-    cafile = str(settings.ca_file) if settings.ca_file is not None else None
-    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=cafile)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.hostname_checks_common_name = False
-    return context
-
-
-def checked_tls_context(settings: LdapSettings) -> ssl.SSLContext | None:
-    """The context for settings in which every mistake that can be seen without a server is absent.
-
-    Raises:
-        SettingsError: with all mistakes found.
-    """
-    problems = list(_problems(settings))
-    context = None
-    if not any(problem.key == "uri" for problem in problems):
-        try:
-            context = tls_context(settings)
-        except OSError as error:
-            found = f"{settings.ca_file}: {error.strerror or error}"
-            expected = "a PEM file with CA certificates"
-            problems.append(SettingsProblem(SOURCE, "ca_file", found, expected))
-    if problems:
-        raise SettingsError(problems)
-    return context
+def _problem(key: str, found: str, expected: str) -> SettingsProblem:
+    return SettingsProblem(SOURCE, f"directory.{key}", found, expected)
 
 
 def _problems(settings: LdapSettings) -> Iterator[SettingsProblem]:
-    if not settings.uris:
-        yield SettingsProblem(SOURCE, "uri", "none", "at least one ldaps:// or ldap:// URI")
+    if not settings.uris and not settings.domain:
+        yield _problem("uri", "none", "at least one ldaps:// or ldap:// URI, or a domain")
     for text in settings.uris:
         yield from _uri_problems(text, settings)
+    if settings.domain and not settings.start_tls and not settings.allow_clear_text:
+        expected = "start_tls, or allow_clear_text (passwords can be read on the way)"
+        yield _problem("domain", f"{settings.domain} without TLS", expected)
     if not settings.base_dn.strip():
-        yield SettingsProblem(SOURCE, "base_dn", "empty", "a DN such as dc=example,dc=com")
-    if settings.bind_dn and not settings.bind_password:
+        yield _problem("base_dn", "empty", "a DN such as dc=example,dc=com")
+    if settings.bind_method == "external":
+        if settings.client_certificate is None:
+            yield _problem("client_certificate", "none", "a certificate for bind_method external")
+    elif settings.bind_dn and not settings.bind_password:
         # It would be an unauthenticated bind (RFC 4513 section 5.1.2), which looks like a success.
-        yield SettingsProblem(SOURCE, "bind_password", "empty", "the password of bind_dn")
+        yield _problem("bind_password", "empty", "the password of bind_dn")
     if settings.bind_password and not settings.bind_dn:
-        yield SettingsProblem(SOURCE, "bind_dn", "empty", "the account of bind_password")
-    for name in ("connect_timeout_s", "operation_timeout_s", "idle_limit_s", "threads"):
+        yield _problem("bind_dn", "empty", "the account of bind_password")
+    for name in ("connect_timeout_s", "operation_timeout_s", "idle_limit_s", "connections"):
         value = getattr(settings, name)
         if value <= 0:
-            yield SettingsProblem(SOURCE, name, str(value), "more than 0")
+            yield _problem(name, str(value), "more than 0")
 
 
 def _uri_problems(text: str, settings: LdapSettings) -> Iterator[SettingsProblem]:
     try:
         uri = parse_uri(text)
     except ValueError as error:
-        yield SettingsProblem(SOURCE, "uri", repr(text), str(error))
+        yield _problem("uri", repr(text), str(error))
         return
-    if uri.implicit_tls and settings.start_tls:
-        expected = "ldaps:// without start_tls, or ldap:// with it"
-        yield SettingsProblem(SOURCE, "uri", f"{text} with start_tls", expected)
     encrypted = uri.implicit_tls or settings.start_tls
-    if not encrypted and not is_loopback(uri.host) and not settings.allow_clear_text:
+    if not encrypted and settings.bind_method == "external":
+        yield _problem("uri", f"{text} without TLS", "TLS, as bind_method external shows it")
+    elif not encrypted and not is_loopback(uri.host) and not settings.allow_clear_text:
         expected = "ldaps://, or start_tls, or allow_clear_text (passwords can be read on the way)"
-        yield SettingsProblem(SOURCE, "uri", f"{text} without TLS", expected)
+        yield _problem("uri", f"{text} without TLS", expected)
