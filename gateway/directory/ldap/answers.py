@@ -106,19 +106,15 @@ class Answers:
         self._abandoned: set[int] = set()
         self._held: deque[Received] = deque()
         self._listener: Deferred[None] | None = None
+        self._taking = False
 
     def __len__(self) -> int:
         return len(self._pending)
 
     @property
     def holds_some(self) -> bool:
-        """Something has come that was not looked at yet."""
-        return bool(self._held)
-
-    @property
-    def waits(self) -> bool:
-        """Somebody takes time for an entry, and what comes is held."""
-        return self._listener is not None
+        """Something has come that was not looked at yet, or that somebody takes time for."""
+        return bool(self._held) or self._listener is not None
 
     def expect(self, message_id: int, pending: Pending) -> Deferred[Any]:
         """The answer to the request that is written now."""
@@ -139,8 +135,14 @@ class Answers:
     def take(self, received: list[Received]) -> None:
         """In the order in which they came."""
         self._held.extend(received)
-        while self._held and self._listener is None:
-            self._take(self._held.popleft())
+        if self._taking:
+            return  # by who is done with an entry at once; the loop below goes on
+        self._taking = True
+        try:
+            while self._held and self._listener is None:
+                self._take(self._held.popleft())
+        finally:
+            self._taking = False
 
     def _take(self, message: Received) -> None:
         response = message.response

@@ -262,7 +262,7 @@ class Dialogue(Protocol):
 
     def _look_at_garbage(self) -> None:
         """Once all before it has found its way."""
-        if self._reader.garbage is not None and not self._answers.waits:
+        if self._reader.garbage is not None and not self._answers.holds_some:
             self.fail(f"garbage: {self._reader.garbage}")
 
     def _finished(self) -> None:
@@ -284,7 +284,7 @@ class Dialogue(Protocol):
         self.transport.pauseProducing()
 
     def resume(self) -> None:
-        if not self._end:
+        if not self._end and not self._closing:
             self.transport.resumeProducing()
             self._answers.take([])
             self._look_at_garbage()
