@@ -53,6 +53,22 @@ class DirectorySettings(Section):
     timeout_s: Annotated[float, Field(gt=0, le=60, strict=False)] = Field(
         8.0, description="deadline of one whole check; shorter than any client's patience"
     )
+    refresh_s: Annotated[float, Field(ge=1, le=3600, strict=False)] = Field(
+        30.0, description="with kind ldap: how often what has changed is asked for"
+    )
+    refresh_by: Literal["auto", "syncrepl", "usn", "csn", "timestamps", "listing"] = Field(
+        "auto", description="how changes are learnt; auto: the best way that the server offers"
+    )
+    listing_hours: Annotated[float, Field(ge=1, le=720, strict=False)] = Field(
+        24.0, description="everybody is listed anew so often, whatever changes have told"
+    )
+    mass_change_percent: int = Field(
+        20,
+        ge=1,
+        le=100,
+        description="if more people than that would be gone or disabled at once, nobody is removed"
+        " until an administrator agrees",
+    )
     login_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="attributes a login name is compared with; empty: the preset's"
     )
