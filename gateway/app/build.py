@@ -157,6 +157,7 @@ def build(
         threads=threads,
         memory=counting.logins,
         app_passwords=store.people.app_passwords,
+        kept=store.people,
         timers=reactor,
     )
     bounds = settings.limits

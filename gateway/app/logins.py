@@ -11,7 +11,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.cred.portal import Portal
 
@@ -22,16 +22,21 @@ from gateway.auth.certificate_names import names_by
 from gateway.auth.checkers import (
     AppPasswordChecker,
     CertificateChecker,
-    DirectoryChecker,
+    DeskChecker,
     ProofChecker,
     TokenChecker,
 )
 from gateway.auth.https_post import HttpsPost
 from gateway.auth.introspection import Introspection
 from gateway.auth.jwt_issuer import JwtIssuer
+from gateway.auth.keeping import Keeper
 from gateway.auth.login_memory import Bounds, LoginMemory
 from gateway.auth.mechanisms import Means
+from gateway.auth.outage import OutageLogins
+from gateway.auth.passwords import Aids, PasswordDesk
+from gateway.auth.person_budget import PersonBudget
 from gateway.auth.realm import MailRealm
+from gateway.auth.remembered import RememberedLogins
 from gateway.auth.secrets import Secrets
 from gateway.auth.throttle import LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
@@ -40,6 +45,7 @@ from gateway.core.networks import named
 from gateway.core.ports.app_passwords import AppPasswordStore
 from gateway.core.ports.clock import Timers
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.kept_passwords import KeptPasswords, Refusals
 from gateway.core.settings.login import OAuthSettings
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import login_key
@@ -48,6 +54,17 @@ from gateway.directory.threads import WorkerThreads
 KEY_OCTETS = 32
 THREADS = 2
 WAITING = 256
+DAY_S = 86_400
+
+
+class KeptLogins(Protocol):
+    """What of the store logins need."""
+
+    @property
+    def kept_passwords(self) -> KeptPasswords: ...
+
+    @property
+    def refusals(self) -> Refusals: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +75,12 @@ class Logins:
     means: Means
     threads: WorkerThreads
     app_passwords: AppPasswordSessions
+    aids: Aids
 
     async def close(self) -> None:
         self.app_passwords.close()
+        if self.aids.keeper is not None:
+            self.aids.keeper.close()
         await self.threads.close()
 
 
@@ -80,6 +100,7 @@ def logins_from(
     threads: WorkerThreads,
     memory: LoginMemory,
     app_passwords: AppPasswordStore,
+    kept: KeptLogins,
     timers: Timers,
 ) -> Logins:
     """Everything for logins. Reads the login key, which blocks.
@@ -92,8 +113,15 @@ def logins_from(
     # Any: mypy does not see what zope's @implementer declares.
     apps = app_passwords_from(settings, directory, app_passwords, threads)
     sessions = AppPasswordSessions(app_passwords, timers)
+    key = kept_key(login_key(Path(settings.state_dir)))
+    throttle = LoginThrottle(
+        Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
+        memory,
+        named(login.exempt, settings.networks).contains,
+    )
+    aids = password_aids(settings, kept, memory, throttle, key=key, threads=threads, timers=timers)
     checkers: list[Any] = [
-        AppPasswordChecker(apps, DirectoryChecker(directory)),
+        AppPasswordChecker(apps, DeskChecker(PasswordDesk(directory, aids))),
         ProofChecker(apps),
     ]
     if issuer is not None:
@@ -103,7 +131,7 @@ def logins_from(
     means = Means(
         secrets=Secrets(
             [directory],
-            key=kept_key(login_key(Path(settings.state_dir))),
+            key=key,
             iterations=settings.login.scram_iterations,
             salt_octets=settings.login.scram_salt_octets,
             threads=threads,
@@ -114,15 +142,64 @@ def logins_from(
         allowed=frozenset(settings.login.mechanisms),
         discovery=_discovery(settings.oauth.issuer),
         hostname=settings.hostname,
-        throttle=LoginThrottle(
-            Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
-            memory,
-            named(login.exempt, settings.networks).contains,
-        ),
+        throttle=throttle,
+        tell_reasons=login.tell_reasons,
         app_password_sessions=sessions,
     )
     any_realm: Any = realm
-    return Logins(Portal(any_realm, checkers), means, threads, sessions)
+    return Logins(Portal(any_realm, checkers), means, threads, sessions, aids)
+
+
+def password_aids(
+    settings: Settings,
+    kept: KeptLogins,
+    memory: LoginMemory,
+    throttle: LoginThrottle,
+    *,
+    key: bytes,
+    threads: WorkerThreads,
+    timers: Timers,
+) -> Aids:
+    """What passwords are checked with besides the directory."""
+    login = settings.login
+    keeper = outage = None
+    if login.outage_days:
+        keeper = Keeper(
+            kept.kept_passwords,
+            key=key,
+            random=secrets.token_bytes,
+            threads=threads,
+            timers=timers,
+            wall_clock=time.time,
+        )
+        outage = OutageLogins(
+            kept.kept_passwords,
+            keeper,
+            keep_s=login.outage_days * DAY_S,
+            key=key,
+            random=secrets.token_bytes,
+            threads=threads,
+            wall_clock=time.time,
+        )
+    return Aids(
+        PersonBudget(
+            memory.answers,
+            memory.tallies,
+            asked_per_person=login.asked_per_person,
+            asked_per_login=login.asked_per_login,
+        ),
+        RememberedLogins(
+            memory.answers,
+            for_s=login.remembered_s,
+            monotonic=time.monotonic,
+            random=secrets.randbelow,
+        ),
+        is_known=throttle.is_known,
+        wall_clock=time.time,
+        outage=outage,
+        keeper=keeper,
+        refusals=kept.refusals,
+    )
 
 
 def app_passwords_from(

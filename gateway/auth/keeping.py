@@ -107,14 +107,18 @@ class Keeper:
             return
         if error.reason.forgets_kept_password or len(self._refused) >= MAX_WAITING:
             # More than can be compared: better no login in an outage than one with an old password.
-            self._confirmed.pop(account_id, None)
-            self._known.pop(account_id, None)
-            self._run(partial(self._store.forget, account_id))
+            self._run(partial(self.forget, account_id))
         elif not error.proven:
             if self._confirmed.get(account_id) == password:
                 del self._confirmed[account_id]
             self._refused[account_id, password] = None
             self._work()
+
+    async def forget(self, account_id: AccountId) -> None:
+        """This person may not log in any more. Raises: StoreUnavailable."""
+        self._confirmed.pop(account_id, None)
+        self._known.pop(account_id, None)
+        await self._store.forget(account_id)
 
     async def is_kept(self, account_id: AccountId, kept: KeptPassword, password: bytes) -> bool:
         """Whether this is the password. Raises: DirectoryUnavailable (too many are compared)."""

@@ -81,6 +81,7 @@ class Means:
         hostname: ours, for challenges.
         random: octets nobody can guess.
         throttle: what guessing costs; None: no more than the time of each failure.
+        tell_reasons: whoever had the right password may hear why it lets them in no more.
         app_password_sessions: hears of those that an app password has opened.
     """
 
@@ -92,6 +93,7 @@ class Means:
     hostname: str = "localhost"
     random: Callable[[int], bytes] = token_bytes
     throttle: LoginThrottle | None = None
+    tell_reasons: bool = False
     app_password_sessions: AppPasswordSessions | None = None
 
     @property

@@ -28,7 +28,6 @@ class RememberedLogins:
         for_s: 0: nothing is remembered.
         monotonic: seconds that never jump.
         random: a number below this one that nobody can guess.
-        seen: a person as they are in the picture now, at once; None: not there.
     """
 
     def __init__(
@@ -38,13 +37,11 @@ class RememberedLogins:
         for_s: float,
         monotonic: Callable[[], float],
         random: Callable[[int], int],
-        seen: Callable[[AccountId], Account | None] | None = None,
     ) -> None:
         self._marks = marks
         self._for_s = for_s
         self._monotonic = monotonic
         self._random = random
-        self._seen = seen
         self._names: dict[str, tuple[Account, float]] = {}
 
     def account(self, login: str, password: bytes) -> Account | None:
@@ -59,11 +56,6 @@ class RememberedLogins:
         generation = self._marks.get(_person(account.account_id))
         if not generation or not self._marks.get(_right(account, generation, password)):
             return None
-        if self._seen is not None:
-            current = self._seen(account.account_id)
-            if current is not None and current != account:
-                self.forget(account.account_id)
-                return None
         return account
 
     def remember(self, login: str, account: Account, password: bytes) -> None:

@@ -31,7 +31,13 @@ from gateway.auth.sasl import (
     Step,
 )
 from gateway.core.app_passwords import Place, text_in
-from gateway.core.errors import GatewayError, LoginsPaused, TooManyFailures, WrongCredentials
+from gateway.core.errors import (
+    GatewayError,
+    LoginsPaused,
+    NotAsKept,
+    TooManyFailures,
+    WrongCredentials,
+)
 from gateway.core.log_text import escaped, shown
 from gateway.core.pause import pause
 from gateway.edge.channel import channel_of
@@ -41,6 +47,8 @@ FAILED_LOGIN_S = 1.0
 """Slow enough for guessing, and far above the differences between one refusal and another."""
 
 MAX_LOGGED_LOGIN = 64
+PASSWORD_EXPIRED_TEXT = "your password has expired, set a new one"  # noqa: S105 - a text
+CONTACT_ADMIN_TEXT = "your account cannot be used, ask your administrator"
 
 _log = Logger()
 
@@ -234,9 +242,14 @@ async def log_in_at_door(
             logged_in = await throttle.asked(attempt, ask)
     except GatewayError as error:
         _note_failure(visitor, login, error)
-        if isinstance(error, WrongCredentials | LoginsPaused):
+        if isinstance(error, WrongCredentials | LoginsPaused | NotAsKept):
             wait_s = failed_login_s * (throttle.slower(login) if throttle is not None else 1)
             await pause(door.timers, began_at + wait_s - door.timers.seconds())
+        if isinstance(error, WrongCredentials):
+            # A fresh one, so that what is not to be told is not there to be told (SECURITY A6).
+            if door.means.tell_reasons and error.proven:
+                raise WrongCredentials(error.reason, proven=True) from None
+            raise WrongCredentials from None
         raise
     _log.info(
         "{id} {protocol} {login} logged in from {peer}",
@@ -261,6 +274,14 @@ def _watched(visitor: Visitor, logged_in: LoggedIn) -> LoggedIn:
         logged_in.logout()
 
     return replace(logged_in, logout=log_out)
+
+
+def text_told(error: WrongCredentials) -> str:
+    """What somebody with the right password may hear instead of the one text for all; empty for
+    everybody else, and wherever the settings do not ask for it (SECURITY A6, L15)."""
+    if not error.proven:
+        return ""
+    return PASSWORD_EXPIRED_TEXT if error.reason.needs_new_password else CONTACT_ADMIN_TEXT
 
 
 def _note_failure(visitor: Visitor, login: str, error: GatewayError) -> None:

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from gateway.core.errors import GatewayError, TooManyFailures, WrongCredentials
 from gateway.core.log_text import escaped
 from gateway.edge.connection import Door, MailConnection
-from gateway.edge.login import mechanisms
+from gateway.edge.login import mechanisms, text_told
 from gateway.edge.pop3_errors import reply_for
 from gateway.edge.pop3_limits import Pop3Services
 from gateway.edge.pop3_login import Answer, Authorization, Visit, enter
@@ -297,10 +297,11 @@ class Pop3Connection(MailConnection):
 
     def _login_failed(self, error: WrongCredentials) -> None:
         self._failed_logins += 1
+        reply = reply_for(error, text_told(error))
         if self._failed_logins < self._limits.failed_logins:
-            self.send(reply_for(error))
+            self.send(reply)
         else:
-            self.close(reply_for(error))
+            self.close(reply)
 
     # -- the end
 

@@ -1,12 +1,15 @@
 """CAPABILITY, ID, NOOP, LOGOUT, STARTTLS, LOGIN and AUTHENTICATE.
 
 Owns who may log in when, and what they hear: before TLS ``PRIVACYREQUIRED`` (SECURITY A1), for
-wrong credentials ``AUTHENTICATIONFAILED``, for directory trouble ``UNAVAILABLE`` (A5), and a
+wrong credentials ``AUTHENTICATIONFAILED`` (where the settings allow it and the password was right,
+``EXPIRED`` or ``CONTACTADMIN``), for directory trouble ``UNAVAILABLE`` (A5), and a
 farewell after too many failures (A4). Never logs a password; what a client says of itself is
 logged escaped and cut (A9).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from twisted.logger import Logger
 
@@ -14,9 +17,9 @@ from gateway.auth import sasl
 from gateway.auth.credentials import IMailAccount
 from gateway.auth.login import LoggedIn
 from gateway.core.errors import TooManyFailures, WrongCredentials
-from gateway.edge.imap.errors import Reply, bad, no, ok
+from gateway.edge.imap.errors import Reply, bad, no, ok, refused_login
 from gateway.edge.imap.session import LineRefused, Session
-from gateway.edge.login import Conversation, log_in_at_door
+from gateway.edge.login import Conversation, log_in_at_door, text_told
 from gateway.wire.imap.commands import (
     Authenticate,
     Capability,
@@ -101,8 +104,8 @@ async def authenticate(session: Session, command: Authenticate) -> Reply:
         while isinstance(step, sasl.Challenge):
             peer.send(challenge(step.line))
             step = await conversation.go_on(await peer.next_line(sasl.MAX_LINE_OCTETS))
-    except WrongCredentials:
-        return _wrong_credentials(session)
+    except WrongCredentials as error:
+        return _wrong_credentials(session, error)
     except TooManyFailures as error:
         return _go_away(session, error)
     except sasl.SaslUnknownMechanism:
@@ -130,23 +133,20 @@ async def _log_in(session: Session, offer: sasl.PasswordOffer) -> Reply:
             IMailAccount,
             failed_login_s=session.services.limits.failed_login_s,
         )
-    except WrongCredentials:
-        return _wrong_credentials(session)
+    except WrongCredentials as error:
+        return _wrong_credentials(session, error)
     except TooManyFailures as error:
         return _go_away(session, error)
     return _logged_in(session, done)
 
 
-def _wrong_credentials(session: Session) -> Reply:
+def _wrong_credentials(session: Session, error: WrongCredentials) -> Reply:
     peer = session.peer
     session.failed_logins += 1
+    reply = refused_login(error, text_told(error))
     if session.failed_logins < session.services.limits.failed_logins:
-        return no("Authentication failed", "AUTHENTICATIONFAILED")
-    return no(
-        "Authentication failed",
-        "AUTHENTICATIONFAILED",
-        then=lambda: peer.close(bye("Too many failed logins")),
-    )
+        return reply
+    return replace(reply, then=lambda: peer.close(bye("Too many failed logins")))
 
 
 def _go_away(session: Session, error: TooManyFailures) -> Reply:

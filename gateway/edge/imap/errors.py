@@ -54,8 +54,10 @@ def bad(text: str, code: str = "", then: Callable[[], None] | None = None) -> Re
 CODES: dict[type[core.GatewayError], str] = {
     core.WrongCredentials: "AUTHENTICATIONFAILED",
     core.DirectoryUnavailable: "UNAVAILABLE",
+    core.DirectoryMistake: "UNAVAILABLE",
     core.IssuerUnavailable: "UNAVAILABLE",
     core.LoginsPaused: "UNAVAILABLE",
+    core.NotAsKept: "UNAVAILABLE",
     core.TooManyFailures: "UNAVAILABLE",
     core.StoreUnavailable: "UNAVAILABLE",
     core.StoreFull: "LIMIT",  # SECURITY D6: the disk's bound, not the person's (OVERQUOTA)
@@ -69,6 +71,18 @@ CODES: dict[type[core.GatewayError], str] = {
     core.MessageTooBig: "TOOBIG",  # RFC 7889 section 5
 }
 """All are NO: the command was understood and could not be carried out."""
+
+
+def refused_login(error: core.WrongCredentials, told: str) -> Reply:
+    """The reply to a login that was refused.
+
+    Args:
+        told: what this client may hear of the reason; empty: nothing.
+    """
+    if not told:
+        return no(_sentence(error.safe_text), CODES[core.WrongCredentials])
+    # RFC 5530 section 3: EXPIRED asks for another password, CONTACTADMIN for somebody's help.
+    return no(_sentence(told), "EXPIRED" if error.reason.needs_new_password else "CONTACTADMIN")
 
 
 def reply_to(error: Exception, *, log: Logger, connection_id: str, command: str) -> Reply:

@@ -19,6 +19,7 @@ from gateway.core.errors import (
     UnknownRecipient,
     WrongCredentials,
 )
+from gateway.edge.login import text_told
 from gateway.policy.verdicts import Action, Stage, Verdict
 from gateway.wire.smtp_replies import (
     LOGIN_CANCELLED,
@@ -59,7 +60,13 @@ def reply_for(error: GatewayError) -> Reply:
 def login_reply_for(error: GatewayError) -> Reply:
     """The reply to an AUTH that failed with this error (RFC 4954 section 6)."""
     if isinstance(error, WrongCredentials):
-        return WRONG_CREDENTIALS
+        told = text_told(error)
+        if not told:
+            return WRONG_CREDENTIALS
+        if error.reason.needs_new_password:
+            # No code says so: X.7.12 asks for another mechanism (RFC 4954 section 6).
+            return Reply(535, "5.7.8", told.capitalize())
+        return Reply(525, "5.7.13", told.capitalize())  # RFC 5248: the account is disabled
     return Reply(454, "4.7.0", error.safe_text)
 
 
