@@ -6,7 +6,8 @@ members of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable
@@ -22,16 +23,25 @@ from gateway.directory.schema import Schema
 
 
 async def group_from(
-    entry: Entry, schema: Schema, entries: Entries, *, pause: Pause = no_pause
+    entry: Entry,
+    schema: Schema,
+    entries: Entries,
+    *,
+    pause: Pause = no_pause,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Group:
     """The group with everybody in it.
+
+    Args:
+        pause: lets others run, between batches.
+        monotonic: seconds that never jump.
 
     Raises:
         DirectoryUnavailable: the entry cannot be used.
         ExpansionFailed: the group is too large or too deep, or takes too long.
     """
     bare = bare_group(entry, schema)
-    effort = Effort(shown(entry.dn), schema.members, pause=pause)
+    effort = Effort(shown(entry.dn), schema.members, pause=pause, monotonic=monotonic)
     members = Members(schema, entries, effort)
     await members.collect(entry)
     rules = _Rules(entry, schema, entries, pause)

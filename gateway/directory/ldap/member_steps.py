@@ -72,7 +72,9 @@ def _found(
         last = int(found[3])
         if int(found[2]) == step.first and last >= step.first and values:
             return step.attribute, values, last
-    if not told.get(step.attribute):
+    if not any(
+        values and name.partition(";")[0] == step.attribute for name, values in told.items()
+    ):
         # A group of exactly so many: the server answers the step behind the last one with nothing.
         return step.attribute, (), None
     raise LdapFailed(f"the server does not give the values of {step.attribute} in order")
