@@ -12,6 +12,7 @@ from gateway.auth.avatars import Submitter
 from gateway.auth.login import LoggedIn
 from gateway.auth.login_memory import Bounds, LoginMemory
 from gateway.auth.throttle import LoginThrottle
+from gateway.core.app_passwords import Place
 from gateway.core.errors import GatewayError, WrongCredentials
 from gateway.core.networks import Networks
 from gateway.core.shared_counters import SLOTS, SharedCounters
@@ -49,7 +50,14 @@ class World:
         self.logouts = 0
 
     def begin(
-        self, ip: str, login: str, password: bytes, *, process: int = 0, guessed: bool = True
+        self,
+        ip: str,
+        login: str,
+        password: bytes,
+        *,
+        process: int = 0,
+        guessed: bool = True,
+        ours: Place | None = None,
     ) -> Deferred[LoggedIn]:
         throttle = self.processes[process]
 
@@ -66,7 +74,7 @@ class World:
         async def attempt() -> LoggedIn:
             mine = await throttle.turn(
                 ip, login, cast(Any, self.clock), guessed=guessed,
-                password=password if guessed else b"",
+                password=password if guessed else b"", ours=ours,
             )  # fmt: skip
             return await throttle.asked(mine, ask)
 
