@@ -12,7 +12,6 @@ from tests.directory.contract import PEOPLE
 from tests.directory.contract_groups import GROUPS
 from tests.support.ds389 import Ds389
 from tests.support.ds389_people import ds389 as started_ds389
-from tests.support.pump import Pump
 from tests.support.reactor_pump import ReactorPump
 from tests.support.samba_ad import SambaAd
 from tests.support.samba_ad import samba_ad as started_samba_ad
@@ -21,12 +20,7 @@ from tests.support.slapd_people import slapd_with_policy as started_slapd_with_p
 
 
 @pytest.fixture
-def pump() -> Pump:
-    return Pump()
-
-
-@pytest.fixture
-def reactor_pump() -> Iterator[ReactorPump]:
+def pump() -> Iterator[ReactorPump]:
     made = ReactorPump()
     yield made
     made.close()

@@ -16,9 +16,7 @@ from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
 
 
 @pytest.fixture(params=["ldaps", "starttls"])
-def place(
-    request: pytest.FixtureRequest, slapd: Slapd, reactor_pump: ReactorPump
-) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, slapd: Slapd, pump: ReactorPump) -> Iterator[Place]:
     settings = LdapSettings(
         uris=(slapd.tls_uri if request.param == "ldaps" else slapd.uri,),
         base_dn=SUFFIX,
@@ -27,6 +25,6 @@ def place(
         ca_file=slapd.ca_file,
         start_tls=request.param == "starttls",
     )
-    directory = directory_at(settings, reactor_pump)
-    yield Place(directory, reactor_pump)
-    reactor_pump.wait(directory.close())
+    directory = directory_at(settings, pump)
+    yield Place(directory, pump)
+    pump.wait(directory.close())

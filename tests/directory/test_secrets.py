@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from twisted.internet.task import Clock
 
 from gateway.core.login_secret import LoginSecret, ScramVerifier, SecretKind, scram_verifier
 from gateway.core.ports.directory import Directory
-from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.passwords import BadPasswordValue, stored_password
-from gateway.directory.schema import OPENLDAP, Schema
+from gateway.directory.presets.openldap import OPENLDAP
+from gateway.directory.schema import Schema
 from gateway.directory.scram_values import BadVerifier, scram_verifier_from, verifier_in
 from tests.directory.contract import ODD_PASSWORD, PEOPLE, Place
+from tests.directory.ldap_bench import directory_at
 from tests.support.pump import Pump
+from tests.support.reactor_pump import ReactorPump
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
 
 # RFC 7677 section 3's example: password "pencil".
@@ -30,17 +31,15 @@ VERIFIER = scram_verifier_from(PENCIL)
 SCHEMA = replace(OPENLDAP, secret_attribute="description", certificate_attribute="employeeNumber")
 
 
-def ldap(slapd: Slapd, pump: Pump, schema: Schema = SCHEMA) -> Directory:
+def ldap(slapd: Slapd, pump: ReactorPump, schema: Schema = SCHEMA) -> Directory:
     settings = LdapSettings(
         uris=(slapd.tls_uri,),
         base_dn=SUFFIX,
         bind_dn=READER_DN,
         bind_password=READER_PASSWORD,
         ca_file=slapd.ca_file,
-        schema=schema,
-        threads=1,
     )
-    return LdapDirectory(settings, call_from_thread=pump.call_from_thread, timers=Clock())
+    return directory_at(settings, pump, schema=schema)
 
 
 def ldif(folder: Path, pump: Pump, text: str = PEOPLE, schema: Schema = SCHEMA) -> Directory:
@@ -50,7 +49,7 @@ def ldif(folder: Path, pump: Pump, text: str = PEOPLE, schema: Schema = SCHEMA) 
 
 
 @pytest.fixture(params=["ldap", "ldif"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, pump: Pump) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path, pump: ReactorPump) -> Iterator[Place]:
     if request.param == "ldap":
         directory = ldap(request.getfixturevalue("slapd"), pump)
     else:
@@ -93,7 +92,7 @@ def test_a_client_certificates_name(place: Place) -> None:
         assert owner(name) is None
 
 
-def test_without_the_settings_nothing_is_told(slapd: Slapd, pump: Pump) -> None:
+def test_without_the_settings_nothing_is_told(slapd: Slapd, pump: ReactorPump) -> None:
     place = Place(ldap(slapd, pump, OPENLDAP), pump)
     assert place.directory.secret_kinds() == frozenset()
     assert secret(place, "bob") is None

@@ -38,6 +38,7 @@ from gateway.core.ports.may_ask import MayAsk
 from gateway.directory.entries import Entry, account_from, has_address
 from gateway.directory.groups.around import groups_around
 from gateway.directory.groups.asking import Ambiguous, TooMany, is_group, owner_among
+from gateway.directory.groups.bounds import LIMIT_S
 from gateway.directory.groups.resolving import group_from
 from gateway.directory.ldap.asking import Asks, LdapFailed
 from gateway.directory.ldap.groups import ServerEntries
@@ -128,14 +129,12 @@ class LdapDirectory:
         )
 
     async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
-        wanted = self._schema.recipients(addresses)
-        return await self._run("finding a recipient", self._recipient(tuple(addresses), wanted))
+        return await self._recipient(tuple(addresses), self._schema.recipients(addresses))
 
     async def find_group(self, address: Address) -> Group | None:
         if self._schema.group is None:
             return None
-        wanted = self._schema.groups((address,))
-        found = await self._run("finding a group", self._recipient((address,), wanted))
+        found = await self._recipient((address,), self._schema.groups((address,)))
         return found if isinstance(found, Group) else None
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
@@ -259,26 +258,45 @@ class LdapDirectory:
     async def _recipient(
         self, addresses: Sequence[Address], wanted: Filter
     ) -> Account | Group | None:
+        found = await self._run("finding a recipient", self._found(addresses, wanted))
+        if not isinstance(found, Entry):
+            return found
+        seconds = self._timers.seconds
+        work = group_from(
+            found, self._schema, self._entries, pause=self._breathe, monotonic=seconds
+        )
+        # It ends itself, in words that name the group; each of its questions has a deadline.
+        return await self._run("resolving a group", work, LIMIT_S + self._deadline_s)
+
+    async def _found(self, addresses: Sequence[Address], wanted: Filter) -> Account | Entry | None:
+        """The person, or the entry of the group."""
         schema = self._schema
         entry = owner_among(await self._entries.having(addresses, wanted), addresses, schema)
-        if entry is None:
-            return None
-        if is_group(entry, schema):
-            return await group_from(entry, schema, self._entries)
+        if entry is None or is_group(entry, schema):
+            return entry
         return account_from(entry, schema)
+
+    async def _breathe(self) -> None:
+        """A group of thousands is worked on in pieces."""
+        rested: Deferred[None] = Deferred()
+        self._timers.callLater(0, rested.callback, None)
+        await rested
 
     async def _search_one(self, wanted: Filter, attributes: Sequence[str]) -> Entry | None:
         return await search_one(self._asks, self._base_dn, wanted, attributes)
 
-    async def _run(self, doing: str, work: Coroutine[Deferred[Any], Any, T]) -> T:
-        """Under the deadline; whatever goes wrong becomes an error of the port."""
+    async def _run(
+        self, doing: str, work: Coroutine[Deferred[Any], Any, T], deadline_s: float = 0.0
+    ) -> T:
+        """Under the deadline of one call, or this one; whatever goes wrong becomes an error of the port."""
         if self._closed:
             work.close()
             raise DirectoryUnavailable(reason="closed")
         failure: type[DirectoryUnavailable] = DirectoryUnavailable
         try:
-            late = f"the directory did not answer in {self._deadline_s:g} s"
-            return await within(self._timers, self._deadline_s, work, late)
+            limit_s = deadline_s or self._deadline_s
+            late = f"the directory did not answer in {limit_s:g} s"
+            return await within(self._timers, limit_s, work, late)
         except (WrongCredentials, LoginsPaused):
             raise
         except ExpansionFailed as error:
@@ -300,6 +318,6 @@ class LdapDirectory:
         except Exception:
             self.log.failure("LDAP, {doing}: unexpected error", doing=doing)
             reason = "unexpected error"
-        # Out of the handlers: the new error carries no traceback with somebody's password in it.
         self._seldom.tell(f"LDAP, {doing}: {reason}")
-        raise failure(reason=reason)
+        # From nobody: tracebacks of what went wrong have somebody's password in their frames.
+        raise failure(reason=reason) from None
