@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 
 from gateway.core.log_text import escaped
 from gateway.directory.ldap.asking import BindAnswer, LdapFailed
 from gateway.directory.ldap.dialogue import Dialogue, words_of_loss
+from gateway.directory.ldap.patience import within
 from gateway.directory.ldap.tls import LdapTls, Protection
 from gateway.wire.ldap.messages import BindRequest, Control
 
@@ -181,9 +182,9 @@ class Opener:
             timeout=limits.connect_timeout_s,
             attemptDelay=_ATTEMPT_DELAY_S,
         )
-        connecting: Deferred[Any] = endpoint.connect(factory)
-        seconds = min(limits.connect_timeout_s, limits.deadline_s)
-        dialogue = await self._reached(place, connecting, seconds)
+        limit_s = min(limits.connect_timeout_s, limits.deadline_s)
+        late = f"{place.name}: connecting: no answer in {limit_s:g} s"
+        dialogue = await within(self._reactor, limit_s, _reached(place, endpoint, factory), late)
         transport = dialogue.transport
         # Nagle's algorithm would hold a bind back until the handshake's last message is
         # acknowledged, 40 ms later.
@@ -193,25 +194,15 @@ class Opener:
             transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
         return dialogue
 
-    async def _reached(self, place: Place, connecting: Deferred[Any], seconds: float) -> Dialogue:
-        """Raises: LdapFailed."""
-        late: list[bool] = []
 
-        def expire() -> None:
-            late.append(True)
-            connecting.cancel()
-
-        timer = self._reactor.callLater(seconds, expire)
-        try:
-            dialogue: Dialogue = await connecting
-        except CancelledError:
-            if not late:
-                raise
-            raise LdapFailed(f"{place.name}: connecting: no answer in {seconds:g} s") from None
-        except Exception as error:
-            words = escaped(error, 200) or type(error).__name__
-            raise LdapFailed(f"{place.name}: connecting: {words}") from None
-        finally:
-            if timer.active():
-                timer.cancel()
+async def _reached(place: Place, endpoint: Any, factory: Any) -> Dialogue:
+    """Raises: LdapFailed."""
+    try:
+        dialogue: Dialogue = await endpoint.connect(factory)
+    except CancelledError:
+        raise
+    except Exception as error:
+        reason = f"{place.name}: connecting: {escaped(error, 200) or type(error).__name__}"
+    else:
         return dialogue
+    raise LdapFailed(reason)
