@@ -288,7 +288,7 @@ class LdapDirectory:
     async def _run(
         self, doing: str, work: Coroutine[Deferred[Any], Any, T], deadline_s: float = 0.0
     ) -> T:
-        """Under the deadline of one call, or this one; whatever goes wrong becomes an error of the port."""
+        """Under this deadline or that of one call; whatever goes wrong is an error of the port."""
         if self._closed:
             work.close()
             raise DirectoryUnavailable(reason="closed")
