@@ -92,7 +92,7 @@ class PicturedDirectory:
         # Every recipient comes this way: for whoever is in the picture nothing here ever waits.
         if self._lookup.standing is Standing.FRESH and not self._closed:
             found = self._lookup.recipient(addresses)
-            if type(found) is Account:
+            if type(found) is Account and self._lookup.says_still(found):
                 return found
             if isinstance(found, PicturedEntry):
                 group = self._known(found) or await self._resolve(found)
@@ -162,20 +162,16 @@ class PicturedDirectory:
             lambda: self._servers.find_by_id(account_id),
         )
 
-    def remembered(self, login: str) -> Account | None:
-        """Whose login this was when it was last seen, for logins while the servers are down.
-
-        Raises:
-            DirectoryUnavailable: there is no picture, or it is several people's.
-        """
-        if self._closed or self._lookup.standing is Standing.ABSENT:
-            raise DirectoryUnavailable(reason="there is no picture of the directory")
-        return self._lookup.called(login)
+    async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
+        name = self._pictured.source
+        if self._closed or self._lookup.standing is Standing.ABSENT or directory not in ("", name):
+            return await self._servers.people(after, limit, directory=directory)
+        return self._lookup.page(after, limit)
 
     def whence(self, addresses: Sequence[Address]) -> str:
         """Where an answer about these comes from just now, for administrators."""
-        age = f"refreshed {self._lookup.age_s:.0f} s ago"
         standing = self._lookup.standing
+        age = f"refreshed {self._lookup.age_s:.0f} s ago"
         if standing is Standing.ABSENT:
             return "from the directory's servers, as there is no complete picture of it"
         if standing is Standing.STALE:
@@ -232,7 +228,7 @@ class PicturedDirectory:
     ) -> Account | None:
         if self._fresh:
             account = look()
-            if account is not None:
+            if account is not None and self._lookup.says_still(account):
                 return account
 
         async def looked() -> Account | None:
@@ -316,8 +312,17 @@ class PicturedDirectory:
     def _entries(self, *, strict: bool) -> PictureEntries:
         pictured = self._pictured
         return PictureEntries(
-            pictured.picture, pictured.source, pictured.schema, self._pause, strict=strict
+            pictured.picture,
+            pictured.source,
+            pictured.schema,
+            self._account_now,
+            self._pause,
+            strict=strict,
         )
+
+    def _account_now(self, kept: PicturedEntry) -> Account | None:
+        account = self._lookup.account_of(kept)
+        return account if account is not None and self._lookup.says_still(account) else None
 
     async def _pause(self) -> None:
         breath: Deferred[None] = Deferred()

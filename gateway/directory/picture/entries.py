@@ -8,7 +8,7 @@ and, where that would lose mail, a member that is not among the people and group
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gateway.core.account import Account
 from gateway.core.address import Address
@@ -18,7 +18,7 @@ from gateway.directory.entries import Entry
 from gateway.directory.groups.asking import Search, Subject, TooMany
 from gateway.directory.groups.bounds import Pause
 from gateway.directory.groups.told import login_key as member_login_key
-from gateway.directory.picture.briefs import account_in, entry_in
+from gateway.directory.picture.briefs import entry_in
 from gateway.directory.picture.keys import address_key, login_key, value_key
 from gateway.directory.picture.lookup import without_kind
 from gateway.directory.schema import Schema
@@ -38,16 +38,25 @@ class PictureEntries:
 
     Args:
         source: the directory's name.
+        account_of: a person of the picture as they are by now; None: that is not to be said.
         pause: lets others run, between larger reads.
         strict: whoever is named and not in the picture is NotHere, not nobody.
     """
 
     def __init__(
-        self, picture: ReadsPicture, source: str, schema: Schema, pause: Pause, *, strict: bool
+        self,
+        picture: ReadsPicture,
+        source: str,
+        schema: Schema,
+        account_of: Callable[[PicturedEntry], Account | None],
+        pause: Pause,
+        *,
+        strict: bool,
     ) -> None:
         self._picture = picture
         self._source = source
         self._schema = schema
+        self._account_of = account_of
         self._pause = pause
         self._strict = strict
 
@@ -149,12 +158,12 @@ class PictureEntries:
     def _subjects(
         self, kind: KeyKind, keys: Sequence[str], wanted: EntryKind | None = None, limit: int = 0
     ) -> list[Subject]:
-        """Raises: NotHere (kept by another version)."""
+        """Raises: NotHere."""
         found: list[Subject] = []
         for each in self._of(kind, keys, wanted, limit):
             subject: Subject | None
             if each.kind is EntryKind.PERSON and self._schema.about_groups.left_out is None:
-                subject = account_in(each.brief)
+                subject = self._account_of(each)
             else:
                 kept = self._picture.entry(self._source, each.entry_id)
                 subject = None if kept is None else entry_in(kept.whole)

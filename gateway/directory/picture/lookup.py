@@ -27,6 +27,8 @@ from gateway.core.ports.picture import (
     ReadsPicture,
     SourceState,
 )
+from gateway.directory.dn import dn_key
+from gateway.directory.entries import Entry, account_from, links_of
 from gateway.directory.logins import wanted_person
 from gateway.directory.picture.briefs import account_in, entry_in
 from gateway.directory.picture.cursor import Cursor
@@ -120,7 +122,7 @@ class Lookup:
             found = self._having(address)
             if found:
                 only = self._only(found, str(address))
-                return only if only.kind is EntryKind.GROUP else self._account(only)
+                return only if only.kind is EntryKind.GROUP else self.account_of(only)
         return None
 
     def by_address(self, address: Address, kind: EntryKind) -> PicturedEntry | None:
@@ -131,13 +133,19 @@ class Lookup:
     def person(self, address: Address) -> Account | None:
         """Raises: DirectoryMistake."""
         found = self.by_address(address, EntryKind.PERSON)
-        return None if found is None else self._account(found)
+        return None if found is None else self.account_of(found)
+
+    def page(self, after: str, limit: int) -> Sequence[Account]:
+        """People in the order of their ids; who is kept by another version is left out."""
+        kind = EntryKind.PERSON
+        kept = self._read(lambda: self._picture.page(self._source, kind, after, limit), _NONE)
+        return [account for each in kept if (account := self.account_of(each)) is not None]
 
     def by_id(self, account_id: AccountId) -> Account | None:
         entry = self._read(lambda: self._picture.entry(self._source, account_id), None)
         if entry is None or entry.kind is not EntryKind.PERSON:
             return None
-        return self._account(entry)
+        return self.account_of(entry)
 
     def called(self, login_or_address: str) -> Account | None:
         """As ``Directory.find``. Raises: DirectoryMistake."""
@@ -154,7 +162,7 @@ class Lookup:
             found.update((each.entry_id, each) for each in self._wholes(KeyKind.ADDRESS, (key,)))
         rest = without_kind(wanted, self._schema)
         matching = [each for each in found.values() if self._matches(each, rest)]
-        return self._account(self._only(matching, login_or_address)) if matching else None
+        return self.account_of(self._only(matching, login_or_address)) if matching else None
 
     # -- the picture itself
 
@@ -179,9 +187,40 @@ class Lookup:
         except FilterSyntax:  # a rule that only a server can evaluate
             return False
 
-    @staticmethod
-    def _account(kept: PicturedEntry) -> Account | None:
-        return account_in(kept.brief)
+    def says_still(self, account: Account) -> bool:
+        """Whether time alone cannot have changed what is said here of an account."""
+        until = account.state_until
+        return not until or self._wall_clock() < until
+
+    def account_of(self, kept: PicturedEntry) -> Account | None:
+        """Of a person; None: kept by another version."""
+        account = account_in(kept.brief)
+        if account is None or self.says_still(account):
+            return account
+        # An account that has expired meanwhile, say: its entry is the same, its state is not.
+        whole = self._read(lambda: self._picture.entry(kept.source, kept.entry_id), None)
+        entry = None if whole is None else entry_in(whole.whole)
+        try:
+            return account if entry is None else self._made_again(entry)
+        except DirectoryMistake:
+            return account
+
+    def _made_again(self, entry: Entry) -> Account:
+        """As it is by now, with the entries that it leads to; one of them that is not in the
+        picture leaves it doubtful (``says_still``). Raises: DirectoryMistake."""
+        linked: dict[str, Entry] = {}
+        for dn in links_of(entry, self._schema):
+            key = dn_key(dn)
+            there = self._named(key)
+            if there is None:
+                return account_from(entry, self._schema)
+            linked[key] = there
+        return account_from(entry, self._schema, linked)
+
+    def _named(self, key: str) -> Entry | None:
+        found = self._read(lambda: self._picture.wholes(KeyKind.DN, (key,)), _NONE)
+        mine = [each for each in found if each.source == self._source]
+        return entry_in(mine[0].whole) if mine else None
 
     def _only(self, found: Sequence[PicturedEntry], asked: str) -> PicturedEntry:
         if len(found) > 1:
