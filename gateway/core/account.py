@@ -21,6 +21,8 @@ class Elsewhere:
         host: whose mail server takes it, lower case; empty: not said.
         next_hop: the same as the URL of a server.
         address: the address it goes to; None: the one that was asked for.
+        forwards: where copies go to.
+        keeps_copy: with ``forwards``: the mail comes here as well.
         trouble: why what is said there cannot be used, so that nobody knows where the mail goes.
     """
 
@@ -28,6 +30,8 @@ class Elsewhere:
     next_hop: str = ""
     address: Address | None = None
     trouble: str = ""
+    forwards: tuple[Address, ...] = ()
+    keeps_copy: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Account:
         condition: why ``enabled`` or ``locked`` are as they are, in words for administrators.
         allowance: how much the directory lets this person keep.
         elsewhere: None: their mail goes where the domain's does.
+        state_until: Unix time at which what is said here may be wrong though the directory has not
+            changed; whoever keeps an account asks again from then on. 0: never.
     """
 
     account_id: AccountId
@@ -59,3 +65,4 @@ class Account:
     condition: str = ""
     allowance: Allowance = NOTHING_SAID
     elsewhere: Elsewhere | None = None
+    state_until: float = 0.0

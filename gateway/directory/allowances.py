@@ -19,8 +19,12 @@ _WORD = re.compile(r"([0-9]{1,18})(?:([KMGT]?)(?:I?B|S)?|(C))\Z", re.IGNORECASE 
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def allowance_from(values: Sequence[bytes]) -> Allowance:
-    """The allowance in an attribute's values; none at all says nothing."""
+def allowance_from(values: Sequence[bytes], unit_octets: int = 1) -> Allowance:
+    """The allowance in an attribute's values; none at all says nothing.
+
+    Args:
+        unit_octets: of a number that stands alone.
+    """
     if not values:
         return NOTHING_SAID
     octets: set[int] = set()
@@ -39,7 +43,8 @@ def allowance_from(values: Sequence[bytes]) -> Allowance:
         if counts:
             messages.add(min(int(number), MOST))
         else:
-            octets.add(min(int(number) * _FACTORS[factor.upper()], MOST))
+            unit = unit_octets if word.strip().isdigit() else _FACTORS[factor.upper()]
+            octets.add(min(int(number) * unit, MOST))
     if len(octets) > 1 or len(messages) > 1:
         return Allowance(unreadable=shown(text))
     return Allowance(next(iter(octets), None), next(iter(messages), None))

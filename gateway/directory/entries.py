@@ -21,15 +21,20 @@ from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.quota import NOTHING_SAID, Allowance
 from gateway.directory.allowances import allowance_from
+from gateway.directory.dn import dn_key
 from gateway.directory.elsewhere import elsewhere_from
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
+from gateway.directory.states import state_of
 from gateway.wire.address import AddressSyntax, parse_mailbox
 from gateway.wire.ldap.filters import matches
 
 MAX_ADDRESSES = 500
 MAX_ADDRESS_OCTETS = 320
 MAX_DISPLAY_CHARACTERS = 200
+MAX_LINKS = 20
+MAX_LINK_OCTETS = 2048
+LONG_AGO = 1.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}\Z")
 
@@ -49,8 +54,14 @@ class Entry:
     attributes: Mapping[str, Sequence[bytes]]
 
 
-def account_from(entry: Entry, schema: Schema) -> Account:
+def account_from(
+    entry: Entry, schema: Schema, linked: Mapping[str, Entry] | None = None
+) -> Account:
     """The person this entry describes.
+
+    Args:
+        linked: entries that ``links_of`` names, by ``dn_key``; None: nobody has looked for them,
+            and an account that needs them is to be asked for again at once.
 
     Raises:
         DirectoryMistake: no usable id or login.
@@ -62,17 +73,35 @@ def account_from(entry: Entry, schema: Schema) -> Account:
     if not login:
         raise unusable(entry, f"no usable {' or '.join(schema.login_attributes)}")
     addresses = addresses_from(entry, schema)
-    disabled = schema.disabled is not None and matches(schema.disabled, entry.attributes)
+    state = state_of(entry.attributes, schema.states, schema.wall_clock())
+    links = links_of(entry, schema)
+    known = linked if linked is not None else {}
+    shown_there = [
+        addresses_from(known[dn_key(dn)], schema) if dn_key(dn) in known else () for dn in links
+    ]
     return Account(
         account_id=account_id,
         login=login,
         primary_address=addresses[0] if addresses else "",
         addresses=addresses,
         display_name=display_name_from(entry, schema),
-        enabled=not disabled,
+        enabled=state.enabled,
+        locked=state.locked,
+        condition=state.condition,
         allowance=_allowance(entry, schema),
-        elsewhere=elsewhere_from(entry.attributes, schema),
+        elsewhere=elsewhere_from(entry.attributes, schema, shown_there),
+        state_until=LONG_AGO if links and linked is None else state.until,
     )
+
+
+def links_of(entry: Entry, schema: Schema) -> tuple[str, ...]:
+    """DNs of the entries that say where this person's mail is forwarded to."""
+    return tuple(
+        octets.decode("utf-8", "replace")
+        for name in schema.forwarding_link_attributes
+        for octets in entry.attributes.get(name.lower(), ())
+        if 0 < len(octets) <= MAX_LINK_OCTETS
+    )[:MAX_LINKS]
 
 
 def addresses_from(entry: Entry, schema: Schema) -> tuple[str, ...]:
@@ -93,7 +122,9 @@ def _allowance(entry: Entry, schema: Schema) -> Allowance:
     for name in schema.quota_attributes:
         values = entry.attributes.get(name.lower(), ())
         if values:
-            return allowance_from(values)
+            if schema.no_quota is not None and matches(schema.no_quota, entry.attributes):
+                return NOTHING_SAID
+            return allowance_from(values, schema.quota_unit_octets)
     return NOTHING_SAID
 
 
@@ -108,10 +139,14 @@ def has_address(known: Sequence[str], address: Address) -> bool:
 
 
 def account_id_from(entry: Entry, schema: Schema) -> AccountId | None:
-    """The immutable id; UUIDs in lower case, as servers differ in how they write them."""
+    """The immutable id; UUIDs in lower case, as servers differ in how they write them. Of an id
+    that is no text its octets in hexadecimal: tools differ in the order in which they write a
+    GUID (SECURITY L13)."""
     octets = entry.attributes.get(schema.id_attribute.lower(), ())
     if len(octets) != 1:
         return None
+    if schema.id_is_octets:
+        return AccountId(octets[0].hex()) if 8 <= len(octets[0]) <= 64 else None
     text = octets[0][:200].decode("ascii", "replace")
     if not _ID.match(text):
         return None

@@ -24,7 +24,8 @@ from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.servers import LdapServers
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
-from gateway.directory.schema import MEMBERS, PRESETS, Schema
+from gateway.directory.presets.table import PRESETS
+from gateway.directory.schema import MEMBERS, Schema
 from gateway.wire.ldap.controls import ASK_FOR_POLICY
 from gateway.wire.ldap.filters import FilterSyntax, parse
 

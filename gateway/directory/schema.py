@@ -1,24 +1,34 @@
-"""Which attributes and filters a kind of directory uses: a preset is one row of PRESETS.
+"""Which attributes and filters a kind of directory uses: the map from its words to the gateway's.
 
-Owns the map from the directory's words to the gateway's; settings override single fields with
-``dataclasses.replace``. Never talks to a server and never reads an entry (see ``entries``).
+Owns the map's shape and the questions that are asked by it. ``presets`` has one for each kind, and
+settings override single fields with ``dataclasses.replace``. Never talks to a server and never
+reads an entry (see ``entries``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
 
 import idna
 
 from gateway.core.address import Address
+from gateway.core.ports.clock import WallClock
 from gateway.directory.groups.words import STANDARD_WORDS, GroupWords
+from gateway.directory.states import StateRule
+from gateway.directory.templates import NOBODY, DnTemplate, FilterTemplate, halves
+from gateway.wire.address import AddressSyntax, parse_mailbox
 from gateway.wire.ldap.filters import (
     And,
     Equal,
+    EqualOctets,
     Filter,
     FilterSyntax,
+    Not,
     Or,
+    Present,
     attributes_of,
     check_attribute,
 )
@@ -33,7 +43,6 @@ class Schema:
 
     Args:
         person: which entries are people; all searches are narrowed by it.
-        disabled: people who match may not log in; None when the directory has no such state.
         id_attribute: immutable id of an entry, the store's key.
         login_attributes: what people may type as login; the first one that an entry has gives the
             canonical login.
@@ -42,9 +51,24 @@ class Schema:
             values with other prefixes are no mail addresses.
         display_attributes: the person's name, the first one that an entry has.
         quota_attributes: how much the person may keep, the first one that an entry has.
+        quota_unit_octets: of numbers there that stand alone.
+        no_quota: whose quota attributes do not count; None: nobody's.
         next_hop_attributes: whose mail server takes the person's mail: a host name or a server's
             URL, of the first one that an entry has.
         routing_address_attributes: the address that it goes to instead, likewise.
+        forwarding_attributes: addresses that copies go to.
+        forwarding_link_attributes: DNs of entries whose addresses those are; where an entry has
+            one, ``forwarding_attributes`` do not count.
+        forwards: whose entries forward at all; None: all that have such an attribute.
+        keeps_copy: of those who forward, who keeps their mail here as well; None: everybody.
+        states: who may not log in.
+        id_is_octets: the immutable id is no text; its hexadecimal form is the key (SECURITY L13).
+        logs_in_by_address: every mail address is a login as well.
+        account_name_attribute: what stands behind ``DOMAIN\\`` in logins of Active Directory;
+            empty: there are no such.
+        windows_domains: names of that domain, in lower case: of NetBIOS, and in DNS.
+        login_filter: finds people by login in the place of the attributes.
+        login_dn: likewise, by the DN that their entry has.
         secret_attribute: SCRAM verifiers as RFC 5803 has them; empty: they are not read.
         certificate_attribute: names of client certificates; empty: those name logins or addresses.
         group: which entries are groups, with addresses in the same attributes as people; None: the
@@ -53,18 +77,31 @@ class Schema:
         member_of_attributes: of people; DNs of groups they are in, where the server tells.
         about_groups: what else it says about groups.
         members: of one group, all in all; a larger one gets no mail (ExpansionFailed).
+        wall_clock: by which times in entries have passed.
     """
 
     person: Filter
-    disabled: Filter | None
     id_attribute: str
     login_attributes: tuple[str, ...]
     address_attributes: tuple[str, ...]
     prefixed_address_attributes: tuple[str, ...]
     display_attributes: tuple[str, ...]
     quota_attributes: tuple[str, ...] = ()
+    quota_unit_octets: int = 1
+    no_quota: Filter | None = None
     next_hop_attributes: tuple[str, ...] = ()
     routing_address_attributes: tuple[str, ...] = ()
+    forwarding_attributes: tuple[str, ...] = ()
+    forwarding_link_attributes: tuple[str, ...] = ()
+    forwards: Filter | None = None
+    keeps_copy: Filter | None = None
+    states: tuple[StateRule, ...] = ()
+    id_is_octets: bool = False
+    logs_in_by_address: bool = True
+    account_name_attribute: str = ""
+    windows_domains: tuple[str, ...] = ()
+    login_filter: FilterTemplate | None = None
+    login_dn: DnTemplate | None = None
     secret_attribute: str = ""
     certificate_attribute: str = ""
     group: Filter | None = None
@@ -72,6 +109,8 @@ class Schema:
     member_of_attributes: tuple[str, ...] = ()
     about_groups: GroupWords = STANDARD_WORDS
     members: int = MEMBERS
+    wall_clock: WallClock = time.time
+    _requested: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in (*self._names(), *self.member_attributes, *self.member_of_attributes):
@@ -82,18 +121,36 @@ class Schema:
             raise FilterSyntax("at least one login attribute is needed")
         if not self.address_attributes and not self.prefixed_address_attributes:
             raise FilterSyntax("at least one address attribute is needed")
+        requested = self._each_once(self._names(), *self._of_people)
+        object.__setattr__(self, "_requested", requested)
 
     def _names(self) -> Iterator[str]:
         yield self.id_attribute
-        for field in fields(self):
+        for each in fields(self):
             # What only groups are asked for would make every look-up of a person larger.
-            if field.name.endswith("_attributes") and not field.name.startswith("member_"):
-                yield from getattr(self, field.name)
+            if each.name.endswith("_attributes") and not each.name.startswith("member_"):
+                yield from getattr(self, each.name)
+        for rule in self.states:
+            yield from rule.attributes
 
     @property
     def requested(self) -> tuple[str, ...]:
         """All attributes that a search must bring."""
-        return self._each_once(self._names(), self.person, self.disabled)
+        return self._requested
+
+    @property
+    def _of_people(self) -> tuple[Filter | None, ...]:
+        return (self.person, self.forwards, self.keeps_copy, self.no_quota)
+
+    @property
+    def login_names(self) -> frozenset[str]:
+        """Every attribute whose value may be a login, in lower case."""
+        names = {*self.login_attributes}
+        if self.login_filter is not None:
+            names |= self.login_filter.attributes
+        elif self.logs_in_by_address:
+            names |= {*self.address_attributes, *self.prefixed_address_attributes}
+        return frozenset(name.lower() for name in names)
 
     @property
     def requested_with_secret(self) -> tuple[str, ...]:
@@ -105,8 +162,7 @@ class Schema:
         """The same where the answer may be a group."""
         return self._each_once(
             (*self._names(), *self.member_attributes, *self.about_groups.of_groups),
-            self.person,
-            self.disabled,
+            *self._of_people,
             self.group,
             self.about_groups.left_out,
         )
@@ -116,8 +172,7 @@ class Schema:
         """The same of a person whose groups are asked for."""
         return self._each_once(
             (*self._names(), *self.member_of_attributes, *self.about_groups.of_people),
-            self.person,
-            self.disabled,
+            *self._of_people,
         )
 
     @staticmethod
@@ -134,7 +189,16 @@ class Schema:
 
     def by_id(self, account_id: str) -> Filter:
         """Whose immutable id this is."""
-        return And((self.person, Equal(self.id_attribute, account_id)))
+        return And((self.person, self.has_id(account_id)))
+
+    def has_id(self, account_id: str) -> Filter:
+        """Which entry has this immutable id."""
+        if not self.id_is_octets:
+            return Equal(self.id_attribute, account_id)
+        try:
+            return EqualOctets(self.id_attribute, bytes.fromhex(account_id))
+        except ValueError:
+            return NOBODY
 
     def by_certificate(self, name: str) -> Filter:
         """Whose client certificate has this name; only where an attribute says it."""
@@ -167,7 +231,30 @@ class Schema:
         return And((self.person, Or((*self._logged_in_as(login), *reached))))
 
     def _logged_in_as(self, login: str) -> tuple[Filter, ...]:
-        return tuple(Equal(name, login) for name in self.login_attributes)
+        if self.login_filter is not None:
+            return (self.login_filter.filled(login),)
+        if self.login_dn is not None:
+            dn = self.login_dn.filled(login)
+            return (Equal(self.about_groups.dn, dn) if dn else NOBODY,)
+        wanted: list[Filter] = [Equal(name, login) for name in self.login_attributes]
+        if self.account_name_attribute and self.windows_domains:
+            wanted += self._by_account_name(login)
+        if self.logs_in_by_address and "@" in login:
+            with suppress(AddressSyntax):
+                wanted += self._reached_at(parse_mailbox(login))
+        return tuple(dict.fromkeys(wanted))
+
+    def _by_account_name(self, login: str) -> Iterator[Filter]:
+        user, domain = halves(login)
+        if domain.casefold() not in self.windows_domains or not user:
+            return
+        same = Equal(self.account_name_attribute, user)
+        if "\\" in login:
+            yield same
+        else:
+            # MS-ADTS section 5.1.1.1.1: whose userPrincipalName is not set has this one; one that
+            # is set goes by itself, so that two people never share a login.
+            yield And((same, Not(Present("userPrincipalName"))))
 
     def _reached_at(self, address: Address) -> tuple[Filter, ...]:
         return tuple(
@@ -189,39 +276,3 @@ def _spellings(address: Address) -> tuple[str, ...]:
     except (idna.IDNAError, UnicodeError):
         return (str(address),)
     return (str(address), str(Address(address.local_part, domain)))
-
-
-OPENLDAP = Schema(
-    person=Equal("objectClass", "inetOrgPerson"),
-    # draft-behera-ldap-password-policy-11 section 5.3.3: locked by an administrator, for good. A
-    # lock that failed logins caused has another value and must not stop a person's mail.
-    disabled=Equal("pwdAccountLockedTime", "000001010000Z"),
-    id_attribute="entryUUID",  # RFC 4530
-    login_attributes=("uid", "mail"),
-    address_attributes=("mail", "mailAlternateAddress", "mailLocalAddress"),
-    prefixed_address_attributes=("proxyAddresses",),
-    display_attributes=("displayName", "cn"),
-    quota_attributes=("mailQuota",),  # of qmail-ldap's schema, which others have taken over
-    # inetLocalMailRecipient (draft-lachman-laser-ldap-mail-routing-02), as mailLocalAddress is
-    next_hop_attributes=("mailHost",),
-    routing_address_attributes=("mailRoutingAddress",),
-    group=Or(
-        (
-            Equal("objectClass", "groupOfNames"),
-            Equal("objectClass", "groupOfUniqueNames"),
-            Equal("objectClass", "mailGroup"),
-            Equal("objectClass", "nisMailAlias"),
-            Equal("objectClass", "posixGroup"),
-            Equal("objectClass", "groupOfURLs"),
-        )
-    ),
-    member_attributes=("member", "uniqueMember", "mgrpRFC822MailMember", "rfc822MailMember"),
-    member_of_attributes=("memberOf",),  # of OpenLDAP's overlay, also elsewhere
-)
-"""OpenLDAP with inetOrgPerson (RFC 2798); attributes that the server does not know match nobody."""
-
-PRESETS: Mapping[str, Schema] = {
-    "openldap": OPENLDAP,
-    # Every field of it may be overridden; starting from a working row keeps the settings short.
-    "custom": OPENLDAP,
-}

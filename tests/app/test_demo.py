@@ -9,7 +9,7 @@ from gateway.app.certificates import ensure_self_signed
 from gateway.core.settings.load import load_from
 from gateway.core.settings.model import Settings
 from gateway.directory.ldif.people import load_people
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 from gateway.edge.tls import ServerContexts
 from gateway.edge.tls_material import TlsMaterial
 

@@ -7,7 +7,7 @@ import pytest
 from gateway.core.quota import Allowance, Quota
 from gateway.directory.allowances import MOST, allowance_from
 from gateway.directory.entries import Entry, account_from
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 
 
 @pytest.mark.parametrize(

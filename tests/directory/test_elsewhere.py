@@ -10,7 +10,7 @@ from gateway.core.account import Elsewhere
 from gateway.core.address import Address
 from gateway.directory.elsewhere import elsewhere_from
 from gateway.directory.entries import Entry, account_from
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 
 
 def read(**attributes: Sequence[bytes]) -> Elsewhere | None:

@@ -8,7 +8,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.log_text import shown
 from gateway.directory.entries import MAX_ADDRESSES, Entry, account_from, has_address
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 
 UUID = b"5C2F4D1E-7A36-4F0B-9A58-0D8C9E1B6A01"
 

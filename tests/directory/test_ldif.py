@@ -18,7 +18,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.ldif.reader import read_ldif
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 from gateway.wire.ldap import filters
 from tests.support.pump import Pump
 

@@ -44,7 +44,8 @@ from gateway.directory.groups.asking import Ambiguous, is_group, owner_among
 from gateway.directory.ldif.groups import FileGroups
 from gateway.directory.ldif.people import People, Person, Signature, load_people, signature_of
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
-from gateway.directory.schema import OPENLDAP, Schema
+from gateway.directory.presets.openldap import OPENLDAP
+from gateway.directory.schema import Schema
 from gateway.directory.threads import WorkerThreads
 
 MAX_ANSWERS = 10_000

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from gateway.core.account import Account, Elsewhere
 from gateway.core.address import Address
@@ -30,7 +31,7 @@ from gateway.directory.groups.asking import is_group
 from gateway.directory.picture.keys import keys_of_group, keys_of_person
 from gateway.directory.schema import Schema
 
-FORM = "1"
+FORM = "2"
 _PASSWORDS = frozenset(("userpassword", "unicodepwd", "authpassword", "sambantpassword"))
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -54,6 +55,7 @@ def brief_of(account: Account) -> bytes:
         if allowance == NOTHING_SAID
         else (allowance.octets, allowance.messages, allowance.unreadable),
         None if elsewhere is None else _elsewhere_said(elsewhere),
+        account.state_until,
     )
     return f"{FORM}{_encode(said)}".encode()
 
@@ -64,7 +66,8 @@ def account_in(brief: bytes) -> Account | None:
     if not text.startswith(FORM):
         return None
     said = _decode(text, len(FORM))[0]
-    account_id, login, primary, addresses, name, enabled, locked, condition, bounds, away = said
+    account_id, login, primary, addresses, name, enabled, locked, condition = said[:8]
+    bounds, away, state_until = said[8:]
     return Account(
         account_id,
         login,
@@ -76,6 +79,7 @@ def account_in(brief: bytes) -> Account | None:
         condition,
         NOTHING_SAID if bounds is None else Allowance(*bounds),
         None if away is None else _elsewhere_in(away),
+        state_until,
     )
 
 
@@ -169,12 +173,22 @@ class Depiction:
 
 
 def _elsewhere_said(elsewhere: Elsewhere) -> tuple[object, ...]:
-    address = elsewhere.address
-    parts = None if address is None else (address.local_part, address.domain)
-    return (elsewhere.host, elsewhere.next_hop, parts, elsewhere.trouble)
+    return (
+        elsewhere.host,
+        elsewhere.next_hop,
+        None if elsewhere.address is None else _parts(elsewhere.address),
+        elsewhere.trouble,
+        tuple(map(_parts, elsewhere.forwards)),
+        elsewhere.keeps_copy,
+    )
 
 
-def _elsewhere_in(said: Sequence[object]) -> Elsewhere:
-    host, next_hop, parts, trouble = said
-    address = Address(*parts) if isinstance(parts, list) else None
-    return Elsewhere(str(host), str(next_hop), address, str(trouble))
+def _parts(address: Address) -> tuple[str, str]:
+    return (address.local_part, address.domain)
+
+
+def _elsewhere_in(said: Sequence[Any]) -> Elsewhere:
+    host, next_hop, parts, trouble, forwards, keeps_copy = said
+    address = None if parts is None else Address(*parts)
+    copies = tuple(Address(*each) for each in forwards)
+    return Elsewhere(host, next_hop, address, trouble, copies, keeps_copy)

@@ -52,8 +52,12 @@ def keys_of_group(entry: Entry, addresses: tuple[str, ...], schema: Schema) -> t
 
 def logins_asked(wanted: Filter, schema: Schema) -> set[str]:
     """Login keys of whoever may match a filter of ``Schema`` about a login."""
-    names = {name.lower() for name in schema.login_attributes}
-    return {login_key(each.value) for each in _equals(wanted) if each.attribute.lower() in names}
+    names = schema.login_names
+    return {
+        login_key(_without_prefix(each.value, each.attribute, schema))
+        for each in _equals(wanted)
+        if each.attribute.lower() in names
+    }
 
 
 def _equals(wanted: Filter) -> Iterator[Equal]:
@@ -66,12 +70,20 @@ def _equals(wanted: Filter) -> Iterator[Equal]:
 
 
 def _logins(entry: Entry, schema: Schema) -> Iterator[str]:
-    for name in schema.login_attributes:
-        for octets in entry.attributes.get(name.lower(), ()):
-            text = octets.decode("utf-8", "replace")
+    for name in sorted(schema.login_names):
+        for octets in entry.attributes.get(name, ()):
+            text = _without_prefix(octets.decode("utf-8", "replace"), name, schema)
             # What nobody may type finds nobody (SECURITY L2, L25).
             if login_is_possible(text):
                 yield login_key(text)
+
+
+def _without_prefix(value: str, name: str, schema: Schema) -> str:
+    """``smtp:`` stands before addresses in some attributes, and before no login."""
+    prefixed = {each.lower() for each in schema.prefixed_address_attributes}
+    if name.lower() in prefixed and value[:5].lower() == "smtp:":
+        return value[5:]
+    return value
 
 
 def _telling(entry: Entry, name: str) -> Iterator[Key]:
