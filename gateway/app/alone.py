@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.app.asking import answer
 from gateway.app.build import build
+from gateway.app.directory_care import directory_status, look_at
 from gateway.app.server import MailServer, queue_status
 from gateway.core.mailboxes import MailboxEvent
 from gateway.core.settings.model import Settings
@@ -57,6 +58,7 @@ class Alone:
         if parts.tls_care is not None:
             parts.tls_care.start()
         Deferred.fromCoroutine(parts.store.ask_destinations())
+        look_at(parts.directory)
 
     def heard(self, events: Sequence[MailboxEvent], queue_grew: bool) -> None:
         """A command changed the store beside us."""
@@ -68,7 +70,7 @@ class Alone:
         if self._server is not None:
             self._server.use_certificates(tls)
 
-    async def status(self) -> Mapping[str, object]:
+    async def status(self) -> Mapping[str, Any]:
         """Sessions, queue, and this process as the only worker."""
         assert self._server is not None
         parts = self._server.parts
@@ -83,7 +85,12 @@ class Alone:
             "sessions": sessions,
         }
         queue = queue_status(await parts.store.depth(), parts.queue.snapshot())
-        return {"sessions": sessions, "queue": queue, "workers": [worker]}
+        return {
+            "sessions": sessions,
+            "queue": queue,
+            "directories": directory_status(parts.directory.health()),
+            "workers": [worker],
+        }
 
     async def ask(self, kind: str, body: object) -> Mapping[str, object]:
         """What this process knows. Raises: GatewayError."""

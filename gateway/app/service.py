@@ -26,6 +26,7 @@ from gateway.app import demo, descriptors
 from gateway.app.alone import Alone
 from gateway.app.certificates import Validity, tls_files, validity
 from gateway.app.children import Child
+from gateway.app.directory_care import directory_warnings
 from gateway.app.indexing import indexer
 from gateway.app.log import LineLog, gather_while_running, goes_to_stdout, relay_to_twistd
 from gateway.app.options import CannotStart, Options, refuse
@@ -83,7 +84,7 @@ class Serving(Protocol):
 
     def use_certificates(self, tls: TlsMaterial) -> None: ...
 
-    async def status(self) -> Mapping[str, object]: ...
+    async def status(self) -> Mapping[str, Any]: ...
 
     async def ask(self, kind: str, body: object) -> Mapping[str, object]: ...
 
@@ -289,7 +290,7 @@ class GatewayService(Service):
                 for each in self._settings.listen
             ],
             **serving,
-            "warnings": self._warnings(),
+            "warnings": [*self._warnings(), *directory_warnings(serving["directories"])],
         }
 
     # -- stopping

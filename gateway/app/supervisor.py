@@ -306,7 +306,7 @@ class Supervisor:
         self._tls = tls
         self._hub.send(self._workers, Reload(tls.to_json()))
 
-    async def status(self) -> Mapping[str, object]:
+    async def status(self) -> Mapping[str, Any]:
         """What the workers know: sessions, queue (null if it cannot be told), each of them."""
         tells = self._leader if self._leader is not None else min(self._ready, default=None)
         answers = await self._hub.ask(sorted(self._ready), queue_from=tells)
@@ -316,6 +316,7 @@ class Supervisor:
         return {
             "sessions": dict(sessions),
             "queue": answers.get(tells or 0, {}).get("queue"),
+            "directories": answers.get(tells or 0, {}).get("directories", []),
             "workers": [
                 {
                     "number": number,

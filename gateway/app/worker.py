@@ -26,6 +26,7 @@ from gateway.app.asking import answer_to
 from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
 from gateway.app.counting import CountingMemory, tables_of
+from gateway.app.directory_care import directory_status, look_at
 from gateway.app.hurry import revive
 from gateway.app.line import Line, adopt
 from gateway.app.log import begin_child_log, gather_while_running
@@ -115,6 +116,7 @@ class Worker:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._before_shutdown)
         adopt(self._reactor, line, self._line)
         self._line.send(Ready())
+        look_at(parts.directory)
 
     # -- what the parent says
 
@@ -188,6 +190,7 @@ class Worker:
         parts = self._server.parts
         status: dict[str, Any] = {"sessions": dict(parts.sessions.count_by_protocol())}
         if with_queue:
+            status["directories"] = directory_status(parts.directory.health())
             with contextlib.suppress(GatewayError):  # the parent tells that it is not known
                 status["queue"] = queue_status(await parts.store.depth(), parts.queue.snapshot())
         self._line.send(StatusAnswer(number, status))

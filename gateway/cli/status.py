@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def as_text(answer: Mapping[str, Any]) -> str:
         more = queue.get("dead_destinations", 0) - len(queue.get("dead", ()))
         if more > 0:
             lines.append(f"            and {more:,} more; see `gateway queue destinations`")
+    for directory in answer.get("directories", ()):
+        lines += _directory(directory)
     lines += [f"warning     {warning}" for warning in answer.get("warnings", ())]
     return "\n".join(lines)
 
@@ -75,6 +77,33 @@ def _dead(row: Mapping[str, Any]) -> str:
     text = f"nobody at {row['destination']} can be talked to, tried again in {left}"
     problem = row["problem"]
     return f"            {plain(f'{text}: {problem}')}"
+
+
+def _directory(directory: Mapping[str, Any]) -> Iterator[str]:
+    """What it comes to, then a line a server."""
+    name = f"{directory['name']}: " if directory["name"] else ""
+    if not directory["answers"]:
+        what = "nobody can be asked"
+    else:
+        what = "degraded" if directory["degraded"] else "fine"
+    if directory["trouble"]:
+        what += f": {directory['trouble']}"
+    yield f"directory   {plain(name + what)}"
+    for server in directory["servers"]:
+        yield f"            {plain(_server(server))}"
+
+
+def _server(server: Mapping[str, Any]) -> str:
+    text = f"{server['name']} {server['state']}"
+    if server["state"] != "not asked yet":
+        text += f" for {_duration(max(0, time.time() - server['since']))}"
+    if server["in_use"]:
+        text += ", in use"
+    if server["latency_ms"] is not None:
+        text += f", answers in {server['latency_ms']:g} ms"
+    if server["state"] in ("down", "suspect") and server["last_error"]:
+        text += f": {server['last_error']}"
+    return text
 
 
 def _worker(worker: Mapping[str, Any]) -> str:
