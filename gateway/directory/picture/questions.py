@@ -1,0 +1,182 @@
+"""Questions to one server whose answers are all or nothing: a search, a listing in pages.
+
+Owns paging (RFC 2696), the ranges in which Active Directory gives large attributes (MS-ADTS
+3.1.1.3.1.3.3), and the difference between an answer and half of one: any result code but success
+is LdapFailed, a size limit that was met (SECURITY L19) above all, whatever came before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import Deferred
+
+from gateway.core.log_text import shown
+from gateway.core.ports.clock import Timers
+from gateway.directory.ldap.asking import Found, LdapFailed, Listening
+from gateway.wire.ldap.ber import LdapGarbage
+from gateway.wire.ldap.controls import PAGED_RESULTS, page_of, paged
+from gateway.wire.ldap.filters import Present
+from gateway.wire.ldap.messages import Control, Scope, SearchEntry, SearchRequest
+
+PAGE = 500
+"""Active Directory gives 1000 at most, and OpenLDAP 500 where nobody has said otherwise."""
+EMPTY_PAGES = 100
+"""In a row: a server may filter a page to nothing, but not for ever."""
+
+SUCCESS = 0
+NO_SUCH_OBJECT = 32
+_NOT_READABLE = frozenset((12, 16, NO_SUCH_OBJECT, 34, 50))
+_HINTS = {
+    3: "the server's time limit for the service account is too short",
+    4: "the server gives the service account fewer entries than there are; raise its size limit"
+    " (OpenLDAP: limits, Active Directory: MaxPageSize, 389 DS: nsPagedSizeLimit)",
+    11: "the server's limits for the service account are too low, or an attribute has no index",
+    NO_SUCH_OBJECT: "there is no such base",
+    50: "the service account may not read this",
+}
+_RANGE = re.compile(r"([^;]+);range=(\d+)-(\d+|\*)\Z")
+
+Taken = Callable[[Sequence[SearchEntry]], Awaitable[None]]
+
+
+def breathe(timers: Timers) -> Deferred[None]:
+    """Let the reactor do what else waits."""
+    rested: Deferred[None] = Deferred()
+    timers.callLater(0, rested.callback, None)
+    return rested
+
+
+async def ask(
+    listening: Listening, request: SearchRequest, controls: Sequence[Control] = ()
+) -> Found:
+    """The whole answer. Raises: LdapFailed (also for a part of one)."""
+    found = await listening.search(request, controls)
+    if found.result.code != SUCCESS:
+        raise refused(found)
+    return found
+
+
+async def read_one(
+    listening: Listening,
+    dn: str,
+    attributes: tuple[str, ...],
+    controls: Sequence[Control] = (),
+) -> SearchEntry | None:
+    """One entry; None: there is none that may be read.
+
+    Raises:
+        LdapFailed: nobody can say whether there is; what may pass must not look like "none".
+    """
+    request = SearchRequest(dn, Scope.BASE, Present("objectClass"), attributes)
+    found = await listening.search(request, controls)
+    if found.result.code in _NOT_READABLE:
+        return None
+    if found.result.code != SUCCESS:
+        raise refused(found)
+    return found.entries[0] if found.entries else None
+
+
+def refused(found: Found) -> LdapFailed:
+    """What a server's refusal means."""
+    result = found.result
+    words = f"result code {result.code}"
+    if result.diagnostic:
+        words += f" {shown(result.diagnostic, 200)}"
+    hint = _HINTS.get(result.code)
+    if found.entries:
+        words += f" after {len(found.entries)} entries"
+    return LdapFailed(f"{words}: {hint}" if hint else words)
+
+
+async def in_pages(
+    listening: Listening,
+    request: SearchRequest,
+    taken: Taken,
+    controls: Sequence[Control] = (),
+) -> None:
+    """Everything that is found, a page at a time; the next one is asked for meanwhile.
+
+    Raises:
+        LdapFailed: what was taken is not everything. Nothing follows for what was not.
+    """
+    if not listening.server.supports(PAGED_RESULTS):
+        await taken((await ask(listening, request, controls)).entries)
+        return
+    empty = 0
+    asked = _page(listening, request, controls, b"")
+    try:
+        while True:
+            found = await asked
+            if found.result.code != SUCCESS:
+                raise refused(found)
+            cookie = _cookie(found)
+            empty = 0 if found.entries else empty + 1
+            if empty > EMPTY_PAGES:
+                raise LdapFailed(f"{empty} pages in a row without an entry")
+            if cookie:
+                asked = _page(listening, request, controls, cookie)
+            await taken(found.entries)
+            if not cookie:
+                return
+    except BaseException:
+        asked.addErrback(lambda _: None)  # nobody waits for it any more
+        asked.cancel()
+        raise
+
+
+def _page(
+    listening: Listening, request: SearchRequest, controls: Sequence[Control], cookie: bytes
+) -> Deferred[Found]:
+    return Deferred.fromCoroutine(listening.search(request, (paged(PAGE, cookie), *controls)))
+
+
+def _cookie(found: Found) -> bytes:
+    try:
+        page = page_of(found.controls)
+    except LdapGarbage as error:
+        raise LdapFailed(f"the end of a page cannot be read: {error}") from None
+    if page is None:
+        # It says that it can, was told that it must, and has not: this may be all, or not.
+        raise LdapFailed("the server has not told whether more follows")
+    return page.cookie
+
+
+async def with_all_values(listening: Listening, entry: SearchEntry, most: int) -> SearchEntry:
+    """The entry with all values of attributes of which the server gave only a range (SECURITY
+    L18).
+
+    Args:
+        most: values are enough: whoever has more of them is too large anyway.
+
+    Raises:
+        LdapFailed: some of them cannot be had.
+    """
+    ranges = [found for found in map(_RANGE.match, entry.attributes) if found]
+    if not ranges:
+        return entry
+    attributes = {
+        name: values for name, values in entry.attributes.items() if not _RANGE.match(name)
+    }
+    for found in ranges:
+        name, last = found[1], found[3]
+        values = [*entry.attributes[found[0]]]
+        while last != "*" and len(values) <= most:
+            wanted = f"{name};range={int(last) + 1}-*"
+            request = SearchRequest(entry.dn, Scope.BASE, Present("objectClass"), (wanted,))
+            more = (await ask(listening, request)).entries
+            following = _following(more, name, int(last) + 1)
+            values += following[1]
+            last = following[0]
+        attributes[name] = values
+    return SearchEntry(entry.dn, attributes)
+
+
+def _following(more: Sequence[SearchEntry], name: str, first: int) -> tuple[str, Sequence[bytes]]:
+    """The end of the next range, and its values. Raises: LdapFailed."""
+    for attribute, values in more[0].attributes.items() if more else ():
+        found = _RANGE.match(attribute)
+        if found and found[1] == name and int(found[2]) == first and values:
+            return found[3], values
+    raise LdapFailed(f"the values of {shown(name)} from number {first} on are missing")

@@ -1,0 +1,1 @@
+"""Ways to learn what has changed in a directory, a file each."""
