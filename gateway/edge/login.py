@@ -252,11 +252,12 @@ async def log_in_at_door(
             raise WrongCredentials from None
         raise
     _log.info(
-        "{id} {protocol} {login} logged in from {peer}",
+        "{id} {protocol} {login} logged in from {peer}{by}",
         id=visitor.connection_id,
         protocol=door.protocol,
         login=logged_in.avatar.account.login,
         peer=visitor.peer_ip,
+        by=f" by app password {logged_in.app_password}" if logged_in.app_password else "",
     )
     return _watched(visitor, logged_in)
 
