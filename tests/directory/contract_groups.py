@@ -84,6 +84,32 @@ mgrpRFC822MailMember: sales@example.test
 mgrpRFC822MailMember: twin@example.test
 mgrpRFC822MailMember: just text
 
+dn: {group_dn("Posix")}
+objectClass: posixGroup
+objectClass: extensibleObject
+cn: Posix
+gidNumber: 5000
+mail: posix@example.test
+memberUid: carol
+memberUid: gone
+
+dn: {group_dn("Desk")}
+objectClass: nisMailAlias
+objectClass: extensibleObject
+cn: Desk
+mail: desk@example.test
+rfc822MailMember: carol
+rfc822MailMember: bob@example.test
+
+dn: {group_dn("Dynamic")}
+objectClass: groupOfURLs
+objectClass: extensibleObject
+cn: Dynamic
+mail: dynamic@example.test
+memberURL: ldap:///ou=people,{SUFFIX}??sub?(|(uid=carol)(uid=bob)(cn=Unique))
+memberURL: ldap://elsewhere.test/ou=people,{SUFFIX}??sub?(uid=alice)
+memberURL: ldap:///dc=other??sub?(uid=alice)
+
 """
 )
 
@@ -131,6 +157,26 @@ def test_every_kind_of_group_counts(place: Place) -> None:
     assert set(listed.people) == {"bob@example.test", "a.liddell@example.test"}
     assert any("twin@example.test" in text for text in listed.dead)
     assert any("just text" in text for text in listed.dead)
+
+
+def test_members_by_login_count(place: Place) -> None:
+    posix = found_group(place, "posix")
+    assert posix.members == ("carol@example.test",)
+    assert len(posix.dead) == 1
+    assert "gone" in posix.dead[0]
+    assert set(found_group(place, "desk").members) == {"carol@example.test", "bob@example.test"}
+
+
+def test_F3_members_by_search_are_searched_for_here_alone(place: Place) -> None:
+    dynamic = found_group(place, "dynamic")
+    # Unique is a group, whose members are members too.
+    assert set(dynamic.members) == {
+        "bob@example.test",
+        "carol@example.test",
+        "nopass@example.test",
+    }
+    assert len(dynamic.dynamic) == 2
+    assert any("elsewhere.test" in each for each in dynamic.dead)
 
 
 def test_S34_groups_in_groups_are_resolved_once(place: Place) -> None:
@@ -189,7 +235,7 @@ def test_groups_of_a_person(place: Place) -> None:
         assert all(not each.members and each.name for each in groups)
         return {each.addresses[0] for each in groups}
 
-    assert addresses("carol") == {"unique@example.test"}
+    assert addresses("carol") == {"unique@example.test", "posix@example.test", "desk@example.test"}
     assert addresses("dave") == {"everyone@example.test"}
     # By DN, by any of her addresses, and by way of other groups; each once.
     assert addresses("alice") == {

@@ -98,7 +98,7 @@ def member_keys(entry: Entry, schema: Schema) -> Iterator[str]:
     """Under which texts a group is found by its members: keys of DNs, addresses, logins."""
     for name in schema.member_attributes:
         for text in texts(entry, name):
-            yield text.casefold()
+            yield text.casefold() if "@" in text or "=" in text else login_key(text)
             if "=" in text:
                 yield dn_key(without_uid(text))
     for name in schema.about_groups.member_logins:

@@ -80,6 +80,7 @@ STANDARD_WORDS = GroupWords()
 
 ACTIVE_DIRECTORY = GroupWords(
     dn="distinguishedName",
+    member_logins=(),
     member_urls=(),
     member_filter="msExchDynamicDLFilter",
     member_base="msExchDynamicDLBaseDN",

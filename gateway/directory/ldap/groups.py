@@ -122,13 +122,10 @@ class ServerEntries:
         schema = self._schema
         if schema.group is None:
             return ()
+        names, login_names = schema.member_attributes, schema.about_groups.member_logins
         asked = [
-            *(
-                Equal(name, text)
-                for text in (*dns, *addresses)
-                for name in schema.member_attributes
-            ),
-            *(Equal(name, text) for text in logins for name in schema.about_groups.member_logins),
+            *(Equal(name, text) for text in (*dns, *addresses, *logins) for name in names),
+            *(Equal(name, text) for text in logins for name in login_names),
         ]
         groups: dict[str, Entry] = {}
         for start in range(0, len(asked), BATCH):
