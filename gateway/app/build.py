@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import descriptors
+from gateway.app.directories import Directories, directories_from
 from gateway.app.free_space import FreeSpace
 from gateway.app.hurry import Hurry, Starter, revive
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
@@ -32,7 +33,6 @@ from gateway.core.quota import Quota
 from gateway.core.settings.model import Settings
 from gateway.delivery.destinations import Destinations
 from gateway.delivery.dns.services import ServicesByDns, make_resolver
-from gateway.directory.from_settings import directory_from
 from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp.services import SubmissionServices
 from gateway.policy.connections import ConnectionLimits
@@ -55,6 +55,7 @@ class Parts:
 
     settings: Settings
     store: Store
+    directories: Directories
     directory: Directory
     logins: Logins
     router: DomainRouter
@@ -131,13 +132,10 @@ def build(
         StoreUnavailable, SchemaTooNew: the store cannot be opened.
     """
     trust = outbound_trust(settings)
-    directory = directory_from(
-        settings.directory,
-        reactor=reactor,
-        finds=ServicesByDns(make_resolver(settings.outbound, reactor)),
-        members=settings.recipients.members,
-    )
-    router = router_from(settings, directory, reactor.callFromThread)
+    finds = ServicesByDns(make_resolver(settings.outbound, reactor))
+    directories = directories_from(settings, reactor, finds)
+    directory = directories.directory
+    router = router_from(settings, directory, reactor.callFromThread, whence=directories.whence)
     threads = login_threads(reactor)
     issuer = issuer_from(settings.oauth, threads, reactor)
     send_as = send_as_from(settings, reactor)
@@ -182,6 +180,7 @@ def build(
     return Parts(
         settings,
         store,
+        directories,
         directory,
         logins,
         router,

@@ -11,7 +11,7 @@ administrator, and a lost message cannot be had back. Such a person merely canno
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.account import Account
@@ -39,6 +39,8 @@ from gateway.routing.expansion import (
 POSTMASTER = "postmaster"
 _ROUTED_BY_SENDER = frozenset("@%!")
 _OUTBOUND = Outbound()
+
+Whence = Callable[[Sequence[Address]], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class DomainRouter:
         literals: our IP addresses, which mean the first domain in ``user@[192.0.2.1]``.
         members: of one group or alias at most.
         own_hosts: names of this server, by which the directory may say that a mailbox is here.
+        whence: tells administrators where the directory's answer about some names comes from.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class DomainRouter:
         literals: Sequence[str] = (),
         members: int = 5000,
         own_hosts: Collection[str] = (),
+        whence: Whence | None = None,
     ) -> None:
         self._domains = {_fold(name): domain for name, domain in domains.items()}
         self._first = next(iter(self._domains.values()), None)
@@ -96,6 +100,7 @@ class DomainRouter:
         self._literals = frozenset(filter(None, map(parse_ip, literals)))
         self._members = members
         self._own_hosts = frozenset(map(_fold, own_hosts))
+        self._whence = whence
 
     async def route(
         self, recipient: Address, *, may_relay: bool, steps: Steps | None = None
@@ -196,7 +201,10 @@ class DomainRouter:
         # What the directory has by a name that is nearer to what was asked for comes first.
         found: Account | Group | None = known if position else None
         if found is None and position and not domain.any_recipient:
-            found = await self._directory.find_recipient(names[:position])
+            asked = names[:position]
+            if steps is not None and self._whence is not None:
+                steps.add(f"people and groups {self._whence(asked)}")
+            found = await self._directory.find_recipient(asked)
         if targets and found is None:
             name = names[position]
             _note(steps, f"{name} is an alias of {', '.join(map(str, targets))}")

@@ -20,14 +20,21 @@ from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.routing.alias_file import AliasFile, AliasSource, FixedAliases
 from gateway.routing.aliases import Aliases, Table, from_settings
-from gateway.routing.domains import Domain, DomainRouter
+from gateway.routing.domains import Domain, DomainRouter, Whence
 from gateway.wire.address import AddressSyntax, parse_mailbox
 
 
 def router_from(
-    settings: Settings, directory: Directory, call_from_thread: CallFromThread
+    settings: Settings,
+    directory: Directory,
+    call_from_thread: CallFromThread,
+    *,
+    whence: Whence | None = None,
 ) -> DomainRouter:
     """Reads the aliases' file, which blocks.
+
+    Args:
+        whence: see ``DomainRouter``.
 
     Raises:
         SettingsError: addresses that cannot be used.
@@ -42,6 +49,7 @@ def router_from(
         literals=recipients.accept_literals,
         own_hosts=(settings.hostname,),
         members=recipients.members,
+        whence=whence,
     )
 
 

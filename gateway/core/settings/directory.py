@@ -53,6 +53,11 @@ class DirectorySettings(Section):
     timeout_s: Annotated[float, Field(gt=0, le=60, strict=False)] = Field(
         8.0, description="deadline of one whole check; shorter than any client's patience"
     )
+    picture: bool = Field(
+        True,
+        description="with kind ldap: keep what was last seen of people and groups, so that mail for"
+        " them is taken at once, and while no server answers",
+    )
     refresh_s: Annotated[float, Field(ge=1, le=3600, strict=False)] = Field(
         30.0, description="with kind ldap: how often what has changed is asked for"
     )

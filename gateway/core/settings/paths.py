@@ -19,6 +19,11 @@ def login_key(state_dir: Path) -> Path:
     return state_dir / "login.key"
 
 
+def directory_picture(state_dir: Path) -> Path:
+    """What was last seen of the directory; it may be lost, and is in no backup."""
+    return state_dir / "directory.sqlite"
+
+
 def needed_files(state_dir: Path) -> tuple[Path, ...]:
     """Files besides the mail store that a gateway needs to be the same again after a disaster."""
     certificate = (state_dir / "self-signed.pem", state_dir / "self-signed.key")

@@ -1,0 +1,119 @@
+"""The directory as a process asks it, and what the one that refreshes its picture needs besides.
+
+Owns construction. A directory behind servers is asked in its picture first, unless the settings
+want none; every process reads the same file, and who writes it is the affair of whoever runs the
+queue. A directory in a file needs no picture: all of it is in memory.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gateway.core.address import Address
+from gateway.core.ports.directory import Directory
+from gateway.core.ports.services import FindsServices
+from gateway.core.settings.directory import DirectorySettings
+from gateway.core.settings.model import Settings
+from gateway.core.settings.paths import directory_picture
+from gateway.directory.from_settings import (
+    directory_from,
+    over_servers,
+    schema_from,
+    servers_from,
+)
+from gateway.directory.ldap.asking import Asks
+from gateway.directory.picture.briefs import Depiction
+from gateway.directory.picture.directory import PicturedDirectory
+from gateway.directory.picture.lookup import Pictured
+from gateway.directory.picture.source import Source
+from gateway.directory.schema import Schema
+from gateway.store.picture.file import PictureFile
+from gateway.store.picture.reading import PictureReader
+
+MAIN = ""
+"""The name of ``[directory]`` in the picture."""
+FRESH_REFRESHES = 10
+"""A picture without news for so many refreshes comes after the servers."""
+FRESH_AT_LEAST_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """One directory that has a picture.
+
+    Args:
+        asks: its servers; closed with the directory.
+    """
+
+    source: Source
+    asks: Asks
+    refresh_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    """What is asked, and what is refreshed.
+
+    Args:
+        refreshed: by whoever runs the queue, in the file ``picture_path``.
+        whence: where an answer about addresses comes from; None: always from one place.
+    """
+
+    directory: Directory
+    picture_path: Path
+    picture: PictureReader | None = None
+    refreshed: tuple[Refreshed, ...] = ()
+    whence: Callable[[Sequence[Address]], str] | None = None
+
+    async def close(self) -> None:
+        await self.directory.close()
+        if self.picture is not None:
+            self.picture.close()
+
+
+def directories_from(settings: Settings, reactor: Any, finds: FindsServices | None) -> Directories:
+    """Reads an LDIF file, which blocks; connects to no server and opens no picture yet.
+
+    Raises:
+        SettingsError: a file cannot be used, or the settings contradict themselves.
+    """
+    section, members = settings.directory, settings.recipients.members
+    path = directory_picture(Path(settings.state_dir))
+    if section.kind != "ldap" or not section.picture:
+        directory = directory_from(section, reactor=reactor, finds=finds, members=members)
+        return Directories(directory, path)
+    schema = replace(schema_from(section, {}), members=members)
+    servers = servers_from(section, reactor=reactor, finds=finds)
+    source = source_from(MAIN, section, schema)
+    picture = PictureFile.open_reading(path)
+    pictured = PicturedDirectory(
+        over_servers(servers, section, schema, reactor=reactor),
+        Pictured(
+            picture,
+            source.name,
+            schema,
+            source.fingerprint,
+            max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s),
+        ),
+        timers=reactor,
+        wall_clock=time.time,
+    )
+    refreshed = Refreshed(source, servers, section.refresh_s)
+    return Directories(pictured, path, picture, (refreshed,), pictured.whence)
+
+
+def source_from(name: str, section: DirectorySettings, schema: Schema) -> Source:
+    """One directory as its picture is filled and asked: both must see the same settings."""
+    return Source(
+        name,
+        section.base_dn,
+        schema,
+        Depiction(name, schema),
+        mass_change_percent=section.mass_change_percent,
+        listing_s=section.listing_hours * 3600.0,
+        way=section.refresh_by,
+    )
