@@ -213,7 +213,7 @@ class FakeListening:
         rows = self._server.found(request, controls)
         if rows is None:
             return Found(Result(32), ())
-        if heard is not None:
+        if heard is not None and value_of(controls, SYNC_REQUEST) is not None:
             return await self._synchronise(request, controls, rows, heard, code)
         value = value_of(controls, PAGED_RESULTS)
         answer: tuple[Control, ...] = ()
@@ -226,7 +226,14 @@ class FakeListening:
             answer = (Control(PAGED_RESULTS, False, tlv(SEQUENCE, inside)),)
         elif self._server.most and len(rows) > self._server.most:
             rows, code = rows[: self._server.most], 4
-        return Found(Result(code), tuple(self._brought(row, request) for row in rows), answer)
+        entries = tuple(self._brought(row, request) for row in rows)
+        if heard is not None:
+            for entry in entries:
+                waited = heard(entry, ())
+                if waited is not None:
+                    await waited
+            entries = ()
+        return Found(Result(code), entries, answer)
 
     @staticmethod
     def _brought(row: Row, request: SearchRequest) -> SearchEntry:

@@ -8,13 +8,15 @@ is LdapFailed, a size limit that was met (SECURITY L19) above all, whatever came
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import Timers
 from gateway.directory.ldap.asking import Found, LdapFailed, Listening
+from gateway.directory.picture.source import BATCH
 from gateway.wire.ldap.ber import LdapGarbage
 from gateway.wire.ldap.controls import PAGED_RESULTS, page_of, paged
 from gateway.wire.ldap.filters import Present
@@ -38,7 +40,7 @@ _HINTS = {
 }
 _RANGE = re.compile(r"([^;]+);range=(\d+)-(\d+|\*)\Z")
 
-Taken = Callable[[Sequence[SearchEntry]], Awaitable[None]]
+Taken = Callable[[Sequence[SearchEntry]], Coroutine[Deferred[Any], Any, None]]
 
 
 def breathe(timers: Timers) -> Deferred[None]:
@@ -85,8 +87,6 @@ def refused(found: Found) -> LdapFailed:
     if result.diagnostic:
         words += f" {shown(result.diagnostic, 200)}"
     hint = _HINTS.get(result.code)
-    if found.entries:
-        words += f" after {len(found.entries)} entries"
     return LdapFailed(f"{words}: {hint}" if hint else words)
 
 
@@ -96,40 +96,57 @@ async def in_pages(
     taken: Taken,
     controls: Sequence[Control] = (),
 ) -> None:
-    """Everything that is found, a page at a time; the next one is asked for meanwhile.
+    """Everything that is found, BATCH entries at a time as they come; no more is read from the
+    server while they are taken, so that neither large groups nor a slow disk fill the memory.
 
     Raises:
         LdapFailed: what was taken is not everything. Nothing follows for what was not.
+        GatewayError: of ``taken``.
     """
+    batches = Batches(taken)
     if not listening.server.supports(PAGED_RESULTS):
-        await taken((await ask(listening, request, controls)).entries)
+        found = await listening.search(request, controls, heard=batches.heard)
+        if found.result.code != SUCCESS:
+            raise refused(found)
+        await batches.rest()
         return
-    empty = 0
-    asked = _page(listening, request, controls, b"")
-    try:
-        while True:
-            found = await asked
-            if found.result.code != SUCCESS:
-                raise refused(found)
-            cookie = _cookie(found)
-            empty = 0 if found.entries else empty + 1
-            if empty > EMPTY_PAGES:
-                raise LdapFailed(f"{empty} pages in a row without an entry")
-            if cookie:
-                asked = _page(listening, request, controls, cookie)
-            await taken(found.entries)
-            if not cookie:
-                return
-    except BaseException:
-        asked.addErrback(lambda _: None)  # nobody waits for it any more
-        asked.cancel()
-        raise
+    cookie, empty = b"", 0
+    while True:
+        came = batches.came
+        found = await listening.search(
+            request, (paged(PAGE, cookie), *controls), heard=batches.heard
+        )
+        if found.result.code != SUCCESS:
+            raise refused(found)
+        cookie = _cookie(found)
+        if not cookie:
+            await batches.rest()
+            return
+        empty = 0 if batches.came > came else empty + 1
+        if empty > EMPTY_PAGES:
+            raise LdapFailed(f"{empty} pages in a row without an entry")
 
 
-def _page(
-    listening: Listening, request: SearchRequest, controls: Sequence[Control], cookie: bytes
-) -> Deferred[Found]:
-    return Deferred.fromCoroutine(listening.search(request, (paged(PAGE, cookie), *controls)))
+class Batches:
+    """Gathers entries as they are heard, and has them taken BATCH at a time."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+        self._waiting: list[SearchEntry] = []
+        self.came = 0
+
+    def heard(self, entry: SearchEntry, controls: Sequence[Control]) -> Deferred[None] | None:
+        self.came += 1
+        self._waiting.append(entry)
+        if len(self._waiting) < BATCH:
+            return None
+        return Deferred.fromCoroutine(self.rest())
+
+    async def rest(self) -> None:
+        """Have what is left taken."""
+        entries, self._waiting = self._waiting, []
+        if entries:
+            await self._taken(entries)
 
 
 def _cookie(found: Found) -> bytes:

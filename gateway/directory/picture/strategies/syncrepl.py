@@ -16,8 +16,8 @@ from twisted.internet.defer import Deferred
 
 from gateway.directory.ldap.asking import LdapFailed, Listening
 from gateway.directory.picture.differ import Differ
-from gateway.directory.picture.questions import SUCCESS, refused
-from gateway.directory.picture.source import BATCH, Source
+from gateway.directory.picture.questions import SUCCESS, Batches, refused
+from gateway.directory.picture.source import Source
 from gateway.directory.picture.strategies.csn import (
     Csns,
     context_csns,
@@ -107,12 +107,10 @@ def _csns_of(cookie: str) -> Csns:
 
 
 class _Talk:
-    """Hears entries and id sets as they come; no more is read while entries are being put."""
+    """Hears entries and id sets as they come."""
 
     def __init__(self, differ: Differ) -> None:
-        self._differ = differ
-        self._waiting: list[SearchEntry] = []
-        self._trouble: Exception | None = None
+        self._batches = Batches(differ.take)
         self.cookie: bytes | None = None
         self.gone: list[str] = []
         self.there: set[str] = set()
@@ -138,10 +136,7 @@ class _Talk:
         self.there.add(entry_id)
         if state.change is Change.PRESENT:
             return None
-        self._waiting.append(entry)
-        if len(self._waiting) < BATCH:
-            return None
-        return Deferred.fromCoroutine(self._put())
+        return self._batches.heard(entry, controls)
 
     def _told(self, value: bytes) -> None:
         """RFC 4533 section 2.5."""
@@ -158,16 +153,5 @@ class _Talk:
             else:
                 self.there.update(ids)
 
-    async def _put(self) -> None:
-        entries, self._waiting = self._waiting, []
-        try:
-            if self._trouble is None:
-                await self._differ.take(entries)
-        except Exception as error:
-            self._trouble = error
-
     async def rest(self) -> None:
-        """Put what is left. Raises: whatever putting has failed with."""
-        await self._put()
-        if self._trouble is not None:
-            raise self._trouble
+        await self._batches.rest()
