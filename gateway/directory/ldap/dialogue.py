@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol, connectionDone
@@ -22,6 +23,7 @@ from zope.interface import implementer
 
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timer, Timers
+from gateway.core.tls_client import failure_words
 from gateway.core.tls_transport import client_tls_layers, eager_socket, start_tls
 from gateway.directory.ldap.answers import MOST_PENDING, Answers, Pending
 from gateway.directory.ldap.asking import BindAnswer, Found, Heard, LdapFailed
@@ -48,7 +50,9 @@ _LAST_ID = 2**31 - 1  # RFC 4511 section 4.1.1.1
 
 
 def words_of_loss(reason: Failure) -> str:
-    """Of a connection, without TLS."""
+    """Of a connection whose TLS, if any, has come about."""
+    if isinstance(reason.value, SSL.Error):
+        return f"TLS: {failure_words(reason)}"
     return str(reason.value) or type(reason.value).__name__
 
 

@@ -15,9 +15,11 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_DEPTH = 20
 MAX_TEXT = 8192
+_KEPT_NAMES = 256  # the same few in each filter
 
 # RFC 4512 section 2.5: attributedescription = attributetype *( SEMI option ), descr or numericoid.
 _ATTRIBUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)(?:;[A-Za-z0-9-]+)*\Z")
@@ -143,9 +145,14 @@ class Not:
 Filter = Equal | EqualOctets | AtLeast | Present | Substrings | Extensible | And | Or | Not
 
 
+@lru_cache(_KEPT_NAMES)
+def _is_attribute(text: str) -> bool:
+    return _ATTRIBUTE.match(text) is not None
+
+
 def check_attribute(attribute: str) -> None:
     """Attribute names come from settings; text that is none must not reach a filter."""
-    if not _ATTRIBUTE.match(attribute):
+    if not _is_attribute(attribute):
         raise FilterSyntax(f"not an attribute name: {attribute[:40]!r}")
 
 

@@ -11,6 +11,7 @@ complete.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from gateway.wire.ldap.ber import (
     BOOLEAN,
@@ -45,6 +46,8 @@ from gateway.wire.ldap.messages import (
 _CONTROLS = 0xA0
 _MOST_ID = 2**31 - 1
 _WORDS_CHARACTERS = 500
+_KEPT_NAMES = 1024
+_KEPT_NAME_OCTETS = 64
 _MOST_REFERRALS = 20
 
 
@@ -160,16 +163,33 @@ def _entry(data: bytes, at: int, end: int) -> SearchEntry:
     while at < end:
         start, stop = expect(data, at, end, SEQUENCE)
         first, behind = expect(data, start, stop, OCTET_STRING)
-        name = text_at(data, first, behind).lower()
+        name = _attribute(data[first:behind])
         at, last = expect(data, behind, stop, SET)
         values = []
         while at < last:
-            first, at = expect(data, at, last, OCTET_STRING)
+            first = at + 2
+            # Nearly all values are short; for others, and for what is none, there is ``expect``.
+            if data[at] == OCTET_STRING and first <= last and data[at + 1] < 0x80:
+                at = first + data[at + 1]
+            if at > last or at < first:
+                first, at = expect(data, first - 2, last, OCTET_STRING)
             values.append(data[first:at])
         # A name is not repeated (section 4.1.7); whoever does it all the same loses no values.
         attributes[name] = (*attributes[name], *values) if name in attributes else tuple(values)
         at = stop
     return SearchEntry(dn, attributes)
+
+
+def _attribute(octets: bytes) -> str:
+    if len(octets) > _KEPT_NAME_OCTETS:
+        return text_at(octets, 0, len(octets)).lower()
+    return _kept_name(octets)
+
+
+@lru_cache(_KEPT_NAMES)
+def _kept_name(octets: bytes) -> str:
+    """A listing has the same few names a hundred thousand times."""
+    return text_at(octets, 0, len(octets)).lower()
 
 
 def _result(data: bytes, at: int, end: int) -> tuple[Result, list[tuple[int, int, int]]]:

@@ -6,6 +6,7 @@ Each ends in LdapFailed with a reason fit for a log, and with a connection nobod
 from __future__ import annotations
 
 import pytest
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
@@ -237,6 +238,14 @@ def test_L9_a_connection_that_is_lost_takes_its_requests_along(begun: bytes) -> 
     assert "the connection was lost" in talk.ended[0]
     assert talk.timers == 0
     assert "the connection was lost" in reason(talk.search())
+
+
+def test_what_tls_says_at_the_end_is_told_in_words() -> None:
+    """TLS 1.3 refuses a client's certificate behind the handshake."""
+    talk = Talk()
+    asked = talk.search()
+    talk.hang_up(SSL.Error([("SSL routines", "", "tlsv13 alert certificate required")]))
+    assert "was lost: TLS: tlsv13 alert certificate required" in reason(asked)
 
 
 def test_A9_reasons_are_bounded_and_escaped() -> None:
