@@ -280,6 +280,8 @@ class LoginThrottle:
 
     def _count_failure(self, attempt: Attempt, said: int, for_s: float) -> None:
         self._settle(attempt, said, for_s, failures=1)
+        if self._was_counted(attempt):
+            return
         for network, rates in zip(attempt.networks, self._rates, strict=False):
             for rate in rates:
                 self._counters.add(of_network(network, rate), rate)
@@ -290,6 +292,16 @@ class LoginThrottle:
                 self._counters.add(of_login(attempt, rate), rate)
         failures = min(self._tallies.get(b"slow " + attempt.whose) + 1, MOST_COUNTED)
         self._tallies.put(b"slow " + attempt.whose, failures, self._bounds.asked_window_s)
+
+    def _was_counted(self, attempt: Attempt) -> bool:
+        """The same password from around there, within a day: a program that repeats what it has
+        stored, and no guess, however often the directory is asked about it."""
+        if not attempt.password or not attempt.networks:
+            return False
+        name = b"counted " + attempt.networks[-1].encode() + b"\0" + attempt.password
+        again = bool(self._tallies.get(name))
+        self._tallies.put(name, 1, DAY_S)
+        return again
 
     def _settle(self, attempt: Attempt, said: int, for_s: float, *, failures: int) -> None:
         if attempt.password:

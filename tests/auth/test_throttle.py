@@ -356,3 +356,12 @@ def test_names_and_networks() -> None:
         "2001:db8:1:2::/64", "2001:db8:1::/48", "2001:db8::/40",
     )  # fmt: skip
     assert networks_of("local") == ()
+
+
+def test_A7_a_program_that_repeats_a_wrong_password_all_day_shuts_nobody_out() -> None:
+    world = World(Bounds(10, 50))
+    for _ in range(288):
+        said = world.say(HERE, "alice", b"old password")
+        assert said in ("WrongCredentials", "LoginsPaused")
+        world.clock.advance(301)
+    assert world.say(HERE, "bob", b"secret") == "in"
