@@ -22,7 +22,6 @@ from gateway.core.settings.paths import directory_picture
 from gateway.directory.from_settings import (
     directory_from,
     over_servers,
-    schema_from,
     servers_from,
 )
 from gateway.directory.ldap.asking import Asks
@@ -30,6 +29,7 @@ from gateway.directory.picture.briefs import Depiction
 from gateway.directory.picture.directory import PicturedDirectory
 from gateway.directory.picture.lookup import Pictured
 from gateway.directory.picture.source import Source
+from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import Schema
 from gateway.store.picture.file import PictureFile
 from gateway.store.picture.reading import PictureReader

@@ -17,7 +17,7 @@ from gateway.app import demo
 from gateway.core.errors import SettingsError
 from gateway.core.settings.load import Loaded, load_from
 from gateway.core.settings.paths import DEFAULT_PATH
-from gateway.directory.from_settings import schema_from
+from gateway.directory.presets.from_settings import schema_from
 from gateway.routing.from_settings import check_addresses
 
 

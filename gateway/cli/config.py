@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.show import Shown, effective
-from gateway.directory.from_settings import schema_from
+from gateway.directory.presets.from_settings import schema_from
 from gateway.routing.from_settings import check_addresses
 
 

@@ -19,6 +19,7 @@ from gateway.core.ports.clock import WallClock
 from gateway.directory.groups.words import STANDARD_WORDS, GroupWords
 from gateway.directory.states import StateRule
 from gateway.directory.templates import NOBODY, DnTemplate, FilterTemplate, halves
+from gateway.directory.times import TimeForm
 from gateway.wire.address import AddressSyntax, parse_mailbox
 from gateway.wire.ldap.filters import (
     And,
@@ -62,6 +63,7 @@ class Schema:
         forwards: whose entries forward at all; None: all that have such an attribute.
         keeps_copy: of those who forward, who keeps their mail here as well; None: everybody.
         states: who may not log in.
+        last_login: when somebody has logged in last, by attribute and form; None: it is not told.
         id_is_octets: the immutable id is no text; its hexadecimal form is the key (SECURITY L13).
         logs_in_by_address: every mail address is a login as well.
         account_name_attribute: what stands behind ``DOMAIN\\`` in logins of Active Directory;
@@ -96,6 +98,7 @@ class Schema:
     forwards: Filter | None = None
     keeps_copy: Filter | None = None
     states: tuple[StateRule, ...] = ()
+    last_login: tuple[str, TimeForm] | None = None
     id_is_octets: bool = False
     logs_in_by_address: bool = True
     account_name_attribute: str = ""

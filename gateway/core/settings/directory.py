@@ -13,13 +13,18 @@ LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
 HostName = Annotated[str, AfterValidator(checks.host_or_nothing)]
 SiteName = Annotated[str, AfterValidator(checks.site_name)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""Of attributes; ``"-"`` alone: none, where the preset has some."""
 
 
 class DirectorySettings(Section):
     kind: Literal["ldap", "ldif"] = Field(description="where the people are")
     path: str = Field("", description="with kind ldif: the LDIF file; re-read when it changes")
-    preset: Literal["openldap", "custom"] = Field(
+    preset: Literal["ad", "openldap", "freeipa", "389ds", "samba", "lldap", "custom"] = Field(
         "openldap", description="attribute map and filters that fit the directory server"
+    )
+    netbios_domain: str = Field(
+        "", description="of Active Directory: DOMAIN of logins as DOMAIN\\user; empty: it is asked"
     )
     uri: Annotated[tuple[LdapUri, ...], BeforeValidator(one_or_many), Field(strict=False)] = Field(
         (), description="with kind ldap: servers, tried in this order; before those of domain"
@@ -74,23 +79,57 @@ class DirectorySettings(Section):
         description="if more people than that would be gone or disabled at once, nobody is removed"
         " until an administrator agrees",
     )
-    login_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    login_attributes: Names = Field(
         (), description="attributes a login name is compared with; empty: the preset's"
     )
-    address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    login_by_address: Literal["", "yes", "no"] = Field(
+        "", description="every mail address is a login as well; empty: unless login_… says more"
+    )
+    login_filter: str = Field(
+        "", description="filter that finds people by {login}, or its {user} and {domain}"
+    )
+    login_dn: str = Field("", description="DN of people's entries, with {login} as a value in it")
+    address_attributes: Names = Field(
         (), description="attributes that hold mail addresses; empty: the preset's"
     )
-    quota_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    prefixed_address_attributes: Names = Field(
+        (), description='the same with "smtp:" before each address; empty: the preset\'s'
+    )
+    display_attributes: Names = Field(
+        (), description="attributes that hold people's names; empty: the preset's"
+    )
+    quota_attributes: Names = Field(
         (), description="attributes that say how much a person may keep; empty: the preset's"
     )
-    next_hop_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    next_hop_attributes: Names = Field(
         (),
         description="attributes that name the server of a person's mail if that is not here;"
         " empty: the preset's",
     )
-    routing_address_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    routing_address_attributes: Names = Field(
         (),
         description="attributes with the address that a person's mail goes to; empty: the preset's",
+    )
+    forwarding_attributes: Names = Field(
+        (), description="attributes with addresses that copies go to; empty: the preset's"
+    )
+    forwarding_link_attributes: Names = Field(
+        (), description="the same by DN of an entry with an address; empty: the preset's"
+    )
+    disabled_filter: str = Field(
+        "", description="RFC 4515 filter of people who are disabled; empty: as the preset knows it"
+    )
+    locked_filter: str = Field(
+        "", description="RFC 4515 filter of people who may not log in for now; empty: the preset's"
+    )
+    shadow_expiry: bool = Field(
+        False, description="shadowExpire ends accounts, shadowMax passwords (RFC 2307)"
+    )
+    inactive_days: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        0, description="who has not logged in for so many days may not; 0: time does not matter"
+    )
+    last_login_attribute: str = Field(
+        "", description="when somebody has logged in last; empty: the preset's"
     )
     id_attribute: str = Field("", description="immutable id of an entry; empty: the preset's")
     secret_attribute: str = Field(
@@ -105,7 +144,10 @@ class DirectorySettings(Section):
     group_filter: str = Field(
         "", description="RFC 4515 filter of entries that are groups; empty: the preset's"
     )
-    group_member_attributes: Annotated[tuple[str, ...], Field(strict=False)] = Field(
+    member_of_attributes: Names = Field(
+        (), description="attributes of people that name their groups by DN; empty: the preset's"
+    )
+    group_member_attributes: Names = Field(
         (), description="attributes that hold members, by DN or address; empty: the preset's"
     )
     group_leave_out_filter: str = Field(

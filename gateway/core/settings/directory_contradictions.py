@@ -34,6 +34,26 @@ def directory_contradictions(directory: Raw, key: str) -> Iterator[Problem]:
     if directory.get("site") and not directory.get("domain"):
         yield f"{key}.site", show(directory["site"]), f"nothing without {key}.domain"
     yield from _of_the_account(directory, key)
+    yield from _of_the_preset(directory, key)
+
+
+def _of_the_preset(directory: Raw, key: str) -> Iterator[Problem]:
+    """Settings about logins and states that cannot all be meant."""
+    ways = [name for name in ("login_attributes", "login_filter", "login_dn") if directory.get(name)]
+    for name in ways[1:]:
+        yield f"{key}.{name}", show(directory[name]), f"nothing, as {key}.{ways[0]} is set"
+    if directory.get("login_by_address") == "yes" and ways[:1] not in ([], ["login_attributes"]):
+        yield f"{key}.login_by_address", '"yes"', f"nothing, as {key}.{ways[0]} is set"
+    if directory.get("login_dn") and directory.get("kind") == "ldif":
+        expected = f'login_attributes or login_filter, as {key}.kind is "ldif"'
+        yield f"{key}.login_dn", show(directory["login_dn"]), expected
+    preset = directory.get("preset", "openldap")
+    if directory.get("netbios_domain") and preset not in ("ad", "samba"):
+        expected = f'nothing, as {key}.preset is {show(preset)} and not "ad" or "samba"'
+        yield f"{key}.netbios_domain", show(directory["netbios_domain"]), expected
+    days = directory.get("inactive_days")
+    if days and preset == "lldap" and not directory.get("last_login_attribute"):
+        yield f"{key}.inactive_days", show(days), "0, as lldap does not tell who has logged in when"
 
 
 def _of_the_account(directory: Raw, key: str) -> Iterator[Problem]:

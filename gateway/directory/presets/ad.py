@@ -91,6 +91,7 @@ AD = Schema(
     forwarding_link_attributes=("altRecipient",),
     keeps_copy=Equal("deliverAndRedirect", "TRUE"),
     states=STATES,
+    last_login=("lastLogonTimestamp", TimeForm.FILETIME),  # up to two weeks behind
     group=Or(
         (Equal("objectClass", "group"), Equal("objectClass", "msExchDynamicDistributionList"))
     ),

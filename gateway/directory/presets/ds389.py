@@ -47,6 +47,7 @@ DS389 = replace(
     forwards=Equal("mailDeliveryOption", "forward"),
     keeps_copy=Equal("mailDeliveryOption", "mailbox"),
     states=(DISABLED, *LOCKED, PASSWORD_EXPIRED),
+    last_login=("lastLoginTime", TimeForm.GENERALISED),  # of its account policy plugin
     group=Or(
         (
             Equal("objectClass", "groupOfNames"),

@@ -30,6 +30,7 @@ FREEIPA = replace(
         ),
         *LOCKED,
     ),
+    last_login=("krbLastSuccessfulAuth", TimeForm.GENERALISED),
     group=Or((Equal("objectClass", "ipaUserGroup"), Equal("objectClass", "mailGroup"))),
     member_attributes=("member", "mgrpRFC822MailMember"),
 )

@@ -79,6 +79,7 @@ OPENLDAP = Schema(
         )
     ),
     states=STATES,
+    last_login=("pwdLastSuccess", TimeForm.GENERALISED),  # of "lastbind on", from 2.5 on
     group=Or(
         (
             Equal("objectClass", "groupOfNames"),
