@@ -3,8 +3,9 @@
 Owns which searches that are. Members are read many at a time by their own name (RFC 5020; AD's
 distinguishedName), and those that are not found so one by one: a server may not know that
 attribute, or they are elsewhere in its tree. Active Directory, as its root DSE says, follows
-membership through groups itself, within CHAIN_LIMIT_S (SECURITY L18); where it gives up, the next
-CHAIN_PAUSE_S do without. It gives the members of large groups in steps, which are all read.
+membership through groups itself: it is asked so for a person's groups and for the members of large
+ones, within CHAIN_LIMIT_S (SECURITY L18); where it gives up, the next CHAIN_PAUSE_S do without. It
+gives the members of large groups in steps, which are all read.
 
 Nothing outside the directory's base is searched for members, and never another server (F3).
 """
@@ -33,6 +34,8 @@ from gateway.wire.ldap.messages import Scope, SearchEntry, SearchRequest
 PAGE = 500
 AT_ONCE = 20
 """Single reads under way together."""
+CHAIN_FROM = 500
+"""Members of a group, from which on."""
 CHAIN_LIMIT_S = 4
 CHAIN_PAUSE_S = 600.0
 ACTIVE_DIRECTORY = "1.2.840.113556.1.4.800"  # MS-ADTS section 3.1.1.3.4.3.1, a capability
@@ -144,7 +147,9 @@ class ServerEntries:
 
     async def below(self, group: Entry, most: int) -> Sequence[Entry] | None:
         names = self._schema.member_of_attributes
-        if not names or not await self._follows_chains():
+        # The server looks at everybody it has: for fewer members levels are as quick, and cheaper.
+        many = sum(map(len, group.attributes.values())) > CHAIN_FROM
+        if not names or not many or not await self._follows_chains():
             return None
         wanted = self._in_chain(names[0], group.dn)
         try:

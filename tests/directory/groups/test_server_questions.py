@@ -19,6 +19,7 @@ from gateway.directory.groups.resolving import group_from
 from gateway.directory.ldap.asking import Found, LdapFailed
 from gateway.directory.ldap.groups import (
     ACTIVE_DIRECTORY,
+    CHAIN_FROM,
     CHAIN_PAUSE_S,
     PAGE,
     ServerEntries,
@@ -37,6 +38,7 @@ from tests.directory.groups.world import AD_LIKE, group, person
 
 Answer = Callable[[SearchRequest], Sequence[Entry] | int]
 STEP = 1500
+MANY = tuple(f"uid=gone{number},dc=test" for number in range(CHAIN_FROM))
 
 
 class Clock:
@@ -177,7 +179,7 @@ def test_L18_a_server_that_does_not_go_on_is_trouble() -> None:
 
 def test_L18_active_directory_is_asked_once_for_all_who_are_below() -> None:
     inner = group("inner", "group", member="uid=p1,dc=test")
-    outer = group("outer", "group", member=("cn=inner,dc=test", "uid=p0,dc=test"))
+    outer = group("outer", "group", member=("cn=inner,dc=test", "uid=p0,dc=test", *MANY))
     asks = Asks(capabilities=(b"1.2.3", ACTIVE_DIRECTORY.encode()))
     asks.chain = [*people(2), inner]
     found = resolved(asks, outer)
@@ -197,7 +199,7 @@ def test_L18_active_directory_is_asked_once_for_all_who_are_below() -> None:
 def test_L18_where_the_chain_is_too_long_for_the_server_levels_are_asked(code: int) -> None:
     clock = Clock()
     inner = group("inner", "group", member="uid=p1,dc=test")
-    outer = group("outer", "group", member=("cn=inner,dc=test", "uid=p0,dc=test"))
+    outer = group("outer", "group", member=("cn=inner,dc=test", "uid=p0,dc=test", *MANY))
     asks = Asks(inner, *people(2), capabilities=(ACTIVE_DIRECTORY.encode(),))
     asks.chain = code
     entries = entries_of(asks, clock=clock)
@@ -212,8 +214,15 @@ def test_L18_where_the_chain_is_too_long_for_the_server_levels_are_asked(code: i
     assert chains() == 2
 
 
-def test_L18_other_servers_are_not_asked_for_chains() -> None:
+def test_L18_a_small_group_is_asked_for_by_level() -> None:
     outer = group("outer", "group", member="uid=p0,dc=test")
+    asks = Asks(*people(1), capabilities=(ACTIVE_DIRECTORY.encode(),))
+    assert resolved(asks, outer).members == ("p0@x.test",)
+    assert all("1.4.1941" not in str(each.wanted) for each in asks.asked)
+
+
+def test_L18_other_servers_are_not_asked_for_chains() -> None:
+    outer = group("outer", "group", member=("uid=p0,dc=test", *MANY))
     asks = Asks(*people(1))
     asks.chain = []  # as they answer: nobody, without a word
     assert resolved(asks, outer).members == ("p0@x.test",)
