@@ -57,6 +57,7 @@ class Alone:
         parts.queue.start()
         if parts.tls_care is not None:
             parts.tls_care.start()
+        parts.picturing.start()
         Deferred.fromCoroutine(parts.store.ask_destinations())
         look_at(parts.directory)
 
@@ -88,7 +89,7 @@ class Alone:
         return {
             "sessions": sessions,
             "queue": queue,
-            "directories": directory_status(parts.directory.health()),
+            "directories": directory_status(parts.directory.health(), parts.picturing.status()),
             "workers": [worker],
         }
 

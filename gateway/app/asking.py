@@ -112,7 +112,10 @@ async def answer(server: MailServer, kind: str, body: Any) -> Mapping[str, Any]:
         return await at_desk(server.parts.queue_desk, body)
     if kind == "people":
         return await at_desk(server.parts.people_desk, body)
-    raise Unanswerable(f"found a question about {kind!r}; expected trace, explain, queue or people")
+    if kind == "picture":
+        return await at_desk(server.parts.picturing, body)
+    expected = "trace, explain, queue, people or picture"
+    raise Unanswerable(f"found a question about {kind!r}; expected {expected}")
 
 
 class Desk(Protocol):

@@ -19,15 +19,18 @@ from gateway.app.free_space import FreeSpace
 from gateway.app.hurry import Hurry, Starter, revive
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
+from gateway.app.picturing import Picturing
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
 from gateway.app.submissions import group_rules, posting_from, send_as_from, submission_from
 from gateway.app.tls_care import TlsCare, make_tls_care
 from gateway.app.ways import Ways, make_ways
 from gateway.auth.people_desk import PeopleDesk
 from gateway.auth.people_desk_from_settings import people_desk_from
+from gateway.auth.people_followed import ForgetsLogins
 from gateway.auth.realm import MailRealm
 from gateway.core.new_ids import PROCESS_BITS, id_source
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.people import PeopleChanged
 from gateway.core.ports.queue import QueueStarter
 from gateway.core.quota import Quota
 from gateway.core.settings.model import Settings
@@ -69,6 +72,7 @@ class Parts:
     people_desk: PeopleDesk
     submission: SubmissionServices
     posting: GroupPosting
+    picturing: Picturing
     queue_starter: QueueStarter | None = None
     ways: Ways | None = None
     tls_care: TlsCare | None = None
@@ -210,10 +214,16 @@ def build(
             meaning=meaning,
         ),
         posting=posting_from(settings, meaning),
+        picturing=Picturing(directories, reactor, _followers(logins)),
         queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
         ways=ways,
         tls_care=tls_care,
     )
+
+
+def _followers(logins: Logins) -> tuple[PeopleChanged, ...]:
+    """Who hears of people as the directory changes, in this order."""
+    return (ForgetsLogins(logins.aids.remembered, logins.aids.keeper),)
 
 
 def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:

@@ -6,7 +6,7 @@ its directory answers or not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from twisted.internet.defer import Deferred
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from gateway.core.directory_health import DirectoryHealth
 from gateway.core.errors import DirectoryUnavailable
+from gateway.core.picture_status import PictureStatus
 from gateway.core.ports.directory import Directory
 
 _log = Logger()
@@ -37,14 +38,40 @@ def look_at(directory: Directory) -> None:
     looking.addErrback(lambda failure: _log.failure("the directory was not looked at", failure))
 
 
-def directory_status(directories: Sequence[DirectoryHealth]) -> list[Mapping[str, object]]:
-    """For ``gateway status``."""
-    return [asdict(each) for each in directories]
+def directory_status(
+    directories: Sequence[DirectoryHealth], pictures: Sequence[PictureStatus]
+) -> list[Mapping[str, object]]:
+    """For ``gateway status``; ``picture`` is null where there is none, or nobody refreshes it."""
+    by_name = {each.name: each.as_json() for each in pictures}
+    return [{**asdict(each), "picture": by_name.get(each.name)} for each in directories]
 
 
 def directory_warnings(status: Sequence[Mapping[str, object]]) -> list[str]:
     """What needs attention, of what ``directory_status`` made."""
-    return [_named(each, str(warning)) for each in status for warning in _list(each["warnings"])]
+    told = []
+    for each in status:
+        warnings = [*_list(each["warnings"]), *_about_picture(each.get("picture"))]
+        told += [_named(each, str(warning)) for warning in warnings]
+    return told
+
+
+def _about_picture(picture: object) -> Iterator[str]:
+    if not isinstance(picture, Mapping):
+        return
+    if picture["stopped"]:
+        yield (
+            f"nobody is removed, as {picture['stopped']}; if that is right:"
+            " gateway user reconcile --accept"
+        )
+    if picture["unusable"]:
+        example = next(iter(picture["unusable_examples"]), "")
+        yield f"{picture['unusable']:,} entries cannot be used, such as {example}"
+    if picture["shared"]:
+        first = picture["shared"][0]
+        yield (
+            f"several entries have the same address or login, such as {first['what']}"
+            f" {first['key']}: {', '.join(first['owners'])}"
+        )
 
 
 def _named(status: Mapping[str, object], text: str) -> str:

@@ -96,6 +96,7 @@ class MailServer:
         finally:
             if parts.tls_care is not None:
                 await parts.tls_care.stop()
+            await parts.picturing.stop()
             await parts.store.close()
             await parts.directories.close()
             await parts.logins.close()

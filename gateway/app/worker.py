@@ -174,6 +174,7 @@ class Worker:
             parts.queue.start()
             if parts.tls_care is not None:
                 parts.tls_care.start()
+            parts.picturing.start()
             Deferred.fromCoroutine(parts.store.ask_destinations())
             self.log.info("runs the queue")
 
@@ -190,7 +191,9 @@ class Worker:
         parts = self._server.parts
         status: dict[str, Any] = {"sessions": dict(parts.sessions.count_by_protocol())}
         if with_queue:
-            status["directories"] = directory_status(parts.directory.health())
+            status["directories"] = directory_status(
+                parts.directory.health(), parts.picturing.status()
+            )
             with contextlib.suppress(GatewayError):  # the parent tells that it is not known
                 status["queue"] = queue_status(await parts.store.depth(), parts.queue.snapshot())
         self._line.send(StatusAnswer(number, status))

@@ -91,6 +91,9 @@ def _directory(directory: Mapping[str, Any]) -> Iterator[str]:
     yield f"directory   {plain(name + what)}"
     for server in directory["servers"]:
         yield f"            {plain(_server(server))}"
+    picture = directory.get("picture")
+    if picture is not None:
+        yield f"            {plain(_picture(picture))}"
 
 
 def _server(server: Mapping[str, Any]) -> str:
@@ -103,6 +106,23 @@ def _server(server: Mapping[str, Any]) -> str:
         text += f", answers in {server['latency_ms']:g} ms"
     if server["state"] in ("down", "suspect") and server["last_error"]:
         text += f": {server['last_error']}"
+    return text
+
+
+def _picture(picture: Mapping[str, Any]) -> str:
+    text = f"picture: {picture['people']:,} people, {picture['groups']:,} groups"
+    if picture["listed_at"]:
+        text += f", {_duration(max(0, time.time() - picture['refreshed_at']))} old"
+    else:
+        text += ", not complete"
+    if picture["way"]:
+        text += f", by {picture['way']}"
+    if picture["listing"]:
+        text += f", listing: {picture['seen']:,} seen, {picture['per_second']:,.0f}/s"
+    elif picture["listing_took_s"]:
+        text += f", listed in {_duration(picture['listing_took_s'])}"
+    if picture["error"]:
+        text += f"; not refreshed: {picture['error']}"
     return text
 
 

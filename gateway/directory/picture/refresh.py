@@ -1,9 +1,9 @@
 """Refreshing one directory's picture again and again, in the process that runs the queue.
 
 Owns when: at once at the start and when a server is back, then every ``refresh_s`` with jitter,
-later where a refresh takes long (never more than a REST_SHARE-th of the time) or fails; one at a
-time; and the end, which waits for nothing that could take long. What a refresh does is ``round``'s.
-A start goes on from the cursor in the picture, whoever wrote it.
+later where a refresh takes long (REST_SHARE times as long, to some bound) or fails; one at a time;
+and the end, which waits for nothing that could take long. What a refresh does is ``round``'s. A
+start goes on from the cursor in the picture, whoever wrote it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from gateway.directory.picture.source import Source
 from gateway.directory.picture.strategies.stamps import ServerTime
 
 REST_SHARE = 10
+MOST_RESTS = 5
+"""Of refresh_s, after a long one: a picture without news is soon believed less."""
 FIRST_RETRY_S = 1.0
 RETRY_S = 60.0
 """At most between attempts while nobody answers."""
@@ -172,7 +174,7 @@ class Refresher:
             doubled = FIRST_RETRY_S * 2 ** min(self._memory.progress.failures - 1, 10)
             delay_s = min(doubled, max(RETRY_S, self._refresh_s))
         else:
-            delay_s = max(self._refresh_s, took_s * REST_SHARE)
+            delay_s = max(self._refresh_s, min(took_s * REST_SHARE, self._refresh_s * MOST_RESTS))
         delay_s *= 1 + JITTER * (2 * self._random() - 1)
         self._timer = self._timers.callLater(delay_s, self._begin)
 

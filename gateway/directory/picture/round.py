@@ -38,7 +38,7 @@ from gateway.wire.ldap.messages import SearchEntry
 GONE_CHECK_S = 300
 STOPPED_LISTING_S = 600
 """While refreshing has stopped, so that a directory that is mended goes on by itself."""
-LISTING_ONLY_S = 300
+LISTING_ONLY_S = 240
 """Where nothing but a listing tells of changes."""
 LEFT_WINDOW_S = 3600
 BEHIND_S = 600

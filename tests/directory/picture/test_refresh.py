@@ -80,7 +80,7 @@ def test_a_long_refresh_is_followed_by_a_longer_rest(monkeypatch: pytest.MonkeyP
     world.clock.advance(20)
     held.release()
     world.rest()
-    assert rest_of(world) == 200
+    assert rest_of(world) == 150
     world.run(refresher.stop())
 
 
