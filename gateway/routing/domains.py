@@ -216,7 +216,7 @@ class DomainRouter:
             _note(steps, f"nobody in the directory has {' or '.join(map(str, names[:position]))}")
             return self._fallback(address, domain, ignored, steps)
         if isinstance(found, Account) and found.elsewhere is not None:
-            way = way_of(found, found.elsewhere, self._own_hosts, ignored, steps)
+            way = way_of(found, found.elsewhere, address, self._own_hosts, ignored, steps)
             if way is not None:
                 return way
         if domain.relay:

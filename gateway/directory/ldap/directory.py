@@ -35,7 +35,7 @@ from gateway.core.login_reasons import LoginReason
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.may_ask import MayAsk
-from gateway.directory.entries import Entry, account_from, has_address
+from gateway.directory.entries import Entry, account_from, has_address, links_of
 from gateway.directory.groups.around import groups_around
 from gateway.directory.groups.asking import Ambiguous, TooMany, is_group, owner_among
 from gateway.directory.groups.bounds import LIMIT_S
@@ -47,6 +47,7 @@ from gateway.directory.ldap.patience import within
 from gateway.directory.ldap.results import SUCCESS, Verdict, judge
 from gateway.directory.ldap.searching import search_one, unusable
 from gateway.directory.ldap.seldom import Seldom
+from gateway.directory.ldap.windows_domain import WindowsDomain
 from gateway.directory.logins import check_offer, login_is_possible, wanted_person
 from gateway.directory.schema import Schema
 from gateway.directory.scram_values import verifier_in
@@ -92,6 +93,7 @@ class LdapDirectory:
         self._closed = False
         self._entries = ServerEntries(asks, base_dn, schema, monotonic=timers.seconds)
         self._lockouts = Lockouts(asks, base_dn, wall_clock=wall_clock, monotonic=timers.seconds)
+        self._domain = WindowsDomain(asks, base_dn, schema, timers)
         self._of_logins = (*schema.requested, *password_attributes(schema.id_attribute))
 
     # -- people and groups
@@ -104,10 +106,9 @@ class LdapDirectory:
         return account
 
     async def find(self, login_or_address: str) -> Account | None:
-        wanted = wanted_person(login_or_address, self._schema)
-        if wanted is None:
+        if not login_is_possible(login_or_address):
             return None
-        return await self._run("finding a person", self._find(wanted))
+        return await self._run("finding a person", self._called(login_or_address))
 
     async def find_by_id(self, account_id: AccountId) -> Account | None:
         wanted = self._schema.by_id(account_id)
@@ -162,7 +163,7 @@ class LdapDirectory:
 
     async def _log_in(self, login: str, password: bytes, may_ask: MayAsk | None) -> Account:
         try:
-            wanted = self._schema.by_login(login)
+            wanted = (await self._domain.for_login(login)).by_login(login)
             entry = await self._search_one(wanted, self._of_logins)
         except Ambiguous as error:
             self.log.error(
@@ -213,7 +214,7 @@ class LdapDirectory:
     async def _secret(self, login: str) -> LoginSecret | None:
         schema = self._schema
         try:
-            wanted = schema.by_login(login)
+            wanted = (await self._domain.for_login(login)).by_login(login)
             entry = await self._search_one(wanted, schema.requested_with_secret)
         except Ambiguous as error:
             self.log.error(
@@ -251,9 +252,20 @@ class LdapDirectory:
         server = listening.server
         return f"{server.name}: bound {server.bound}, {self._base_dn} found, {server.protection}"
 
+    async def _called(self, login_or_address: str) -> Account | None:
+        schema = await self._domain.for_login(login_or_address)
+        wanted = wanted_person(login_or_address, schema)
+        return await self._find(wanted) if wanted is not None else None
+
     async def _find(self, wanted: Filter) -> Account | None:
         entry = await self._search_one(wanted, self._schema.requested)
-        return account_from(entry, self._schema) if entry is not None else None
+        return await self._account(entry) if entry is not None else None
+
+    async def _account(self, entry: Entry) -> Account:
+        """With the entries that say where the mail is forwarded to."""
+        links = links_of(entry, self._schema)
+        linked = await self._entries.named(links) if links else {}
+        return account_from(entry, self._schema, linked)
 
     async def _recipient(
         self, addresses: Sequence[Address], wanted: Filter
