@@ -167,8 +167,11 @@ class Lookup:
     # -- the picture itself
 
     def _having(self, address: Address) -> Sequence[PicturedEntry]:
-        key = (address_key(address),)
-        found = self._read(lambda: self._picture.find(KeyKind.ADDRESS, key), _NONE)
+        try:  # asked for every recipient
+            found = self._picture.find(KeyKind.ADDRESS, (address_key(address),))
+        except StoreUnavailable as error:
+            self._complain(error)
+            return _NONE
         source = self._source
         if len(found) == 1 and found[0].source == source:
             return found
@@ -257,14 +260,17 @@ class Lookup:
         try:
             return question()
         except StoreUnavailable as error:
-            now = self._monotonic()
-            if now >= self._next_complaint:
-                self._next_complaint = now + TROUBLE_S
-                self.log.error(
-                    "the picture of the directory cannot be read, so the servers are asked: {why}",
-                    why=escaped(str(error)),
-                )
+            self._complain(error)
             return otherwise
+
+    def _complain(self, error: StoreUnavailable) -> None:
+        now = self._monotonic()
+        if now >= self._next_complaint:
+            self._next_complaint = now + TROUBLE_S
+            self.log.error(
+                "the picture of the directory cannot be read, so the servers are asked: {why}",
+                why=escaped(str(error)),
+            )
 
 
 def without_kind(wanted: Filter, schema: Schema) -> Filter:

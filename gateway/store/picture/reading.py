@@ -68,7 +68,8 @@ class PictureReader:
 
     def find(self, kind: KeyKind, keys: Sequence[str], limit: int = 0) -> Sequence[PicturedEntry]:
         if len(keys) == 1:  # each recipient
-            rows = self._rows(_FIND, (kind, keys[0], limit or -1))
+            # SQLite would ask the enumeration what it is as a number, in more time than it searches.
+            rows = self._rows(_FIND, (int(kind), keys[0], limit or -1))
             return [_brief(row) for row in rows]
         rows = self._of_keys(_FIND, kind, keys, limit)
         return list({row[0]: _brief(row) for row in rows}.values())
@@ -111,7 +112,7 @@ class PictureReader:
         return [
             row
             for key in dict.fromkeys(keys)
-            for row in self._rows(statement, (kind, key, limit or -1))
+            for row in self._rows(statement, (int(kind), key, limit or -1))
         ]
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
