@@ -1,35 +1,29 @@
 """A connection to one server, from its name to a bind: found, reached, protected, bound.
 
 Owns the order, which is what keeps passwords safe: nothing is asked before TLS is there and
-proven if TLS was demanded (SECURITY L7, L8), and nobody is asked twice. Every address of a name is
-tried, the next one while the first still hesitates (RFC 8305). Never chooses a server, never goes
-on to another one.
+proven if TLS was demanded (SECURITY L7, L8), and nobody is asked twice. How a name leads to a
+connection is ``reaching``'s. Never chooses a server, never goes on to another one.
 
 Limits: ``connect_timeout_s`` for finding and reaching, ``deadline_s`` for everything.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.protocol import Factory
 
 from gateway.core.log_text import escaped
 from gateway.directory.ldap.asking import BindAnswer, LdapFailed
 from gateway.directory.ldap.dialogue import Dialogue, words_of_loss
 from gateway.directory.ldap.patience import within
+from gateway.directory.ldap.reaching import Reaches
 from gateway.directory.ldap.tls import LdapTls, Protection
 from gateway.wire.ldap.messages import BindRequest, Control
-
-KEEPALIVE_IDLE_S = 60
-_ATTEMPT_DELAY_S = 0.25  # RFC 8305 section 5
 
 
 class Security(Enum):
@@ -98,10 +92,12 @@ class Opener:
     Args:
         reactor: IReactorTime and IReactorTCP, with a name resolver.
         tls: None: nothing but clear text can be opened.
+        reaches: remembers addresses; None: one of its own.
     """
 
-    def __init__(self, reactor: Any, tls: LdapTls | None) -> None:
+    def __init__(self, reactor: Any, tls: LdapTls | None, reaches: Reaches | None = None) -> None:
         self._reactor = reactor
+        self._reaches = reaches or Reaches(reactor)
         self._tls = tls
 
     async def open(
@@ -175,34 +171,20 @@ class Opener:
 
         factory: Any = Factory.forProtocol(build)
         factory.noisy = False
-        endpoint = HostnameEndpoint(
-            self._reactor,
-            place.host,
-            place.port,
-            timeout=limits.connect_timeout_s,
-            attemptDelay=_ATTEMPT_DELAY_S,
-        )
         limit_s = min(limits.connect_timeout_s, limits.deadline_s)
         late = f"{place.name}: connecting: no answer in {limit_s:g} s"
-        dialogue = await within(self._reactor, limit_s, _reached(place, endpoint, factory), late)
-        transport = dialogue.transport
-        # Nagle's algorithm would hold a bind back until the handshake's last message is
-        # acknowledged, 40 ms later.
-        transport.setTcpNoDelay(True)
-        transport.setTcpKeepAlive(True)
-        with suppress(OSError, AttributeError):  # where the system has no such option
-            transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
-        return dialogue
+        return await within(self._reactor, limit_s, self._reached(place, factory, limit_s), late)
 
-
-async def _reached(place: Place, endpoint: Any, factory: Any) -> Dialogue:
-    """Raises: LdapFailed."""
-    try:
-        dialogue: Dialogue = await endpoint.connect(factory)
-    except CancelledError:
-        raise
-    except Exception as error:
-        reason = f"{place.name}: connecting: {escaped(error, 200) or type(error).__name__}"
-    else:
-        return dialogue
-    raise LdapFailed(reason)
+    async def _reached(self, place: Place, factory: Any, limit_s: float) -> Dialogue:
+        """Raises: LdapFailed."""
+        try:
+            dialogue: Dialogue = await self._reaches.connect(
+                place.host, place.port, factory, timeout_s=limit_s
+            )
+        except CancelledError:
+            raise
+        except Exception as error:
+            reason = f"{place.name}: connecting: {escaped(error, 200) or type(error).__name__}"
+        else:
+            return dialogue
+        raise LdapFailed(reason)

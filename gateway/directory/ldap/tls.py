@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -37,6 +38,7 @@ from gateway.core.tls_client import (
 
 _MOST_NAMES = 10
 _NAME_CHARACTERS = 80
+_KEPT_CERTIFICATES = 64  # the same few at each connection
 
 
 class UnusablePem(ValueError):
@@ -191,6 +193,7 @@ class Handshake:
 # --- certificates --------------------------------------------------------------------------------
 
 
+@lru_cache(_KEPT_CERTIFICATES)
 def _shown(certificate: x509.Certificate) -> Shown:
     return Shown(
         escaped(certificate.subject.rfc4514_string() or "without a subject", _NAME_CHARACTERS),

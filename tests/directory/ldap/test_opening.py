@@ -1,19 +1,15 @@
-"""Opening connections on real sockets: TLS that is proven or ends, and every address of a name."""
+"""Opening connections on real sockets: TLS that is proven, or nothing is said."""
 
 from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY, create_server, socket
+from socket import create_server, socket
 from typing import Any
 
 import pytest
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IHostnameResolver
-from zope.interface import implementer
 
 from gateway.directory.ldap.asking import BindAnswer, LdapFailed
 from gateway.directory.ldap.opening import Limits, Opened, Opener, Place, Security, TlsFailed
@@ -37,13 +33,6 @@ from tests.support.slapd import READER_DN, READER_PASSWORD, Slapd
 
 LIMITS = Limits(connect_timeout_s=3.0, deadline_s=8.0, message_limit_octets=100_000)
 READER = BindRequest(READER_DN, READER_PASSWORD.encode())
-
-
-@pytest.fixture
-def own() -> Iterator[OwnReactor]:
-    made = OwnReactor()
-    yield made
-    made.close()
 
 
 def tls_of(slapd: Slapd) -> LdapTls:
@@ -97,15 +86,6 @@ def test_a_wrong_password_is_an_answer(slapd: Slapd, own: OwnReactor) -> None:
     wrong = BindRequest(READER_DN, b"wrong")
     opened, answer = own.wait(opener.open_bound(place(slapd.port, Security.CLEAR), LIMITS, wrong))
     assert answer.result.code == 49
-    opened.dialogue.close()
-
-
-def test_a_bind_does_not_wait_for_an_acknowledgement(slapd: Slapd, own: OwnReactor) -> None:
-    """Held back by Nagle's algorithm it takes 40 ms more, at each login."""
-    opened, _ = open_it(own, place(slapd.port, Security.CLEAR), None)
-    raw: socket = opened.dialogue.transport.getHandle()
-    assert raw.getsockopt(IPPROTO_TCP, TCP_NODELAY)
-    assert raw.getsockopt(SOL_SOCKET, SO_KEEPALIVE)
     opened.dialogue.close()
 
 
@@ -339,49 +319,3 @@ def test_who_does_not_wait_any_more_leaves_no_connection(own: OwnReactor, slapd:
         with pytest.raises(CancelledError):
             own.wait_for(opening)
         own.until(lambda: server.ended)
-
-
-# --- addresses -----------------------------------------------------------------------------------
-
-
-@implementer(IHostnameResolver)
-class Names:
-    """Knows one name with these addresses; with none, the answer never comes."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = addresses
-
-    def resolveHostName(
-        self,
-        receiver: Any,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Any = None,
-        transportSemantics: str = "TCP",
-    ) -> Any:
-        receiver.resolutionBegan(self)
-        if self.addresses:
-            for address in self.addresses:
-                receiver.addressResolved(IPv4Address("TCP", address, portNumber))
-            receiver.resolutionComplete()
-        return receiver
-
-
-def test_L10_every_address_of_a_name_is_tried(own: OwnReactor, slapd: Slapd) -> None:
-    own.reactor.installNameResolver(Names("127.0.0.2", "127.0.0.3", "127.0.0.1"))
-    where = place(slapd.tls_port, Security.TLS, "dc.example.test", server_name="localhost")
-    opened, _ = open_it(own, where, tls_of(slapd))
-    opened.dialogue.close()
-
-
-def test_L10_names_that_are_not_answered_have_a_limit(own: OwnReactor) -> None:
-    own.reactor.installNameResolver(Names())
-    limits = Limits(connect_timeout_s=0.1, deadline_s=8.0, message_limit_octets=1000)
-    failed = failure(own, place(389, Security.CLEAR, "dc.example.test"), None, limits)
-    assert failed.reason == "ldap://server: connecting: no answer in 0.1 s"
-
-
-def test_a_server_that_is_not_there_is_told(own: OwnReactor) -> None:
-    with create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert "refused" in failure(own, place(port, Security.CLEAR), None).reason
