@@ -235,6 +235,36 @@ def test_a_member_whose_first_address_is_elsewhere_still_has_a_mailbox() -> None
     assert str(found.members[0].address) == "ann@example.com"
 
 
+def groups_asked(world: World, address: str) -> list[str]:
+    """Whose word who may write there counts."""
+    found = world.route(address)
+    assert isinstance(found, Expansion)
+    return [group.addresses[0] for group in found.groups]
+
+
+def test_a_group_keeps_its_word_behind_aliases_and_catch_alls() -> None:
+    people = People("bob@example.com", "alice@example.com")
+    people.add_group("inner@example.com", "bob@example.com")
+    people.add_group("all@example.com", "inner@example.com", "alice@example.com")
+    aliases = {
+        "team@example.com": ["all@example.com"],
+        "more@example.com": ["team@example.com", "inner@example.com"],
+        "one@example.com": ["inner@example.com"],
+    }
+    main = replace(MAIN, catch_all=Address("all", "example.com"))
+    world = World(people, aliases=aliases, main=main)
+    # Of a group inside another one the outer one's word counts.
+    assert groups_asked(world, "all@example.com") == ["all@example.com"]
+    assert groups_asked(world, "team@example.com") == ["all@example.com"]
+    assert sorted(groups_asked(world, "more@example.com")) == [
+        "all@example.com",
+        "inner@example.com",
+    ]
+    assert groups_asked(world, "nobody@example.com") == ["all@example.com"]
+    # Also where one person is all there is behind the alias.
+    assert groups_asked(world, "one@example.com") == ["inner@example.com"]
+
+
 def test_disabled_members_still_get_mail() -> None:
     people = People("bob@example.com", enabled=False)
     people.add_group("all@example.com", "bob@example.com")

@@ -32,6 +32,7 @@ from gateway.edge.connection import Door
 from gateway.edge.smtp.door import SmtpFactory
 from gateway.edge.smtp.services import Auth, SmtpServices, SubmissionServices, nobody
 from gateway.policy.engine import NO_POLICY, Policy
+from gateway.policy.posting import JudgesPosting
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.senders import Senders
 from gateway.wire.smtp_extensions import EXTENSIONS, DoorOffer
@@ -186,6 +187,7 @@ class SmtpBench:
         may_etrn: Callable[[str], bool] = nobody,
         no_soliciting: tuple[str, ...] = (),
         submission: Callable[[SmtpBench], SubmissionServices] | None = None,
+        posting: JudgesPosting | None = None,
     ) -> None:
         self.intake = FakeIntake()
         self.router = FakeRouter()
@@ -227,6 +229,7 @@ class SmtpBench:
             limits=limits,
             quota=quota,
             policy=policy,
+            posting=posting,
             trace=self.trace,
             auth=auth,
             has_room=lambda: self.has_room,
