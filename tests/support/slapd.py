@@ -2,8 +2,8 @@
 
 Speaks ``ldap://`` (with StartTLS) and ``ldaps://``. People are loaded with slapadd before it
 starts, operational attributes such as entryUUID included. ``restart`` keeps data and ports.
-Overlays that tests ask for by name: ``syncprov`` (RFC 4533), ``dynlist`` (groupOfURLs), ``policy``
-(a password policy for everybody: see ``slapd_people``).
+Overlays that tests ask for by name: ``syncprov`` (RFC 4533), ``sessionlog`` (the same, which tells
+who is gone), ``dynlist`` (groupOfURLs), ``policy`` (a password policy: see ``slapd_people``).
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ ppolicy_use_lockout
 """
 _OVERLAYS = {
     "syncprov": "overlay syncprov\nsyncprov-checkpoint 100 10\nindex entryCSN,entryUUID eq\n",
+    "sessionlog": "overlay syncprov\nsyncprov-sessionlog 1000\nindex entryCSN,entryUUID eq\n",
     "dynlist": "overlay dynlist\ndynlist-attrset groupOfURLs memberURL member\n",
 }
 _POLICIES = f"""\
@@ -203,6 +204,11 @@ class Slapd:
         except OSError:
             return False
         return True
+
+    @property
+    def is_running(self) -> bool:
+        """Frozen or not."""
+        return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         atexit.unregister(self.stop)
