@@ -193,14 +193,17 @@ class Desks:
         remembered_s: float = 60.0,
         outage_days: int = 14,
         fresh: bool = False,
+        directory: Any = None,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
         self.directory = CountingDirectory()
+        self.asked: Any = directory or self.directory
         self.alice = self.directory.add("alice", b"secret", "a.smith@example.test")
         self.bob = self.directory.add("bob", b"builder")
         self.kept = FakeKept(self.wall_clock)
         self.threads = NoThreads()
+        self.last_seen: Callable[[str], Account | None] | None = None
         self.bounds = bounds or Bounds(10_000, 100_000)
         self._options = (asked_per_person, remembered_s, outage_days)
         self.restart()
@@ -242,8 +245,12 @@ class Desks:
             else None,
             keeper if outage_days else None,
             self.kept,
+            self._last_seen if self.asked is not self.directory else None,
         )
-        return throttle, PasswordDesk(self.directory, aids), aids
+        return throttle, PasswordDesk(self.asked, aids), aids
+
+    def _last_seen(self, login: str) -> Account | None:
+        return self.last_seen(login) if self.last_seen is not None else None
 
     @property
     def aids(self) -> Aids:
