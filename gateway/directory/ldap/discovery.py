@@ -127,18 +127,17 @@ class Discovery:
             self.log.failure("looking for directory servers: unexpected error")
             again_s = FAILED_S
             troubles.append("unexpected error")
-        self._tell(troubles)
         places = tuple(self._believed())[:MOST]
+        if not troubles and not places:
+            troubles.append(f"DNS names no server of {self._domain}")
+        self._tell("; ".join(troubles))
         if places != self._places:
             self._places = places
             self._changed(places)
         if not self._closed:
             self._next = self._timers.callLater(again_s, self.begin)
 
-    def _tell(self, troubles: Sequence[str]) -> None:
-        trouble = "; ".join(troubles)
-        if not trouble and not any(self._known.values()):
-            trouble = f"DNS names no server of {self._domain}"
+    def _tell(self, trouble: str) -> None:
         if trouble and trouble != self.trouble:
             self.log.warn(
                 "looking for directory servers: {trouble}; those known before are kept",
