@@ -55,9 +55,7 @@ class Place:
 
     def say(self, desks: Desks, login: str, password: bytes, ip: str, **more: Any) -> str:
         going = desks.begin(login, password, ip, **more)
-        done: list[Any] = []
-        going.addBoth(lambda outcome: (done.append(outcome), outcome)[1])
-        self.pump.until(lambda: done)
+        self.pump.until(lambda: going.called and not going.paused)
         return outcome(going)
 
     def lockouts(self) -> Lockouts:
