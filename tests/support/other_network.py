@@ -36,6 +36,7 @@ class OtherNetwork:
         self._ip = need("ip")
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         try:
@@ -71,10 +72,14 @@ class OtherNetwork:
         """The port of 127.0.0.1 out here that leads to that one in there."""
         listener = socket.create_server(("127.0.0.1", 0), backlog=200)
 
+        def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # Nobody else holds the task: a connection that waits would be collected as garbage.
+            task = self._loop.create_task(self._pass_on(port, reader, writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
         async def serve() -> int:
-            await asyncio.start_server(
-                lambda reader, writer: self._pass_on(port, reader, writer), sock=listener
-            )
+            self._servers.append(await asyncio.start_server(passed_on, sock=listener))
             number: int = listener.getsockname()[1]
             return number
 
@@ -82,15 +87,18 @@ class OtherNetwork:
 
     def close(self) -> None:
         async def end() -> None:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            for server in self._servers:
+                server.close()
+            for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await asyncio.sleep(0)
 
         if self._thread.is_alive():
-            with suppress(Exception):
-                self._wait(end())
+            self._wait(end())
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(_DEADLINE_S)
+            self._loop.close()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_DEADLINE_S)
@@ -99,13 +107,15 @@ class OtherNetwork:
         self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         far = None
-        with suppress(OSError):
-            far_reader, far = await asyncio.open_connection("127.0.0.1", port)
-            # Either side's end is passed on; the connection is over when both have ended.
-            await asyncio.gather(_copy(reader, far), _copy(far_reader, writer))
-        for each in (writer, far):
-            if each is not None:
-                each.close()
+        try:
+            with suppress(OSError):
+                far_reader, far = await asyncio.open_connection("127.0.0.1", port)
+                # Either side's end is passed on; the connection is over when both have ended.
+                await asyncio.gather(_copy(reader, far), _copy(far_reader, writer))
+        finally:
+            for each in (writer, far):
+                if each is not None:
+                    each.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

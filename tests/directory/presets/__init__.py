@@ -1,0 +1,1 @@
+"""Tests of the presets: tables of entries, and real servers."""
