@@ -8,8 +8,9 @@ queue. A directory in a file needs no picture: all of it is in memory.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.core.address import Address
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.services import FindsServices
 from gateway.core.settings.directory import DirectorySettings
-from gateway.core.settings.model import Settings
+from gateway.core.settings.model import Settings, each_directory
 from gateway.core.settings.paths import directory_picture
 from gateway.directory.from_settings import (
     directory_from,
@@ -31,11 +32,10 @@ from gateway.directory.picture.lookup import Pictured
 from gateway.directory.picture.source import Source
 from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import Schema
+from gateway.directory.several import Served, SeveralDirectories
 from gateway.store.picture.file import PictureFile
 from gateway.store.picture.reading import PictureReader
 
-MAIN = ""
-"""The name of ``[directory]`` in the picture."""
 FRESH_REFRESHES = 10
 """A picture without news for so many refreshes comes after the servers."""
 FRESH_AT_LEAST_S = 60.0
@@ -76,34 +76,53 @@ class Directories:
 
 
 def directories_from(settings: Settings, reactor: Any, finds: FindsServices | None) -> Directories:
-    """Reads an LDIF file, which blocks; connects to no server and opens no picture yet.
+    """Reads LDIF files, which blocks; connects to no server and opens no picture yet.
 
     Raises:
         SettingsError: a file cannot be used, or the settings contradict themselves.
     """
-    section, members = settings.directory, settings.recipients.members
     path = directory_picture(Path(settings.state_dir))
-    if section.kind != "ldap" or not section.picture:
-        directory = directory_from(section, reactor=reactor, finds=finds, members=members)
-        return Directories(directory, path)
-    schema = replace(schema_from(section, {}), members=members)
-    servers = servers_from(section, reactor=reactor, finds=finds)
-    source = source_from(MAIN, section, schema)
-    picture = PictureFile.open_reading(path)
-    pictured = PicturedDirectory(
-        over_servers(servers, section, schema, reactor=reactor),
-        Pictured(
-            picture,
-            source.name,
-            schema,
-            source.fingerprint,
-            max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s),
-        ),
-        timers=reactor,
-        wall_clock=time.time,
+    picture = None
+    served: list[Served] = []
+    pictured: dict[str, PicturedDirectory] = {}
+    refreshed: list[Refreshed] = []
+    for name, section in each_directory(settings):
+        domains = frozenset(section.domains)
+        members = settings.recipients.members
+        if section.kind != "ldap" or not section.picture:
+            plain = directory_from(section, reactor=reactor, finds=finds, members=members)
+            served.append(Served(name, plain, domains))
+            continue
+        picture = picture or PictureFile.open_reading(path)
+        schema = replace(schema_from(section, {}), members=members)
+        servers = servers_from(section, reactor=reactor, finds=finds)
+        source = source_from(name, section, schema)
+        fresh_s = max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s)
+        pictured[name] = PicturedDirectory(
+            over_servers(servers, section, schema, reactor=reactor),
+            Pictured(picture, source.name, schema, source.fingerprint, fresh_s),
+            timers=reactor,
+            wall_clock=time.time,
+        )
+        served.append(Served(name, pictured[name], domains))
+        refreshed.append(Refreshed(source, servers, section.refresh_s))
+    first = served[0]
+    alone = len(served) == 1 and not first.domains
+    return Directories(
+        first.directory if alone else SeveralDirectories(served),
+        path,
+        picture,
+        tuple(refreshed),
+        partial(_whence, pictured) if pictured else None,
     )
-    refreshed = Refreshed(source, servers, section.refresh_s)
-    return Directories(pictured, path, picture, (refreshed,), pictured.whence)
+
+
+def _whence(pictured: Mapping[str, PicturedDirectory], addresses: Sequence[Address]) -> str:
+    told = [
+        f"{name}: {each.whence(addresses)}" if name else each.whence(addresses)
+        for name, each in pictured.items()
+    ]
+    return "; ".join(told)
 
 
 def source_from(name: str, section: DirectorySettings, schema: Schema) -> Source:
