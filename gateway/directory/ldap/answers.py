@@ -4,7 +4,7 @@ Owns the requests under way, their deadlines, the bounds of their answers, and w
 wants any more. An answer of the wrong kind, one that nobody asked for and one that is too long are
 the connection's end (SECURITY F4, L15). Never touches a transport (``Link`` does).
 
-Limits: MOST_PENDING requests; MOST_ABANDONED whose answers may still come.
+Limits: MOST_PENDING requests; after MOST_ABANDONED that were given up nothing more is asked.
 """
 
 from __future__ import annotations
@@ -252,12 +252,11 @@ class Answers:
         if pending.wanted is not SearchDone:
             # Binds and StartTLS cannot be abandoned (RFC 4511 section 4.11).
             self._link.fail(f"{pending.doing}: nobody waits for the answer any more")
-        elif len(self._abandoned) >= MOST_ABANDONED:
-            self._link.fail("too many searches were given up")
         else:
             self._abandoned.add(message_id)
             self._link.abandon(message_id)
-        if overdue:
+        # Most servers say nothing more of what was abandoned, and it would be remembered for ever.
+        if overdue or len(self._abandoned) >= MOST_ABANDONED:
             self._link.retire()
         self._finished()
         if outcome is not None:

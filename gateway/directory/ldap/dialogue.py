@@ -46,7 +46,8 @@ from gateway.wire.ldap.writing import write
 
 GOODBYE_S = 1.0
 REASON_CHARACTERS = 600
-_LAST_ID = 2**31 - 1  # RFC 4511 section 4.1.1.1
+_LAST_ID = 2**31 - 10_000
+"""Of a request (RFC 4511 section 4.1.1.1); what is left is for goodbyes."""
 
 
 def words_of_loss(reason: Failure) -> str:
@@ -107,7 +108,7 @@ class Dialogue(Protocol):
     def usable(self) -> bool:
         """More may be asked. A connection on which an answer did not come in time is not used any
         more, as it may have died without a word."""
-        return not (self._end or self._closing or self._retired) and self._last_id < _LAST_ID
+        return not (self._end or self._closing or self._retired)
 
     def search(
         self,
@@ -220,6 +221,8 @@ class Dialogue(Protocol):
         self, request: Request, controls: Sequence[Control], pending: Pending
     ) -> Deferred[Any]:
         obstacle = self._obstacle()
+        if not obstacle and pending.deadline_s <= 0:
+            obstacle = "no time is left"  # a bind that is sent counts as an attempt
         if obstacle:
             return self._refused(f"{pending.doing}: {obstacle}")
         message_id = self._next_id()
@@ -231,6 +234,8 @@ class Dialogue(Protocol):
         answer = self._answers.expect(message_id, pending)
         self.last_used_at = self._timers.seconds()
         self.transport.write(octets)
+        if message_id >= _LAST_ID:
+            self.retire()
         return answer
 
     def _obstacle(self) -> str:

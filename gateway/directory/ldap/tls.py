@@ -147,7 +147,7 @@ class Handshake:
         connection = self._connection
         if connection is None:
             return Protection()
-        chain = tuple(map(_shown, connection.get_peer_cert_chain(as_cryptography=True) or ()))
+        chain = _chain(connection)
         if not self._proven:
             return Protection(chain=chain or tuple(self._seen), problem=self._problem)
         return Protection(
@@ -166,10 +166,14 @@ class Handshake:
         """The authorities' verdict on one certificate of the chain; the first bad one counts."""
         if ok:
             return True
-        # OpenSSL would swallow an exception and refuse as well, without words.
-        shown = _shown(certificate.to_cryptography())
+        words = verdict_words(error, depth)
+        try:
+            shown = _shown(certificate.to_cryptography())
+        except Exception:  # whatever strangers put into certificates
+            self._problem = self._problem or f"{words}; it cannot be read"
+            return False
         self._seen.append(shown)
-        self._problem = self._problem or f"{verdict_words(error, depth)}: {shown}"
+        self._problem = self._problem or f"{words}: {shown}"
         return False
 
     def _on_info(self, connection: SSL.Connection, where: int, result: int) -> None:
@@ -193,6 +197,14 @@ class Handshake:
 # --- certificates --------------------------------------------------------------------------------
 
 
+def _chain(connection: SSL.Connection) -> tuple[Shown, ...]:
+    """What the server showed, as far as it can be read."""
+    try:
+        return tuple(map(_shown, connection.get_peer_cert_chain(as_cryptography=True) or ()))
+    except Exception:  # whatever strangers put into certificates
+        return ()
+
+
 @lru_cache(_KEPT_CERTIFICATES)
 def _shown(certificate: x509.Certificate) -> Shown:
     return Shown(
@@ -207,7 +219,7 @@ def _shown(certificate: x509.Certificate) -> Shown:
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except Exception:  # there are none, or they cannot be read
         return ()
     names: Sequence[object] = (
         *extension.value.get_values_for_type(x509.DNSName),

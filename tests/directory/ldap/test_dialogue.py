@@ -236,13 +236,40 @@ def test_a_bind_that_nobody_waits_for_ends_the_connection() -> None:
 
 
 def test_abandoned_searches_are_bounded() -> None:
+    """Most servers say no more of them, so that they would be remembered for ever."""
     talk = Talk()
-    for _ in range(MOST_ABANDONED + 1):
+    other = talk.search()
+    for number in range(MOST_ABANDONED):
+        assert talk.dialogue.usable, number
         asked = talk.search()
         asked.cancel()
         with pytest.raises(CancelledError):
             outcome(asked)
-    assert talk.ended == ["too many searches were given up"]
+    assert not talk.dialogue.usable
+    talk.say(result(1, SEARCH_DONE, 0))
+    outcome(other)
+    assert talk.kinds()[-1] == UNBIND
+
+
+def test_L22_what_has_no_time_left_is_not_sent() -> None:
+    talk = Talk()
+    binding = talk.dialogue.bind(BindRequest("cn=x", b"x"), deadline_s=0.0)
+    assert "no time is left" in reason(binding)
+    assert "no time is left" in reason(talk.search(deadline_s=-1.0))
+    assert talk.sent() == []
+    talk.bound()
+
+
+def test_message_numbers_end_some_day() -> None:
+    """RFC 4511 section 4.1.1.1: they have 31 bits."""
+    talk = Talk()
+    last = 2**31 - 10_000
+    talk.dialogue._last_id = last - 1
+    asked = talk.search()
+    assert not talk.dialogue.usable
+    talk.say(result(last, SEARCH_DONE, 0))
+    outcome(asked)
+    assert talk.kinds() == [SEARCH, UNBIND]
 
 
 # --- entries as they come ------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import ssl
 import threading
 from pathlib import Path
@@ -9,6 +10,10 @@ from socket import create_server, socket
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from twisted.internet.defer import CancelledError
 
 from gateway.directory.ldap.asking import BindAnswer, LdapFailed
@@ -171,6 +176,42 @@ def test_L7_a_certificate_for_another_name_or_time_is_refused(
         assert words.format(host=host) in failed.reason
     finally:
         listener.close()
+    assert listener.received == b""
+
+
+def test_L7_a_certificate_that_cannot_be_read_is_refused(own: OwnReactor, tmp_path: Path) -> None:
+    authority = new_authority()
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    # subjectAltName with a DNS name that is no ASCII.
+    names = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("2.5.29.17"), bytes.fromhex("3004 8202 ffff")
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(names, False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (tmp_path / "key").write_bytes(private)
+    listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
+    try:
+        failed = failure(own, place(listener.port, Security.TLS), LdapTls(authority.pem))
+    finally:
+        listener.close()
+    assert isinstance(failed, TlsFailed)
+    assert "certificate" in failed.reason
     assert listener.received == b""
 
 
