@@ -153,7 +153,8 @@ class FakeServer:
         if request.base == "":
             return [Row("", dict(_lists(self.root)), 0)]
         if request.base.startswith("<WKGUID=18E2"):
-            return [Row(request.base, {}, 0)] if "tombstones" in self.offers else None
+            shown = {"isdeleted": [b"TRUE"]} if "tombstones" in self.offers else {}
+            return [Row(request.base, shown, 0)]
         if request.base.startswith("cn=NTDS"):
             return [Row(request.base, {"invocationid": [self.invocation]}, 0)]
         base = dn_key(request.base)

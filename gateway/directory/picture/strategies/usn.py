@@ -114,7 +114,9 @@ async def tombstones_are_readable(listening: Listening, source: Source) -> bool:
     if source.schema.id_attribute.lower() != "objectguid":
         return False  # nothing else is sure to be left of them
     container = _DELETED_OBJECTS.format(_context(listening, source))
-    return await read_one(listening, container, ("objectClass",), (SHOW_DELETED,)) is not None
+    entry = await read_one(listening, container, ("isDeleted",), (SHOW_DELETED,))
+    # Its name alone is shown to everybody.
+    return entry is not None and bool(entry.attributes.get("isdeleted"))
 
 
 def _context(listening: Listening, source: Source) -> str:
