@@ -22,6 +22,7 @@ from gateway.core.hosts import parse_ip
 from gateway.core.ports.directory import RecipientFinder
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
+from gateway.directory.groups.bounds import Pause, no_pause
 from gateway.routing.alias_file import AliasSource, FixedAliases
 from gateway.routing.elsewhere import way_of
 from gateway.routing.expansion import (
@@ -77,6 +78,7 @@ class DomainRouter:
         members: of one group or alias at most.
         own_hosts: names of this server, by which the directory may say that a mailbox is here.
         whence: tells administrators where the directory's answer about some names comes from.
+        pause: lets others run while a large group is worked on.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class DomainRouter:
         members: int = 5000,
         own_hosts: Collection[str] = (),
         whence: Whence | None = None,
+        pause: Pause = no_pause,
     ) -> None:
         self._domains = {_fold(name): domain for name, domain in domains.items()}
         self._first = next(iter(self._domains.values()), None)
@@ -101,6 +104,7 @@ class DomainRouter:
         self._members = members
         self._own_hosts = frozenset(map(_fold, own_hosts))
         self._whence = whence
+        self._pause = pause
 
     async def route(
         self, recipient: Address, *, may_relay: bool, steps: Steps | None = None
@@ -130,7 +134,7 @@ class DomainRouter:
             return of_moved(f"mail routing address of {recipient}", found)
         if not isinstance(found, Several):
             return found
-        expansion = await expand(found, self._find_member, self._members, steps)
+        expansion = await expand(found, self._find_member, self._members, steps, self._pause)
         only = expansion.members[0].route
         # Another name of one person; who gets what nobody has is not called so.
         # Nor is a group of one, which may have a word who writes to it.

@@ -22,9 +22,11 @@ from gateway.core.group import Group
 from gateway.core.log_text import escaped
 from gateway.core.ports.routing import Steps
 from gateway.core.route import Expansion, LocalMailbox, Member, Outbound
+from gateway.directory.groups.bounds import Pause, no_pause
 
 MAX_DEPTH = 10
 MAX_DEAD = 100
+SLICE = 250
 _TOLD = 5
 
 _log = Logger()
@@ -118,15 +120,20 @@ def _unquoted(local: str) -> str:
     return local[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
-async def expand(start: Several, find: Finder, most: int, steps: Steps | None) -> Expansion:
+async def expand(
+    start: Several, find: Finder, most: int, steps: Steps | None, pause: Pause = no_pause
+) -> Expansion:
     """Everybody the start stands for.
+
+    Args:
+        pause: lets others run, between SLICE members.
 
     Raises:
         NobodyThere: nobody.
         ExpansionFailed: too many, or too deep.
         DirectoryUnavailable: for one of them nobody can say at the moment.
     """
-    walk = _Walk(start, most, steps)
+    walk = _Walk(start, most, steps, pause)
     level = [start]
     for _ in range(MAX_DEPTH):
         level = [each for several in level for each in await walk.members_of(several, find)]
@@ -138,10 +145,11 @@ async def expand(start: Several, find: Finder, most: int, steps: Steps | None) -
 class _Walk:
     """One expansion under way."""
 
-    def __init__(self, start: Several, most: int, steps: Steps | None) -> None:
+    def __init__(self, start: Several, most: int, steps: Steps | None, pause: Pause) -> None:
         self._start = start
         self._most = most
         self._steps = steps
+        self._pause = pause
         self._expanded = {start.key}
         self._asked: set[str] = set()
         self._members: dict[str, Member] = {}
@@ -160,6 +168,8 @@ class _Walk:
             key = address.key
             if key in self._asked:
                 continue
+            if len(self._asked) % SLICE == SLICE - 1:
+                await self._pause()
             # An alias that is among its own targets means the person's own mailbox as well.
             found = await find(address, several.people.get(key), several.key, self._steps)
             self._asked.add(key)

@@ -7,7 +7,10 @@ configuration can be checked with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+
+from twisted.internet.defer import Deferred
 
 from gateway.core.address import Address
 from gateway.core.errors import SettingsError, SettingsProblem
@@ -50,7 +53,15 @@ def router_from(
         own_hosts=(settings.hostname,),
         members=recipients.members,
         whence=whence,
+        pause=partial(_breathe, call_from_thread),
     )
+
+
+async def _breathe(call_from_thread: CallFromThread) -> None:
+    """Until the reactor has done what else waits."""
+    rested: Deferred[None] = Deferred()
+    call_from_thread(lambda: rested.callback(None))
+    await rested
 
 
 def relay_networks(settings: Settings) -> Networks:

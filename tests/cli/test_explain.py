@@ -101,6 +101,14 @@ def test_A9_what_strangers_chose_cannot_steer_a_terminal() -> None:
     step = {
         "said": HOSTILE, "routing": [HOSTILE], "checks": [check], "trouble": HOSTILE,
         "reply": [HOSTILE],
+        "expansion": {
+            "name": HOSTILE, "member_count": 60, "members": [{"address": HOSTILE, "to": HOSTILE}],
+            "dead": [HOSTILE],
+            "groups": [
+                {"name": HOSTILE, "nested": [HOSTILE], "searches": [HOSTILE],
+                 "owners": 1, "delegates": 2}
+            ],
+        },
     }  # fmt: skip
     stored = {
         "mailboxes": [{"account_id": HOSTILE, "login": ""}],
@@ -133,4 +141,7 @@ def test_A9_what_strangers_chose_cannot_steer_a_terminal() -> None:
         "listener": HOSTILE, "protocol": "smtp", "policy": HOSTILE, "connection_id": HOSTILE,
         "outcome": "held", "steps": [step], "stored": stored,
     }  # fmt: skip
-    assert all(line.isprintable() for line in as_text(answer))
+    lines = list(as_text(answer))
+    assert all(line.isprintable() for line in lines)
+    assert any(line.strip() == "and 59 more" for line in lines)
+    assert any("1 owners and 2 delegates" in line for line in lines)

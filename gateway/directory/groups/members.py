@@ -104,7 +104,9 @@ class Members:
         """Add the members of these; those that are groups come back."""
         if by_dn:
             groups = [await self._entries.whole(each) for each in groups]
-        told = members_told(groups, self._schema, self._seen, by_dn=by_dn)
+        told = await members_told(
+            groups, self._schema, self._seen, by_dn=by_dn, pause=self._effort.breathe
+        )
         for octets in told.octets:
             self._effort.count(octets)
         for text in told.unusable:

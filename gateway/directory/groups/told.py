@@ -12,11 +12,13 @@ from typing import TypeVar
 from gateway.core.address import Address
 from gateway.directory.dn import dn_key, without_uid
 from gateway.directory.entries import MAX_ADDRESS_OCTETS, Entry
+from gateway.directory.groups.bounds import Pause, no_pause
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
 from gateway.wire.address import AddressSyntax, parse_mailbox
 
 MAX_DN_OCTETS = 2048
+SLICE = 200
 
 T = TypeVar("T")
 
@@ -44,19 +46,27 @@ def texts(entry: Entry, name: str) -> Iterator[str]:
             yield octets.decode("utf-8", "replace").strip()
 
 
-def members_told(
-    groups: Sequence[Entry], schema: Schema, seen: set[str], *, by_dn: bool = True
+async def members_told(
+    groups: Sequence[Entry],
+    schema: Schema,
+    seen: set[str],
+    *,
+    by_dn: bool = True,
+    pause: Pause = no_pause,
 ) -> Told:
     """The members that these groups name.
 
     Args:
         seen: keys of those who need not be told again; the new ones are added.
         by_dn: False: who is named by DN is known already.
+        pause: lets others run, between SLICE values.
     """
     told = Told()
     for group in groups:
         for name in schema.member_attributes:
-            for text in texts(group, name):
+            for position, text in enumerate(texts(group, name), start=1):
+                if not position % SLICE:
+                    await pause()
                 address = address_in(text)
                 if address is not None:
                     _add(told, told.addresses, address, address.key, text, seen)
@@ -67,7 +77,9 @@ def members_told(
                 else:
                     _add_login(told, text, seen)
         for name in schema.about_groups.member_logins:
-            for text in texts(group, name):
+            for position, text in enumerate(texts(group, name), start=1):
+                if not position % SLICE:
+                    await pause()
                 _add_login(told, text, seen)
     return told
 

@@ -309,7 +309,7 @@ def test_entries_in_one_go_are_few_at_a_time() -> None:
     whole = group("all", "group", member=[f"uid=p{number},dc=test" for number in range(900)])
     found = at_once(group_from(whole, AD_LIKE, entries_of(Asks(*people(900))), pause=breathe))
     assert len(found.members) == 900
-    assert len(breaths) == 9
+    assert len(breaths) >= 9
 
 
 async def _fired() -> None:
