@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.services import FindsServices
@@ -61,6 +62,8 @@ class Directories:
     Args:
         refreshed: by whoever runs the queue, in the file ``picture_path``.
         whence: where an answer about addresses comes from; None: always from one place.
+        last_seen: whose login it was when the one picture was last refreshed; None: there is none,
+            or there are several.
     """
 
     directory: Directory
@@ -68,6 +71,7 @@ class Directories:
     picture: PictureReader | None = None
     refreshed: tuple[Refreshed, ...] = ()
     whence: Callable[[Sequence[Address]], str] | None = None
+    last_seen: Callable[[str], Account | None] | None = None
 
     async def close(self) -> None:
         await self.directory.close()
@@ -114,6 +118,7 @@ def directories_from(settings: Settings, reactor: Any, finds: FindsServices | No
         picture,
         tuple(refreshed),
         partial(_whence, pictured) if pictured else None,
+        pictured[first.name].remembered if alone and pictured else None,
     )
 
 
