@@ -53,7 +53,7 @@ def password_is_possible(password: bytes) -> bool:
     if not password or len(password) > MAX_PASSWORD_OCTETS or b"\0" in password:
         return False
     try:
-        # RFC 4513 section 5.1.3 has UTF-8; other octets fail inside ldap3 (SECURITY L14).
+        # RFC 4513 section 5.1.3 has UTF-8; other octets are nobody's password (SECURITY L14).
         password.decode("utf-8")
     except UnicodeDecodeError:
         return False
