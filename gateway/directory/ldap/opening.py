@@ -1,4 +1,4 @@
-"""A connection to one server, from its name to a bind: found, reached, protected, bound.
+"""A connection to one server, from its name to the first request: reached and protected.
 
 Owns the order, which is what keeps passwords safe: nothing is asked before TLS is there and
 proven if TLS was demanded (SECURITY L7, L8), and nobody is asked twice. How a name leads to a
@@ -9,7 +9,7 @@ Limits: ``connect_timeout_s`` for finding and reaching, ``deadline_s`` for every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,12 +18,11 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Factory
 
 from gateway.core.log_text import escaped
-from gateway.directory.ldap.asking import BindAnswer, LdapFailed
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.dialogue import Dialogue, words_of_loss
 from gateway.directory.ldap.patience import within
 from gateway.directory.ldap.reaching import Reaches
 from gateway.directory.ldap.tls import LdapTls, Protection
-from gateway.wire.ldap.messages import BindRequest, Control
 
 
 class Security(Enum):
@@ -57,7 +56,7 @@ class Limits:
 
     Args:
         connect_timeout_s: until TCP accepts, over all addresses.
-        deadline_s: until it is bound.
+        deadline_s: until it is protected.
         message_limit_octets: what one message of the server may have.
     """
 
@@ -134,29 +133,6 @@ class Opener:
             raise TlsFailed(f"{place.name}: {protection.problem}", protection)
         dialogue.explain = words_of_loss
         return Opened(dialogue, protection)
-
-    async def open_bound(
-        self,
-        place: Place,
-        limits: Limits,
-        request: BindRequest,
-        controls: Sequence[Control] = (),
-        *,
-        ended: Callable[[Dialogue, str], None] | None = None,
-    ) -> tuple[Opened, BindAnswer]:
-        """As ``open``, then the bind, whose answer may be no: look before you ask.
-
-        Raises:
-            LdapFailed: there was no answer.
-        """
-        began = self._reactor.seconds()
-        opened = await self.open(place, limits, ended=ended)
-        left_s = limits.deadline_s - (self._reactor.seconds() - began)
-        try:
-            return opened, await opened.dialogue.bind(request, controls, deadline_s=left_s)
-        except BaseException:
-            opened.dialogue.close()
-            raise
 
     async def _connect(
         self, place: Place, limits: Limits, ended: Callable[[Dialogue, str], None] | None

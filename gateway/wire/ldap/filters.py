@@ -1,8 +1,8 @@
 """LDAP search filters as values (RFC 4511 section 4.5.1.7): built, parsed, written and evaluated.
 
-One filter serves both kinds of directory: ``str`` writes it for a server (RFC 4515), ``matches``
-evaluates it on an entry from a file. Values are escaped where text is made and nowhere else, so
-that no value can change a filter's shape (SECURITY L2).
+One filter serves both kinds of directory: ``writing`` makes its octets for a server, ``matches``
+evaluates it on an entry from a file; ``str`` is RFC 4515's text, for people. Values are escaped
+where text is made and nowhere else, so that no value can change a filter's shape (SECURITY L2).
 
 Never knows a schema: every attribute is compared like a caseIgnoreMatch string (RFC 4517 section
 4.2.11; RFC 4518 preparation shortened to NFKC, case folding and blanks squeezed), which suits
@@ -159,8 +159,8 @@ def check_attribute(attribute: str) -> None:
 def escape(value: str | bytes) -> str:
     """A value for RFC 4515 text: every octet outside a small safe set becomes ``\\xx``.
 
-    More than the RFC asks for: blanks too, as ldap3 strips them from both ends, and all octets
-    from 0x80 on, so that the text is ASCII whatever the value holds.
+    More than the RFC asks for: blanks too, which get lost at both ends where text is copied, and
+    all octets from 0x80 on, so that the text is ASCII whatever the value holds.
     """
     return "".join(
         chr(octet) if octet in _PLAIN else f"\\{octet:02x}"

@@ -22,7 +22,6 @@ from gateway.directory.ldap.tls import LdapTls
 from gateway.wire.ldap.controls import WHO_AM_I
 from gateway.wire.ldap.messages import BindRequest, ExtendedRequest
 from tests.directory.bad_server import (
-    BIND,
     BIND_RESPONSE,
     EXTENDED,
     EXTENDED_RESPONSE,
@@ -49,9 +48,14 @@ def place(port: int, security: Security, host: str = "127.0.0.1", **names: str) 
 
 
 def open_it(
-    own: OwnReactor, where: Place, tls: LdapTls | None, limits: Limits = LIMITS
+    own: OwnReactor,
+    where: Place,
+    tls: LdapTls | None,
+    limits: Limits = LIMITS,
+    who: BindRequest = READER,
 ) -> tuple[Opened, BindAnswer]:
-    return own.wait(Opener(own.reactor, tls).open_bound(where, limits, READER))
+    opened = own.wait(Opener(own.reactor, tls).open(where, limits))
+    return opened, own.wait_for(opened.dialogue.bind(who, deadline_s=limits.deadline_s))
 
 
 def failure(
@@ -87,9 +91,8 @@ def test_a_connection_is_opened_protected_and_bound(
 
 
 def test_a_wrong_password_is_an_answer(slapd: Slapd, own: OwnReactor) -> None:
-    opener = Opener(own.reactor, None)
     wrong = BindRequest(READER_DN, b"wrong")
-    opened, answer = own.wait(opener.open_bound(place(slapd.port, Security.CLEAR), LIMITS, wrong))
+    opened, answer = open_it(own, place(slapd.port, Security.CLEAR), None, who=wrong)
     assert answer.result.code == 49
     opened.dialogue.close()
 
@@ -228,7 +231,7 @@ def test_the_service_account_may_be_its_certificate(own: OwnReactor, tmp_path: P
         tls = LdapTls(server.authority.pem, certificate=certificate, key=key)
         external = BindRequest("", mechanism="EXTERNAL", credentials=b"")
         where = place(server.tls_port, Security.TLS)
-        opened, answer = own.wait(Opener(own.reactor, tls).open_bound(where, LIMITS, external))
+        opened, answer = open_it(own, where, tls, who=external)
         assert answer.result.code == 0
         who = own.wait_for(opened.dialogue.extended(ExtendedRequest(WHO_AM_I), deadline_s=5))
         assert who.value == f"dn:{READER_DN}".encode()
@@ -340,15 +343,6 @@ def test_L10_a_handshake_or_starttls_that_hangs_is_cut_off(
         failed = failure(own, place(server.port, security), tls_of(slapd), limits)
         assert "in 0." in failed.reason
         own.until(lambda: server.ended)
-
-
-def test_L10_a_bind_has_what_is_left_of_the_time(own: OwnReactor) -> None:
-    with BadServer(lambda dialogue: dialogue.wait_for_end()) as server:
-        limits = Limits(connect_timeout_s=3.0, deadline_s=0.2, message_limit_octets=1000)
-        failed = failure(own, place(server.port, Security.CLEAR), None, limits)
-        assert "binding: no answer in 0." in failed.reason
-        own.until(lambda: server.ended)
-        assert server.kinds() == [BIND]
 
 
 def test_who_does_not_wait_any_more_leaves_no_connection(own: OwnReactor, slapd: Slapd) -> None:
