@@ -53,7 +53,7 @@ attributetype ( 1.3.6.1.4.1.55555.3 NAME 'mgrpRFC822MailMember'
 objectclass ( 1.3.6.1.4.1.55555.4 NAME 'mailGroup' SUP top STRUCTURAL MUST ( cn $ mail )
     MAY ( mgrpRFC822MailMember $ description ) )
 database mdb
-maxsize 10485760
+maxsize {room}
 dbnosync
 suffix {suffix}
 rootdn cn=root,{suffix}
@@ -75,6 +75,7 @@ ppolicy_use_lockout
 _OVERLAYS = {
     "syncprov": "overlay syncprov\nsyncprov-checkpoint 100 10\nindex entryCSN,entryUUID eq\n",
     "sessionlog": "overlay syncprov\nsyncprov-sessionlog 1000\nindex entryCSN,entryUUID eq\n",
+    "unlimited": f'limits dn.exact="{READER_DN}" size=unlimited\n',
     "dynlist": "overlay dynlist\ndynlist-attrset groupOfURLs memberURL member\n",
 }
 _POLICIES = f"""\
@@ -139,6 +140,7 @@ class Slapd:
         *,
         names: Sequence[str] = ("localhost", "127.0.0.1"),
         overlays: Sequence[str] = (),
+        room_octets: int = 10 * 1024 * 1024,
     ) -> None:
         self.program = need("slapd")
         self.directory = directory
@@ -159,6 +161,7 @@ class Slapd:
                 directory=directory,
                 suffix=SUFFIX,
                 reader=READER_DN,
+                room=room_octets,
                 policy=_POLICY if policy else "",
                 overlays="".join(_OVERLAYS[name] for name in overlays if name in _OVERLAYS),
             )

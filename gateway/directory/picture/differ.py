@@ -6,7 +6,8 @@ address now, no person any more) is withheld until it has been asked about once 
 An entry that cannot be used is a mistake in the directory: it is counted, and what was last usable
 stays (SECURITY L25).
 
-Reads in steps of BATCH entries with a breath in between. Limits: EXAMPLES names.
+Puts in steps of BATCH entries, and lets the reactor do what else waits every SLICE_S. Limits:
+EXAMPLES names.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from gateway.directory.picture.source import BATCH, Source
 from gateway.wire.ldap.messages import SearchEntry
 
 EXAMPLES = 20
+SLICE_S = 0.008
 
 
 class Differ:
@@ -72,7 +74,11 @@ class Differ:
         changes: list[PersonChange] = []
         new: list[PicturedEntry] = []
         seen: list[str] = []
+        began = self._timers.seconds()
         for each in found:
+            if self._timers.seconds() - began > SLICE_S:  # large groups
+                await breathe(self._timers)
+                began = self._timers.seconds()
             self.taken += 1
             now = self._pictured(each, seen)
             if now is None:
