@@ -90,8 +90,9 @@ class ServiceAccount:
         if not self._dn and not self._mechanism:
             return  # RFC 4511 section 4.2.1: a connection that has not bound is anonymous
         if self._mechanism:
-            # RFC 4513 section 5.2.3: the name in the certificate is whom we mean.
-            request = BindRequest("", mechanism=self._mechanism)
+            # RFC 4513 section 5.2.3.2: an empty name says that whom the certificate names is meant;
+            # none at all would be asked for.
+            request = BindRequest("", mechanism=self._mechanism, credentials=b"")
         else:
             request = BindRequest(self._dn, self._password)
         result = (await link.bind(request, deadline_s=deadline_s)).result
