@@ -160,7 +160,6 @@ def build(
         memory=counting.logins,
         app_passwords=store.people.app_passwords,
         kept=store.people,
-        last_seen=directories.last_seen,
         timers=reactor,
     )
     bounds = settings.limits

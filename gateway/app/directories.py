@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.services import FindsServices
@@ -33,7 +32,7 @@ from gateway.directory.picture.lookup import Pictured
 from gateway.directory.picture.source import Source
 from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import Schema
-from gateway.directory.several import Served, SeveralDirectories
+from gateway.directory.several import Served, as_one
 from gateway.store.picture.file import PictureFile
 from gateway.store.picture.reading import PictureReader
 
@@ -62,8 +61,6 @@ class Directories:
     Args:
         refreshed: by whoever runs the queue, in the file ``picture_path``.
         whence: where an answer about addresses comes from; None: always from one place.
-        last_seen: whose login it was when the one picture was last refreshed; None: there is none,
-            or there are several.
     """
 
     directory: Directory
@@ -71,7 +68,6 @@ class Directories:
     picture: PictureReader | None = None
     refreshed: tuple[Refreshed, ...] = ()
     whence: Callable[[Sequence[Address]], str] | None = None
-    last_seen: Callable[[str], Account | None] | None = None
 
     async def close(self) -> None:
         await self.directory.close()
@@ -110,15 +106,12 @@ def directories_from(settings: Settings, reactor: Any, finds: FindsServices | No
         )
         served.append(Served(name, pictured[name], domains))
         refreshed.append(Refreshed(source, servers, section.refresh_s))
-    first = served[0]
-    alone = len(served) == 1 and not first.domains
     return Directories(
-        first.directory if alone else SeveralDirectories(served),
+        as_one(served),
         path,
         picture,
         tuple(refreshed),
         partial(_whence, pictured) if pictured else None,
-        pictured[first.name].remembered if alone and pictured else None,
     )
 
 

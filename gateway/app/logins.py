@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -41,7 +40,6 @@ from gateway.auth.remembered import RememberedLogins
 from gateway.auth.secrets import Secrets
 from gateway.auth.throttle import LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
-from gateway.core.account import Account
 from gateway.core.errors import StoreUnavailable
 from gateway.core.networks import named
 from gateway.core.ports.app_passwords import AppPasswordStore
@@ -57,9 +55,6 @@ KEY_OCTETS = 32
 THREADS = 2
 WAITING = 256
 DAY_S = 86_400
-
-
-LastSeen = Callable[[str], Account | None]
 
 
 class KeptLogins(Protocol):
@@ -107,7 +102,6 @@ def logins_from(
     app_passwords: AppPasswordStore,
     kept: KeptLogins,
     timers: Timers,
-    last_seen: LastSeen | None = None,
 ) -> Logins:
     """Everything for logins. Reads the login key, which blocks.
 
@@ -125,16 +119,7 @@ def logins_from(
         memory,
         named(login.exempt, settings.networks).contains,
     )
-    aids = password_aids(
-        settings,
-        kept,
-        memory,
-        throttle,
-        key=key,
-        threads=threads,
-        timers=timers,
-        last_seen=last_seen,
-    )
+    aids = password_aids(settings, kept, memory, throttle, key=key, threads=threads, timers=timers)
     checkers: list[Any] = [
         AppPasswordChecker(apps, DeskChecker(PasswordDesk(directory, aids))),
         ProofChecker(apps),
@@ -174,7 +159,6 @@ def password_aids(
     key: bytes,
     threads: WorkerThreads,
     timers: Timers,
-    last_seen: LastSeen | None,
 ) -> Aids:
     """What passwords are checked with besides the directory."""
     login = settings.login
@@ -215,7 +199,6 @@ def password_aids(
         outage=outage,
         keeper=keeper,
         refusals=kept.refusals,
-        last_seen=last_seen,
     )
 
 

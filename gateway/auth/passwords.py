@@ -57,8 +57,6 @@ class Aids:
 
     Args:
         is_known: whether a login has worked lately from around an address.
-        last_seen: who has a login by the picture of the directory, at once; None: there is none,
-            and the directory itself is asked.
         outage, keeper: None: nothing is kept for outages.
         refusals: where it is noted why people were refused; None: nowhere.
     """
@@ -70,7 +68,6 @@ class Aids:
     outage: OutageLogins | None = None
     keeper: Keeper | None = None
     refusals: Refusals | None = None
-    last_seen: Callable[[str], Account | None] | None = None
 
 
 class PasswordDesk:
@@ -145,8 +142,6 @@ class PasswordDesk:
         try:
             if permit.account_id is not None:
                 return await self._directory.find_by_id(permit.account_id)
-            if self._aids.last_seen is not None:
-                return self._aids.last_seen(login)
             return await self._directory.find(login)
         except DirectoryUnavailable:
             return None

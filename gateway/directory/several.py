@@ -27,7 +27,8 @@ from gateway.core.log_text import shown
 from gateway.core.login_reasons import LoginReason
 from gateway.core.login_secret import LoginSecret, SecretKind
 from gateway.core.ports.directory import Directory
-from gateway.core.ports.may_ask import MayAsk
+from gateway.core.ports.may_ask import NOTHING_TOLD, MayAsk, PasswordState
+from gateway.core.ports.people import PeopleChanged, PersonChange
 from gateway.wire.address import AddressSyntax, parse_mailbox
 
 MAIN = ""
@@ -52,6 +53,12 @@ class Served:
     name: str
     directory: Directory
     domains: frozenset[str] = frozenset()
+
+
+def as_one(served: Sequence[Served]) -> Directory:
+    """What is asked: the only one itself, where there are no others and it takes all domains."""
+    first = served[0]
+    return first.directory if len(served) == 1 and not first.domains else SeveralDirectories(served)
 
 
 class SeveralDirectories:
@@ -137,10 +144,13 @@ class SeveralDirectories:
         refusal = WrongCredentials(LoginReason.UNKNOWN)
         for each in self._for_login(login):
             try:
-                account = await each.directory.authenticate(login, password, may_ask)
+                asking = _MarkedAsking(may_ask, each.name) if may_ask is not None else None
+                account = await each.directory.authenticate(login, password, asking)
             except WrongCredentials as error:
                 # Only who is nobody there may be somebody in the next: one password, one owner.
                 if error.reason is not LoginReason.UNKNOWN:
+                    if error.account_id is not None:
+                        error.account_id = _marked_id(error.account_id, each.name)
                     raise
                 refusal = error
             else:
@@ -210,6 +220,39 @@ class SeveralDirectories:
             if found is not None:
                 return _marked(found, each.name)
         return None
+
+
+class MarkedChanges:
+    """Tells whoever follows people of them by the ids they have among several directories."""
+
+    def __init__(self, follower: PeopleChanged) -> None:
+        self._follower = follower
+
+    async def changed(self, changes: Sequence[PersonChange]) -> None:
+        await self._follower.changed(
+            [
+                replace(
+                    each,
+                    before=_marked(each.before, each.source) if each.before is not None else None,
+                    after=_marked(each.after, each.source) if each.after is not None else None,
+                )
+                for each in changes
+            ]
+        )
+
+    async def listed(self, source: str) -> None:
+        await self._follower.listed(source)
+
+
+class _MarkedAsking:
+    """The port MayAsk, asked by the ids that people have among several directories."""
+
+    def __init__(self, may_ask: MayAsk, name: str) -> None:
+        self._may_ask = may_ask
+        self._name = name
+
+    def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
+        self._may_ask.allowed(_marked_id(account_id, self._name), state)
 
 
 def _called(served: Served) -> str:

@@ -203,7 +203,6 @@ class Desks:
         self.bob = self.directory.add("bob", b"builder")
         self.kept = FakeKept(self.wall_clock)
         self.threads = NoThreads()
-        self.last_seen: Callable[[str], Account | None] | None = None
         self.bounds = bounds or Bounds(10_000, 100_000)
         self._options = (asked_per_person, remembered_s, outage_days)
         self.restart()
@@ -245,12 +244,8 @@ class Desks:
             else None,
             keeper if outage_days else None,
             self.kept,
-            self._last_seen if self.asked is not self.directory else None,
         )
         return throttle, PasswordDesk(self.asked, aids), aids
-
-    def _last_seen(self, login: str) -> Account | None:
-        return self.last_seen(login) if self.last_seen is not None else None
 
     @property
     def aids(self) -> Aids:
