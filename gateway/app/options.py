@@ -17,7 +17,7 @@ from gateway.app import demo
 from gateway.core.errors import SettingsError
 from gateway.core.settings.load import Loaded, load_from
 from gateway.core.settings.paths import DEFAULT_PATH
-from gateway.directory.presets.from_settings import schema_from
+from gateway.directory.presets.from_settings import check_schemas
 from gateway.routing.from_settings import check_addresses
 
 
@@ -58,7 +58,7 @@ class Options(usage.Options):
             else:
                 path = self["config"]
             loaded = load_from(path, os.environ, lambda name: Path(name).read_text("utf-8"))
-            schema_from(loaded.settings.directory, loaded.origins)
+            check_schemas(loaded.settings, loaded.origins)
             check_addresses(loaded.settings, loaded.origins)
         except SettingsError as error:
             refuse("\n".join(str(problem) for problem in error.problems))

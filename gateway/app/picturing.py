@@ -20,6 +20,7 @@ from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.picture_status import PictureStatus
 from gateway.core.ports.people import PeopleChanged, PersonChange
 from gateway.directory.picture.refresh import Refresher
+from gateway.directory.several import MarkedChanges
 from gateway.queue.desk_forms import CallRefused
 from gateway.store.picture.file import PictureFile
 from gateway.store.picture.writing import PictureWriter
@@ -63,7 +64,7 @@ class Picturing:
     ) -> None:
         self._directories = directories
         self._reactor = reactor
-        self._tells = AllTold(followers)
+        self._tells = MarkedChanges(AllTold(followers))
         self._writer: PictureWriter | None = None
         self._refreshers: tuple[Refresher, ...] = ()
 

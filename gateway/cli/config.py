@@ -9,7 +9,7 @@ import click
 
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.core.settings.show import Shown, effective
-from gateway.directory.presets.from_settings import schema_from
+from gateway.directory.presets.from_settings import check_schemas
 from gateway.routing.from_settings import check_addresses
 
 
@@ -26,7 +26,7 @@ def check(config_path: str | None) -> None:
     The files that they name (certificate, people) are read when the gateway starts.
     """
     loaded = load_settings(config_path)
-    schema_from(loaded.settings.directory, loaded.origins)
+    check_schemas(loaded.settings, loaded.origins)
     check_addresses(loaded.settings, loaded.origins)
     click.echo("configuration ok")
 

@@ -39,7 +39,7 @@ from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.delivery.destinations import Destinations
 from gateway.delivery.dns.services import ServicesByDns, make_resolver
-from gateway.directory.from_settings import directory_from
+from gateway.directory.from_settings import all_directories
 from gateway.store.layout import Layout
 from gateway.store.opening import check_schema
 from gateway.store.store import Store
@@ -82,11 +82,8 @@ class Desk:
     def directory(self) -> Directory:
         """Made when it is first asked for. Raises: SettingsError."""
         if self._made is None:
-            self._made = directory_from(
-                self.settings.directory,
-                reactor=self._loop.reactor,
-                finds=ServicesByDns(make_resolver(self.settings.outbound, self._loop.reactor)),
-            )
+            finds = ServicesByDns(make_resolver(self.settings.outbound, self._loop.reactor))
+            self._made = all_directories(self.settings, reactor=self._loop.reactor, finds=finds)
         return self._made
 
     @property

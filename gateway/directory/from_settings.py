@@ -14,6 +14,7 @@ from typing import Any
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.services import FindsServices
 from gateway.core.settings.directory import DirectorySettings
+from gateway.core.settings.model import Settings, each_directory
 from gateway.directory.ldap.building import make_servers
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.servers import LdapServers
@@ -21,6 +22,7 @@ from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import MEMBERS, Schema
+from gateway.directory.several import Served, as_one
 from gateway.wire.ldap.controls import ASK_FOR_POLICY
 
 
@@ -48,6 +50,21 @@ def directory_from(
         )
     servers = servers_from(settings, reactor=reactor, finds=finds)
     return over_servers(servers, settings, schema, reactor=reactor)
+
+
+def all_directories(settings: Settings, *, reactor: Any, finds: FindsServices | None) -> Directory:
+    """All of them as one, without pictures: what they say now. Otherwise as ``directory_from``."""
+    members = settings.recipients.members
+    return as_one(
+        [
+            Served(
+                name,
+                directory_from(section, reactor=reactor, finds=finds, members=members),
+                frozenset(section.domains),
+            )
+            for name, section in each_directory(settings)
+        ]
+    )
 
 
 def servers_from(

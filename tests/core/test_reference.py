@@ -36,7 +36,7 @@ PATHS += [path for kind, check in KINDS.items() for path in fields(check, ("poli
 
 def uncommented() -> dict[str, Any]:
     """The reference with every default switched on."""
-    return tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", TEXT))
+    return tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = |\[)", "", TEXT))
 
 
 def test_it_loads_as_it_is() -> None:

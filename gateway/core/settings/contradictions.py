@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.core.settings import checks, policies
-from gateway.core.settings.directory_contradictions import directory_contradictions
 from gateway.core.settings.app_passwords import app_password_contradictions
+from gateway.core.settings.directory_contradictions import directory_contradictions
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
 from gateway.core.settings.listen import OF_MAIL_DOORS
@@ -34,6 +34,11 @@ def _section(raw: Raw, name: str) -> Raw:
 def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     """Yields key path, what was found, what is expected."""
     yield from directory_contradictions(_section(raw, "directory"), "directory")
+    for name, section in _section(raw, "directories").items():
+        if isinstance(section, Mapping):
+            key = f'directories."{name}"'
+            yield from directory_contradictions(section, key)
+            yield from _secrets(section, key, "bind_password")
     yield from _listeners(raw)
     yield from _domains(_section(raw, "domains"))
     yield from domain_contradictions(_section(raw, "domains"))

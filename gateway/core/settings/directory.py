@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from gateway.core.settings import checks
-from gateway.core.settings.section import Section, one_or_many
+from gateway.core.settings.section import Domain, Section, one_or_many
 
 LdapUri = Annotated[str, AfterValidator(checks.ldap_uri)]
 DnText = Annotated[str, AfterValidator(checks.distinguished_name)]
@@ -17,9 +18,26 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 """Of attributes; ``"-"`` alone: none, where the preset has some."""
 
 
+def directory_name(value: str) -> str:
+    """What a further directory is called: in logs, in ids and behind --directory."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", value) or value == "directory":
+        raise ValueError('up to 32 small letters, digits and hyphens, such as "branch-office"')
+    return value
+
+
+DirectoryName = Annotated[str, AfterValidator(directory_name)]
+
+
 class DirectorySettings(Section):
     kind: Literal["ldap", "ldif"] = Field(description="where the people are")
     path: str = Field("", description="with kind ldif: the LDIF file; re-read when it changes")
+    domains: Annotated[tuple[Domain, ...], BeforeValidator(one_or_many), Field(strict=False)] = (
+        Field(
+            (),
+            description="people and groups of these domains are looked for in the directories that"
+            " name them, and in no other; empty: whatever no directory names",
+        )
+    )
     preset: Literal["ad", "openldap", "freeipa", "389ds", "samba", "lldap", "custom"] = Field(
         "openldap", description="attribute map and filters that fit the directory server"
     )

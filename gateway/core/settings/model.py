@@ -7,13 +7,14 @@ The one text for every setting: ``description`` feeds ``gateway config show`` an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from gateway.core.settings import checks
 from gateway.core.settings.app_passwords import AppPasswordSettings
-from gateway.core.settings.directory import DirectorySettings
+from gateway.core.settings.directory import DirectoryName, DirectorySettings
 from gateway.core.settings.domains import (
     AliasName,
     AliasTargets,
@@ -108,6 +109,9 @@ class Settings(Section):
         (), description="networks whose clients may send mail to anywhere without logging in"
     )
     directory: DirectorySettings = Field(description="the people")
+    directories: dict[DirectoryName, DirectorySettings] = Field(
+        {}, description="more people: asked behind [directory], in this order"
+    )
     listen: Annotated[
         tuple[ListenSettings, ...], Field(strict=False), AfterValidator(checks.not_empty)
     ] = Field(
@@ -136,3 +140,9 @@ class Settings(Section):
     )
     trace: TraceSettings = Field(TraceSettings(), description="what `gateway trace` tells of")
     search: SearchSettings = Field(SearchSettings(), description="finding messages by their text")
+
+
+def each_directory(settings: Settings) -> Iterator[tuple[str, DirectorySettings]]:
+    """By name, in the order in which they are asked; the first one has none."""
+    yield "", settings.directory
+    yield from settings.directories.items()

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.explain import show
+from gateway.core.settings.model import Settings, each_directory
 from gateway.directory.presets.table import PRESETS
 from gateway.directory.schema import Schema
 from gateway.directory.states import DaysOver, Effect, LongAgo, Passed, StateRule
@@ -85,6 +86,19 @@ def schema_from(
     if problems:
         raise SettingsError(problems)
     return _with_switches(schema, settings)
+
+
+def check_schemas(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Raises: SettingsError, with the mistakes in all directories."""
+    problems: list[SettingsProblem] = []
+    for name, section in each_directory(settings):
+        key = f'directories."{name}"' if name else "directory"
+        try:
+            schema_from(section, origins, key)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
 
 
 def _changed(schema: Schema, name: str, value: Any) -> Schema:
