@@ -207,7 +207,7 @@ class DomainRouter:
         if found is None and position and not domain.any_recipient:
             asked = names[:position]
             if steps is not None and self._whence is not None:
-                steps.add(f"people and groups {self._whence(asked)}")
+                steps.add(f"looked up in {self._whence(asked)}")
             found = await self._directory.find_recipient(asked)
         if targets and found is None:
             name = names[position]

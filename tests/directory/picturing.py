@@ -68,6 +68,9 @@ class Breaths:
         self.pump = pump
         self.taken = 0
 
+    def seconds(self) -> float:
+        return float(self.taken)
+
     def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> Any:
         assert delay == 0
         self.taken += 1

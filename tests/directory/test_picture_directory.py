@@ -18,6 +18,7 @@ from gateway.core.ports.picture import SourceState
 from gateway.directory.picture import caches
 from gateway.directory.picture.cursor import Cursor
 from gateway.directory.picture.directory import PicturedDirectory
+from gateway.directory.presets.openldap import OPENLDAP
 from gateway.store.picture.file import PictureFile
 from tests.directory.contract import PEOPLE, person
 from tests.directory.contract_groups import GROUPS
@@ -260,16 +261,30 @@ def test_a_picture_that_was_never_complete_is_for_outages_only(case: Case) -> No
         case.ask("bob")
 
 
-def test_a_picture_made_under_other_settings_is_none(tmp_path: Path, pump: Pump) -> None:
+def test_of_a_picture_made_under_other_settings_only_entries_count_and_only_in_an_outage(
+    tmp_path: Path, pump: Pump
+) -> None:
     case = Case(tmp_path, pump, fingerprint="of today")
     old, new = (str(Cursor("listing", name)) for name in ("of yesterday", "of today"))
     case.fill(state=replace(COMPLETE, cursor=old))
+    assert case.ask("alice") is None
+    assert len(case.servers.asked) == 1
     case.servers.down = True
-    with pytest.raises(DirectoryUnavailable):
-        case.ask("alice")  # a changed id attribute would make another mailbox of it
+    assert case.known("bob") == "bob"  # as the settings in force read the entry
+    # Another id attribute would make another mailbox of it, so the finished account is no use.
+    other = replace(OPENLDAP, id_attribute="employeeNumber", address_attributes=("mail",))
+    case.directory = case.over(fingerprint="of today", schema=other)
+    for local_part in ("alice", "postmaster"):
+        with pytest.raises(DirectoryUnavailable):
+            case.ask(local_part)
+    found = case.ask("bob")
+    assert isinstance(found, Account)
+    assert found.account_id == "cert-of-bob"
     case.fill(state=replace(COMPLETE, cursor=new))
-    case.times.pass_s(1)
+    case.directory = case.over(fingerprint="of today")
+    asked = len(case.servers.asked)
     assert case.known("alice") == "alice"
+    assert len(case.servers.asked) == asked
 
 
 def test_a_picture_that_cannot_be_read_is_as_good_as_none(case: Case, logged: list[str]) -> None:
@@ -330,10 +345,10 @@ def test_a_large_group_lets_others_run_while_it_is_resolved(case: Case) -> None:
 def test_says_where_an_answer_comes_from(case: Case) -> None:
     case.times.pass_s(35)
     whence = case.directory.whence
-    assert whence([address("alice")]) == "from the picture of the directory, refreshed 35 s ago"
-    assert "not in the picture" in whence([address("nobody")])
+    assert whence([address("alice")]) == "the picture of the directory, refreshed 35 s ago"
+    assert "nobody in the picture" in whence([address("nobody")])
     case.times.pass_s(600)
-    assert "servers" in whence([address("alice")])
+    assert "is stale" in whence([address("alice")])
 
 
 def test_a_login_is_the_servers_affair_and_the_picture_remembers_whose_it_was(case: Case) -> None:
@@ -367,6 +382,9 @@ def test_a_picture_of_another_form_is_asked_about_at_the_servers(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.directory.picture.briefs.FORM", "0")
+    assert case.known("alice") == "alice"  # made of the entry again
+    assert case.servers.asked == []
+    monkeypatch.setattr("gateway.directory.picture.briefs.WHOLE_FORM", "0")
     assert case.ask("alice") is None
     assert case.ask("unique") is None
     assert [name for name, _ in case.servers.asked] == ["find_recipient"] * 2

@@ -2,8 +2,8 @@
 
 Owns both forms. ``brief`` is the finished value: an Account, or a group's id, addresses and name;
 ``whole`` is the entry as it came, without secrets. Each begins with the number of its form, so that
-octets of another version are as good as none: whoever asks goes to the servers, and the next
-listing writes them anew. Never judges an entry; ``entries`` has done that.
+octets of another version are as good as none: a person is made of the entry again, or the servers
+are asked, until the next listing writes them anew. Never judges an entry; ``entries`` does that.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from gateway.directory.picture.keys import keys_of_group, keys_of_person
 from gateway.directory.schema import Schema
 
 FORM = "2"
+WHOLE_FORM = "1"
 _PASSWORDS = frozenset(("userpassword", "unicodepwd", "authpassword", "sambantpassword"))
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -104,15 +105,15 @@ def whole_of(entry: Entry, schema: Schema) -> bytes:
         for name, values in entry.attributes.items()
         if name not in secret
     }
-    return f"{FORM}{_encode((entry.dn, said))}".encode()
+    return f"{WHOLE_FORM}{_encode((entry.dn, said))}".encode()
 
 
 def entry_in(whole: bytes) -> Entry | None:
     """None: of another form."""
     text = whole.decode()
-    if not text.startswith(FORM):
+    if not text.startswith(WHOLE_FORM):
         return None
-    dn, said = _decode(text, len(FORM))[0]
+    dn, said = _decode(text, len(WHOLE_FORM))[0]
     attributes = {
         name: tuple([value.encode("latin-1") for value in values]) for name, values in said.items()
     }

@@ -39,6 +39,7 @@ from gateway.core.ports.picture import EntryKind, PicturedEntry
 from gateway.directory.groups.around import groups_around
 from gateway.directory.groups.asking import Ambiguous
 from gateway.directory.groups.resolving import group_from
+from gateway.directory.ldap.seldom import Seldom
 from gateway.directory.picture.briefs import entry_in
 from gateway.directory.picture.caches import Asked, Resolved
 from gateway.directory.picture.entries import NotHere, PictureEntries
@@ -73,7 +74,7 @@ class PicturedDirectory:
         self._pictured = pictured
         self._timers = timers
         self._monotonic = monotonic
-        self._lookup = Lookup(pictured, wall_clock=wall_clock, monotonic=monotonic)
+        self._lookup = Lookup(pictured, Seldom(timers), wall_clock=wall_clock, monotonic=monotonic)
         self._recipients: Asked[tuple[str, ...], Account | Group] = Asked(monotonic)
         self._owners: Asked[str, Account] = Asked(monotonic)
         self._named: Asked[str, Account] = Asked(monotonic)
@@ -169,20 +170,20 @@ class PicturedDirectory:
         return self._lookup.page(after, limit)
 
     def whence(self, addresses: Sequence[Address]) -> str:
-        """Where an answer about these comes from just now, for administrators."""
+        """What an answer about these comes from just now, for administrators."""
         standing = self._lookup.standing
         age = f"refreshed {self._lookup.age_s:.0f} s ago"
         if standing is Standing.ABSENT:
-            return "from the directory's servers, as there is no complete picture of it"
+            return "the directory's servers, as there is no complete picture of it"
         if standing is Standing.STALE:
-            return f"from the directory's servers, as the picture of it was {age}"
+            return f"the directory's servers, as the picture of it, {age}, is stale"
         try:
             found = self._lookup.recipient(addresses)
         except DirectoryMistake:
             found = None
         if found is None:
-            return f"from the directory's servers, as it is not in the picture, {age}"
-        return f"from the picture of the directory, {age}"
+            return f"the directory's servers, as nobody in the picture of it, {age}, has this"
+        return f"the picture of the directory, {age}"
 
     # -- the servers' alone
 

@@ -3,6 +3,8 @@
 Owns what the picture may be used for: whether it has ever been complete, was filled under the
 settings in force, and is fresh enough to be asked before the servers. It never says that somebody
 does not exist: whoever is not found may be new. A picture that cannot be read is as good as none.
+Of one that was filled under other settings, or by another version, entries alone are believed, as
+the settings in force read them, and only when the servers are down.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from gateway.core.ports.picture import (
     SourceState,
 )
 from gateway.directory.dn import dn_key
-from gateway.directory.entries import Entry, account_from, links_of
+from gateway.directory.entries import Entry, account_from, has_address, links_of
+from gateway.directory.ldap.seldom import Seldom
 from gateway.directory.logins import wanted_person
 from gateway.directory.picture.briefs import account_in, entry_in
 from gateway.directory.picture.cursor import Cursor
@@ -83,17 +86,24 @@ class Lookup:
     log = Logger()
 
     def __init__(
-        self, pictured: Pictured, *, wall_clock: WallClock, monotonic: Callable[[], float]
+        self,
+        pictured: Pictured,
+        seldom: Seldom,
+        *,
+        wall_clock: WallClock,
+        monotonic: Callable[[], float],
     ) -> None:
         self._picture = pictured.picture
         self._source = pictured.source
         self._schema = pictured.schema
         self._fingerprint = pictured.fingerprint
         self._fresh_s = pictured.fresh_s
+        self._seldom = seldom
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._state = SourceState()
         self._standing = Standing.ABSENT
+        self._other_settings = False
         self._next_look = float("-inf")
         self._next_complaint = float("-inf")
 
@@ -122,7 +132,7 @@ class Lookup:
             found = self._having(address)
             if found:
                 only = self._only(found, str(address))
-                return only if only.kind is EntryKind.GROUP else self.account_of(only)
+                return only if only.kind is EntryKind.GROUP else self._owner(only, address)
         return None
 
     def by_address(self, address: Address, kind: EntryKind) -> PicturedEntry | None:
@@ -133,7 +143,7 @@ class Lookup:
     def person(self, address: Address) -> Account | None:
         """Raises: DirectoryMistake."""
         found = self.by_address(address, EntryKind.PERSON)
-        return None if found is None else self.account_of(found)
+        return None if found is None else self._owner(found, address)
 
     def page(self, after: str, limit: int) -> Sequence[Account]:
         """People in the order of their ids; who is kept by another version is left out."""
@@ -196,9 +206,9 @@ class Lookup:
         return not until or self._wall_clock() < until
 
     def account_of(self, kept: PicturedEntry) -> Account | None:
-        """Of a person; None: kept by another version."""
-        account = account_in(kept.brief)
-        if account is None or self.says_still(account):
+        """Of a person, as they are by now; None: that cannot be said."""
+        account = None if self._other_settings else account_in(kept.brief)
+        if account is not None and self.says_still(account):
             return account
         # An account that has expired meanwhile, say: its entry is the same, its state is not.
         whole = self._read(lambda: self._picture.entry(kept.source, kept.entry_id), None)
@@ -207,6 +217,12 @@ class Lookup:
             return account if entry is None else self._made_again(entry)
         except DirectoryMistake:
             return account
+
+    def _owner(self, kept: PicturedEntry, address: Address) -> Account | None:
+        account = self.account_of(kept)
+        if account is None or not self._other_settings:
+            return account
+        return account if has_address(account.addresses, address) else None
 
     def _made_again(self, entry: Entry) -> Account:
         """As it is by now, with the entries that it leads to; one of them that is not in the
@@ -233,11 +249,9 @@ class Lookup:
     def _refuse(self, found: Sequence[PicturedEntry], asked: str) -> NoReturn:
         """SECURITY L5: never the first of several."""
         names = ", ".join(shown(each.entry_id) for each in found[:3])
-        self.log.error(
-            "{count} entries of the directory match {asked} and nobody gets it: {names}",
-            count=len(found),
-            asked=shown(asked),
-            names=names,
+        self._seldom.tell(
+            f"{len(found)} entries of the directory match {shown(asked)},"
+            f" and nobody gets it: {names}"
         )
         raise DirectoryMistake(reason="ambiguous", entries=names)
 
@@ -251,9 +265,10 @@ class Lookup:
         if not state.listed_at:
             return Standing.ABSENT
         cursor = Cursor.parse(state.cursor) if self._fingerprint else None
-        if cursor is not None and cursor.fingerprint != self._fingerprint:
-            # Filled under other settings: the ids in it may be other ones.
-            return Standing.ABSENT
+        # The ids in what was finished then may be other ones.
+        self._other_settings = cursor is not None and cursor.fingerprint != self._fingerprint
+        if self._other_settings:
+            return Standing.STALE
         return Standing.FRESH if self.age_s <= self._fresh_s else Standing.STALE
 
     def _read(self, question: Callable[[], T], otherwise: T) -> T:
