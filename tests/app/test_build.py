@@ -15,6 +15,9 @@ from gateway.core.settings.model import Settings
 class NoReactor:
     """Building must not touch the reactor but for what is called later."""
 
+    def seconds(self) -> float:
+        return 0.0
+
     def callFromThread(self, function: object, *arguments: object) -> None:
         raise AssertionError
 

@@ -19,7 +19,7 @@ def test_where_nothing_is_recorded_no_door_makes_records(tmp_path: Path, keep_da
     parts: Any = SimpleNamespace(
         settings=made, store=SimpleNamespace(trace=trace), router=anything, logins=anything,
         quota=None, submission=None, policies={}, free_space=anything, directory=anything,
-        queue_starter=None,
+        queue_starter=None, posting=None,
     )  # fmt: skip
     listen = next(each for each in made.listen if each.protocol == "smtp")
     assert smtp_services(parts, listen).trace is (trace if keep_days else None)
