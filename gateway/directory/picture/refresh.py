@@ -31,7 +31,10 @@ MOST_RESTS = 5
 """Of refresh_s, after a long one: a picture without news is soon believed less."""
 FIRST_RETRY_S = 1.0
 RETRY_S = 60.0
-"""At most between attempts while nobody answers."""
+"""At most between attempts that fail, if refresh_s is not longer."""
+UNREACHED_S = 4.0
+"""While no server can be reached: asking that costs nothing, as it is known of each (``servers``),
+and the first to be back is asked at once."""
 JITTER = 0.1
 SHARED_SHOWN = 20
 SHARED_CHECK_S = 600.0
@@ -72,6 +75,7 @@ class Refresher:
         self._started = False
         self._again = False
         self._accepted = False
+        self._unreached = False
         self._shared: Sequence[Shared] = ()
         self._shared_at: tuple[float, int] | None = None
 
@@ -172,7 +176,8 @@ class Refresher:
             delay_s = 0.0
         elif self._memory.progress.failures:
             doubled = FIRST_RETRY_S * 2 ** min(self._memory.progress.failures - 1, 10)
-            delay_s = min(doubled, max(RETRY_S, self._refresh_s))
+            most_s = UNREACHED_S if self._unreached else max(RETRY_S, self._refresh_s)
+            delay_s = min(doubled, most_s)
         else:
             delay_s = max(self._refresh_s, min(took_s * REST_SHARE, self._refresh_s * MOST_RESTS))
         delay_s *= 1 + JITTER * (2 * self._random() - 1)
@@ -181,7 +186,7 @@ class Refresher:
     async def _refresh(self) -> None:
         progress = self._memory.progress
         accepted, self._accepted = self._accepted, False
-        error = ""
+        error, was_unreached = "", self._unreached
         try:
             await self._once(accepted)
             await self._look_for_shared()
@@ -197,7 +202,7 @@ class Refresher:
         if error:
             self._accepted = self._accepted or accepted
             progress.failures += 1
-            if error != progress.error:
+            if error != progress.error and not (was_unreached and self._unreached):
                 self.log.error(
                     "directory {name}: not refreshed, the picture stays as it is: {error}",
                     name=self._called,
@@ -213,7 +218,9 @@ class Refresher:
         return self.name or "(the only one)"
 
     async def _once(self, accepted: bool) -> None:
+        self._unreached = True
         listening = await self._asks.listening()
+        self._unreached = False
         try:
             refresh = Round(
                 self._source,

@@ -105,7 +105,9 @@ class Source:
 def _written(value: object) -> str:
     """The same in every process: sets have no order there, and functions another address."""
     if is_dataclass(value) and not isinstance(value, type):
-        parts = [f"{each.name}={_written(getattr(value, each.name))}" for each in fields(value)]
+        # What is kept beside the fields follows from them, in an order that may be any.
+        names = [each.name for each in fields(value) if not each.name.startswith("_")]
+        parts = [f"{name}={_written(getattr(value, name))}" for name in names]
         return f"{type(value).__name__}({','.join(parts)})"
     if isinstance(value, frozenset):
         return f"{{{','.join(sorted(map(_written, value)))}}}"

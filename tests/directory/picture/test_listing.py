@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,6 +15,7 @@ from gateway.directory.presets.openldap import OPENLDAP
 from gateway.wire.ldap.messages import SearchRequest
 from tests.directory.picture.world import World, asked_for_everybody
 from tests.support.ldap_fakes import BASE
+from tests.support.programs import run
 
 SYNC = ("pages", "csn", "sync", "stamps")
 
@@ -255,3 +258,20 @@ def test_L18_members_that_cannot_be_had_stop_the_listing() -> None:
     with pytest.raises(LdapFailed, match="from number 1 on are missing"):
         world.refresh()
     assert ("", group) not in world.picture.entries
+
+
+def test_all_processes_ask_alike() -> None:
+    """Sets have another order in each, and a fingerprint of its own would list everybody anew."""
+    program = (
+        "from gateway.directory.picture.source import Source\n"
+        "from gateway.directory.presets.table import PRESETS\n"
+        "print([Source('', 'dc=x', each, None).fingerprint for each in PRESETS.values()])\n"
+    )
+    told = {
+        run(
+            [sys.executable, "-c", program],
+            environ={"PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout
+        for seed in (1, 2, 3)
+    }
+    assert len(told) == 1

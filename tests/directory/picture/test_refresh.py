@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.errors import StoreUnavailable
 from gateway.directory.ldap.asking import Found, LdapFailed
-from gateway.directory.picture.refresh import RETRY_S, Refresher
+from gateway.directory.picture.refresh import RETRY_S, UNREACHED_S, Refresher
 from tests.directory.picture.world import World
 from tests.support.ldap_fakes import FakeListening
 
@@ -53,23 +53,37 @@ def test_another_leader_goes_on_from_the_cursor() -> None:
     world.run(second.stop())
 
 
-def test_attempts_grow_rarer_while_nobody_answers_and_a_server_that_is_back_is_asked_at_once() -> (
-    None
-):
+def test_attempts_that_fail_grow_rarer() -> None:
     world = World(*SYNC, people=5)
-    world.server.down = True
+    world.server.fails = lambda number, request: LdapFailed("no answer in time")
     refresher = started(world)
-    assert refresher.status().error == "connection refused"
+    assert refresher.status().error == "no answer in time"
     waits = []
     for _ in range(9):
         waits.append(rest_of(world))
         world.clock.advance(waits[-1])
         world.rest()
     assert waits[:4] == [1, 2, 4, 8] and waits[-1] == RETRY_S
-    world.server.down = False
+    world.server.fails = lambda number, request: None
     refresher.wake()
     world.rest()
     assert len(world.people()) == 5 and not refresher.status().error
+    world.run(refresher.stop())
+
+
+def test_a_server_that_is_back_is_asked_at_once(logged: list[str]) -> None:
+    world = World(*SYNC, people=5)
+    world.server.down = True
+    refresher = started(world)
+    assert refresher.status().error == "connection refused"
+    for _ in range(100):
+        world.clock.advance(1)
+        world.rest()
+    world.server.down = False
+    world.clock.advance(UNREACHED_S)
+    world.rest()
+    assert len(world.people()) == 5 and not refresher.status().error
+    assert len([each for each in logged if "connection refused" in each]) == 1
     world.run(refresher.stop())
 
 
