@@ -44,7 +44,13 @@ async def group_from(
     effort = Effort(shown(entry.dn), schema.members, pause=pause, monotonic=monotonic)
     members = Members(schema, entries, effort)
     await members.collect(entry)
-    rules = _Rules(entry, schema, entries, pause)
+    # Of its own: whom rules name are no members.
+    rules = _Rules(
+        entry,
+        schema,
+        entries,
+        Effort(shown(entry.dn), schema.members, pause=pause, monotonic=monotonic),
+    )
     words = schema.about_groups
     return Group(
         group_id=bare.group_id,
@@ -64,11 +70,11 @@ async def group_from(
 class _Rules:
     """What a group's entry says of people who are no members by it."""
 
-    def __init__(self, entry: Entry, schema: Schema, entries: Entries, pause: Pause) -> None:
+    def __init__(self, entry: Entry, schema: Schema, entries: Entries, effort: Effort) -> None:
         self._entry = entry
         self._schema = schema
         self._entries = entries
-        self._pause = pause
+        self._effort = effort
 
     async def posting(self) -> Posting:
         words = self._schema.about_groups
@@ -84,14 +90,15 @@ class _Rules:
         dns = [text for name in attributes for text in texts(self._entry, name)]
         if not dns:
             return None
+        for dn in dns:
+            self._effort.count(len(dn))
         people: list[Account] = []
         outside: set[str] = set()
         found = await self._entries.named(list({dn_key(dn): dn for dn in dns}.values()))
         for subject in found.values():
             kind = kind_of(subject, self._schema)
             if kind is Kind.GROUP and isinstance(subject, Entry):
-                effort = Effort(shown(subject.dn), self._schema.members, pause=self._pause)
-                members = Members(self._schema, self._entries, effort)
+                members = Members(self._schema, self._entries, self._effort)
                 await members.collect(subject)
                 people += members.people.values()
                 outside.update(each for each in members.addresses if each not in members.people)

@@ -168,6 +168,20 @@ def test_posters_who_are_all_gone_are_still_a_rule() -> None:
     assert not resolved(AD_LIKE, "open", group("open", "group"), ANN).posting.says_anything
 
 
+def test_whom_rules_name_is_bounded_as_members_are() -> None:
+    people = [person(f"p{number}") for number in range(12)]
+    dns = [each.dn for each in people]
+    inner = [group(f"g{number}", "group", member=dns) for number in range(3)]
+    names = [each.dn for each in inner]
+    shut = group("shut", "group", member=dns[:1], dLMemSubmitPerms=names)
+    small, large = replace(AD_LIKE, members=38), replace(AD_LIKE, members=39)
+    with pytest.raises(ExpansionFailed):
+        resolved(small, "shut", shut, *inner, *people)
+    found = resolved(large, "shut", shut, *inner, *people)
+    assert found.posting.allowed is not None
+    assert len(found.posting.allowed) == 12
+
+
 def test_what_many_searches_find_is_bounded() -> None:
     people = [person(f"p{number}") for number in range(12)]
     dynamic = group(
