@@ -100,6 +100,8 @@ class Dialogue:
             head += long
             length = int.from_bytes(long, "big")
         body = self._stream.read(length)
+        if len(body) < length:
+            return None  # in the middle
         # LDAPMessage ::= SEQUENCE { messageID INTEGER, protocolOp ... }
         size = body[1]
         number = int.from_bytes(body[2 : 2 + size], "big")
@@ -113,7 +115,8 @@ class Dialogue:
     def accept_bind(self) -> None:
         """Answer the bind that comes first with success."""
         request = self.next()
-        assert request is not None
+        if request is None:
+            raise ConnectionResetError  # an OSError, as when it went away later
         assert request.kind == BIND
         self.send(result(request.number, BIND_RESPONSE, 0))
 

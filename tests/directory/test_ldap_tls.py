@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from socket import create_server, socket
 
 import pytest
 
@@ -15,6 +12,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, SettingsError
 from gateway.directory.ldap.settings import LdapSettings
 from tests.directory.ldap_bench import directory_at
+from tests.directory.tls_listener import TlsListener
 from tests.support.authority import new_authority
 from tests.support.reactor_pump import ReactorPump
 from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
@@ -72,43 +70,14 @@ def test_L7_a_certificate_of_another_authority_is_refused(
     assert "not trusted" in unavailable(pump, starttls)
 
 
-class TlsListener:
-    """Shakes hands with every client and keeps what comes through."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate, key)
-        self.listener: socket = create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.received = b""
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        peer, _ = self.listener.accept()
-        with peer:
-            peer.settimeout(10)
-            try:
-                with self.context.wrap_socket(peer, server_side=True) as tls:
-                    self.received = tls.recv(4096)
-            except OSError:
-                pass
-
-    def close(self) -> None:
-        self.thread.join(10)
-        self.listener.close()
-
-
 @pytest.fixture
 def impostor(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[TlsListener, Path]]:
     authority = new_authority()
     names, expired = request.param
     certificate, key = authority.issue(*names, expired=expired)
-    for name, octets in (("ca", authority.pem), ("certificate", certificate), ("key", key)):
-        (tmp_path / name).write_bytes(octets)
-    listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
-    yield listener, tmp_path / "ca"
-    listener.close()
+    (tmp_path / "ca").write_bytes(authority.pem)
+    with TlsListener(certificate, key, tmp_path) as listener:
+        yield listener, tmp_path / "ca"
 
 
 @pytest.mark.parametrize(

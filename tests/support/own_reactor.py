@@ -1,29 +1,34 @@
 """A reactor of the test's own, turned by the test's own thread, for real sockets.
 
-``wait`` runs it until a coroutine or Deferred ends, ``until`` until a condition holds; both have a
-deadline. Nothing is global, so that many tests in one process do not know of each other.
+A pump like the others: ``wait`` runs it until a coroutine ends, ``until`` until a condition holds,
+with a deadline. Nothing is global: many tests in one process do not know of each other.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.epollreactor import EPollReactor
 from twisted.python.failure import Failure
 
-T = TypeVar("T")
+from tests.support.pump import Pump
 
 
-class OwnReactor:
-    """``reactor`` is what the code under test gets."""
+class OwnReactor(Pump):
+    """``reactor`` is what the code under test gets. To be closed."""
 
     def __init__(self, deadline_s: float = 30.0) -> None:
-        self.deadline_s = deadline_s
+        super().__init__(deadline_s)
         self.reactor: Any = EPollReactor()
         self.reactor.startRunning(installSignalHandlers=False)
+        self.turn()
+
+    def call_from_thread(self, function: Callable[[], object], /) -> None:
+        self.reactor.callFromThread(function)
+
+    def run_waiting(self) -> None:
         self.turn()
 
     def turn(self, most_s: float = 0.0) -> None:
@@ -37,22 +42,6 @@ class OwnReactor:
         while not condition():
             assert time.monotonic() < end, f"not reached within {self.deadline_s} s"
             self.turn(0.02)
-
-    def start(self, coroutine: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
-        return Deferred.fromCoroutine(coroutine)
-
-    def wait_for(self, deferred: Deferred[T]) -> T:
-        outcome: list[T | Failure] = []
-        deferred.addBoth(outcome.append)
-        self.until(lambda: outcome)
-        result = outcome[0]
-        if isinstance(result, Failure):
-            result.raiseException()
-        return result
-
-    def wait(self, coroutine: Coroutine[Deferred[Any], Any, T]) -> T:
-        """The coroutine's result, or its exception."""
-        return self.wait_for(self.start(coroutine))
 
     def close(self) -> None:
         """End it, its threads and its sockets."""

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import ssl
-import threading
 from pathlib import Path
-from socket import create_server, socket
 from typing import Any
 
 import pytest
@@ -31,6 +28,7 @@ from tests.directory.bad_server import (
     result,
     serve_alice,
 )
+from tests.directory.tls_listener import TlsListener
 from tests.support.authority import DAYS_LEFT, new_authority
 from tests.support.own_reactor import OwnReactor
 from tests.support.slapd import READER_DN, READER_PASSWORD, Slapd
@@ -128,33 +126,6 @@ def test_L7_a_certificate_of_another_authority_is_refused(
     assert "CN=localhost" in [shown.subject for shown in failed.protection.chain]
 
 
-class TlsListener:
-    """Shakes hands with every client and keeps what comes through."""
-
-    def __init__(self, certificate: Path, key: Path) -> None:
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(certificate, key)
-        self.listener: socket = create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.received = b""
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-        self.thread.start()
-
-    def _serve(self) -> None:
-        peer, _ = self.listener.accept()
-        with peer:
-            peer.settimeout(10)
-            try:
-                with self.context.wrap_socket(peer, server_side=True) as tls:
-                    self.received = tls.recv(4096)
-            except OSError:
-                pass
-
-    def close(self) -> None:
-        self.thread.join(10)
-        self.listener.close()
-
-
 @pytest.mark.parametrize(
     ("names", "expired", "words"),
     [
@@ -171,14 +142,9 @@ def test_L7_a_certificate_for_another_name_or_time_is_refused(
 ) -> None:
     authority = new_authority()
     certificate, key = authority.issue(*names, expired=expired)
-    for name, octets in (("certificate", certificate), ("key", key)):
-        (tmp_path / name).write_bytes(octets)
-    listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
-    try:
+    with TlsListener(certificate, key, tmp_path) as listener:
         failed = failure(own, place(listener.port, Security.TLS, host), LdapTls(authority.pem))
-        assert words.format(host=host) in failed.reason
-    finally:
-        listener.close()
+    assert words.format(host=host) in failed.reason
     assert listener.received == b""
 
 
@@ -206,13 +172,9 @@ def test_L7_a_certificate_that_cannot_be_read_is_refused(own: OwnReactor, tmp_pa
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    (tmp_path / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "key").write_bytes(private)
-    listener = TlsListener(tmp_path / "certificate", tmp_path / "key")
-    try:
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    with TlsListener(pem, private, tmp_path) as listener:
         failed = failure(own, place(listener.port, Security.TLS), LdapTls(authority.pem))
-    finally:
-        listener.close()
     assert isinstance(failed, TlsFailed)
     assert "certificate" in failed.reason
     assert listener.received == b""
