@@ -17,7 +17,7 @@ from gateway.core.errors import GatewayError, SettingsError
 _EPILOG = """\
 \b
 Options stand behind the command:
-  gateway config check --config ./gateway.toml
+  gateway check --config ./gateway.toml
   gateway status --json
 \b
 Exit status: 0 all is well; 1 failure, or something is wrong; 2 wrong command line or configuration.
@@ -26,6 +26,7 @@ Exit status: 0 all is well; 1 failure, or something is wrong; 2 wrong command li
 
 _COMMANDS = {
     "backup": "gateway.cli.backup:backup",
+    "check": "gateway.cli.check:check",
     "config": "gateway.cli.config:group",
     "explain": "gateway.cli.explain:explain",
     "export": "gateway.cli.export:group",

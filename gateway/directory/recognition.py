@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.core.log_text import shown
+from gateway.core.log_text import escaped
 from gateway.wire.ldap.messages import SearchEntry
 
 WANTED = (
@@ -60,12 +60,12 @@ def _recognised(root: SearchEntry) -> Iterator[Recognised]:
     vendor, version = _text(root, "vendorName"), _text(root, "vendorVersion")
     name = vendor.lower()
     if "lldap" in name or version.lower().startswith("lldap"):
-        yield Recognised("lldap", f"vendorVersion is {shown(version or vendor)}")
+        yield Recognised("lldap", f"vendorVersion is {escaped(version or vendor)}")
         return
     capabilities = _texts(root, "supportedCapabilities")
     if _ACTIVE_DIRECTORY in capabilities or _text(root, "isGlobalCatalogReady").upper() == "TRUE":
         if "samba" in name:
-            yield Recognised("samba", f"vendorName is {shown(vendor)}")
+            yield Recognised("samba", f"vendorName is {escaped(vendor)}")
             yield Recognised("ad", "Samba shows the same attributes as Active Directory")
             return
         mark = _ACTIVE_DIRECTORY if _ACTIVE_DIRECTORY in capabilities else "isGlobalCatalogReady"
@@ -75,7 +75,7 @@ def _recognised(root: SearchEntry) -> Iterator[Recognised]:
         yield Recognised("custom", "AD LDS: like Active Directory, but without Windows accounts")
         return
     if "samba" in name:
-        yield Recognised("samba", f"vendorName is {shown(vendor)}")
+        yield Recognised("samba", f"vendorName is {escaped(vendor)}")
         return
     if any(_texts(root, each) for each in ("ipaDomainLevel", "ipaTopologyPluginVersion")):
         yield Recognised("freeipa", "its root DSE has ipaDomainLevel or ipaTopologyPluginVersion")
@@ -86,14 +86,14 @@ def _recognised(root: SearchEntry) -> Iterator[Recognised]:
         yield Recognised("389ds", "FreeIPA is built upon it")
         return
     if "389" in name or "389-directory" in version.lower() or "red hat" in version.lower():
-        yield Recognised("389ds", f"vendorVersion is {shown(version or vendor)}")
+        yield Recognised("389ds", f"vendorVersion is {escaped(version or vendor)}")
         return
     if "openldaprootdse" in map(str.lower, _texts(root, "objectClass")) or "openldap" in name:
         yield Recognised("openldap", "the object class of its root DSE is OpenLDAProotDSE")
         return
     for mark, (preset, words) in _OTHERS.items():
         if mark in name:
-            yield Recognised(preset, f"vendorName is {shown(vendor)}: {words}")
+            yield Recognised(preset, f"vendorName is {escaped(vendor)}: {words}")
             return
     if _text(root, "netscapeMDSuffix"):
         yield Recognised("389ds", "its root DSE has netscapeMDSuffix")

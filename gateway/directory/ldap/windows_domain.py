@@ -59,7 +59,7 @@ class WindowsDomain:
 
     async def _learn(self) -> None:
         self._asked_until = self._timers.seconds() + TROUBLE_S
-        names = await self._names()
+        names = await self.names()
         if not names:
             self.log.warn(
                 "the NetBIOS name of the domain cannot be read, so logins as DOMAIN\\user are"
@@ -73,7 +73,11 @@ class WindowsDomain:
             "logins as DOMAIN\\user: {names}", names=", ".join(escaped(name, 100) for name in names)
         )
 
-    async def _names(self) -> list[str]:
+    async def names(self) -> list[str]:
+        """Of the domain, as it tells them, the NetBIOS name first, in one case; none: it does not.
+
+        Raises: LdapFailed.
+        """
         asked = ("configurationNamingContext",)
         root = await self._asks.search(SearchRequest("", Scope.BASE, _ANY, asked))
         contexts = root.entries[0].attributes.get(asked[0].lower(), ()) if root.entries else ()
