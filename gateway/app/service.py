@@ -43,6 +43,7 @@ from gateway.edge.http.control import ControlResource
 from gateway.edge.http.control_asking import asking_routes
 from gateway.edge.http.control_changes import changes_route
 from gateway.edge.http.control_people import people_routes
+from gateway.edge.http.control_picture import picture_routes
 from gateway.edge.http.control_queue import queue_routes
 from gateway.edge.http.control_socket import listen_control
 from gateway.edge.tls import ServerContexts
@@ -201,6 +202,7 @@ class GatewayService(Service):
                         *asking_routes(serving.ask),
                         *queue_routes(serving.ask),
                         *people_routes(serving.ask),
+                        *picture_routes(serving.ask),
                     ],
                 ),
             )

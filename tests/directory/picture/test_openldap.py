@@ -115,7 +115,7 @@ def test_a_server_that_is_killed_in_the_middle_loses_nobody(
     world.refresh()
     before = set(world.people())
     put = world.picture.saw
-    done = []
+    done: list[bool] = []
 
     async def saw(*args: object, **kw: object) -> None:
         if not done:
