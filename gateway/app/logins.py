@@ -47,7 +47,7 @@ from gateway.core.ports.clock import Timers
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.kept_passwords import KeptPasswords, Refusals
 from gateway.core.settings.login import OAuthSettings
-from gateway.core.settings.model import Settings
+from gateway.core.settings.model import Settings, each_directory
 from gateway.core.settings.paths import login_key
 from gateway.directory.threads import WorkerThreads
 
@@ -163,7 +163,8 @@ def password_aids(
     """What passwords are checked with besides the directory."""
     login = settings.login
     keeper = outage = None
-    if login.outage_days:
+    # A file does not go away, so there is nothing to keep of whom it knows.
+    if login.outage_days and "ldap" in (each.kind for _, each in each_directory(settings)):
         keeper = Keeper(
             kept.kept_passwords,
             key=key,
