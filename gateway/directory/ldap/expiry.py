@@ -31,7 +31,11 @@ class Expiry:
         if protection.chain:
             self.ends(name, min(each.not_after for each in protection.chain))
         else:
-            self._ends.pop(name, None)
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """It is none of the servers any more, or shows no certificate."""
+        self._ends.pop(name, None)
 
     def ends(self, name: str, at: datetime.datetime) -> None:
         """Whose certificate ends when."""
@@ -54,4 +58,5 @@ class Expiry:
         when = f"{at:%Y-%m-%d %H:%M} UTC"
         if left <= datetime.timedelta(0):
             return f"{name}: the certificate has ended at {when}"
-        return f"{name}: the certificate ends in {left.days} days, at {when}"
+        days = "a day" if left.days == 1 else f"{left.days} days"
+        return f"{name}: the certificate ends in {days}, at {when}"

@@ -19,9 +19,7 @@ class ListeningTo:
         deadline_s: of one answer, or with ``heard`` of silence.
     """
 
-    def __init__(
-        self, server: Server, link: Link, *, deadline_s: float, reply_octets: int
-    ) -> None:
+    def __init__(self, server: Server, link: Link, *, deadline_s: float, reply_octets: int) -> None:
         self._server = server
         self._link = link
         self._deadline_s = deadline_s

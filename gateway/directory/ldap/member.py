@@ -136,6 +136,9 @@ class Member:
         except (ServiceRefused, NotReached):
             raise
         except LdapFailed as error:
+            if not self.breaker.usable:
+                # Its connections were closed, for this.
+                raise LdapFailed(self.breaker.last_error) from None
             # Whatever it was, perhaps this one question alone: a probe knows.
             self.suspect(error.reason)
             raise

@@ -139,6 +139,7 @@ class LdapServers:
         except BaseException:
             link.close()
             raise
+        member.breaker.worked()
         protection = member.protection.protocol or "clear text"
         return ListeningTo(
             Server(member.name, root, self._account.who, protection),
@@ -221,6 +222,7 @@ class LdapServers:
         self._news.found(members)
         for gone in known.values():
             gone.close()
+            self._expiry.forget(gone.name)
 
     # -- what is told
 
