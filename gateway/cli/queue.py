@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.json_array import JsonArray
 from gateway.cli.lazy import LazyGroup
 from gateway.cli.options import config_option, json_option, load_settings
 from gateway.cli.plain import plain
@@ -130,20 +131,18 @@ def list_(
 
 def _list(call: Call, which: Filter, left: int | None, as_json: bool) -> None:
     total, more = 0, False
+    array = JsonArray()
     for page, is_last in pages(call, which, left):
         if as_json:
             for row in page:
-                # As one array, but never held whole.
-                click.echo("," if total else "[", nl=False)
-                click.echo(json.dumps([row], indent=2)[1:-2], nl=False)
-                total += 1
+                array.add(row)
             continue
         total += len(page)
         more = not is_last
         if page:
             click.echo(listing(page))
     if as_json:
-        click.echo("\n]" if total else "[]")
+        array.end()
     elif not total:
         click.echo("nothing waits" + (" that fits" if which else ""))
     elif more:

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.json_array import JsonArray
 from gateway.cli.lazy import LazyGroup
 from gateway.cli.options import config_option, json_option, person_argument
 from gateway.cli.progress import ProgressShown
@@ -72,20 +73,18 @@ def list_(
 
     def work(call: Call) -> None:
         shown, more = 0, False
+        array = JsonArray()
         for page, is_last in _pages(call, which, None if everything else limit):
             if as_json:
                 for row in page:
-                    # As one array, but never held whole.
-                    click.echo("," if shown else "[", nl=False)
-                    click.echo(json.dumps([row], indent=2)[1:-2], nl=False)
-                    shown += 1
+                    array.add(row)
                 continue
             if page:
                 click.echo(listing(page, headings=not shown))
             shown += len(page)
             more = not is_last
         if as_json:
-            click.echo("\n]" if shown else "[]")
+            array.end()
         elif not shown:
             click.echo("nobody" + (" who fits" if match or disabled else ""))
         elif more:
