@@ -13,6 +13,7 @@ EXAMPLES names.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError
@@ -120,10 +121,18 @@ class Differ:
             return None
         return self._source.depicts.account(entry)
 
-    def known(self, entry_ids: Sequence[str]) -> list[PicturedEntry]:
-        """Those of them that are in the picture."""
-        found = (self._picture.entry(self._source.name, each) for each in entry_ids)
-        return [each for each in found if each is not None]
+    async def known(self, entry_ids: Sequence[str]) -> list[PicturedEntry]:
+        """Those of them that are in the picture; there may be many."""
+        found: list[PicturedEntry] = []
+        began = self._timers.seconds()
+        for each in entry_ids:
+            if self._timers.seconds() - began > SLICE_S:
+                await breathe(self._timers)
+                began = self._timers.seconds()
+            entry = self._picture.entry(self._source.name, each)
+            if entry is not None:
+                found.append(replace(entry, whole=b""))
+        return found
 
     def name_of(self, entry: PicturedEntry) -> str:
         """For administrators."""
@@ -132,7 +141,7 @@ class Differ:
 
     async def remove(self, entry_ids: Sequence[str]) -> None:
         """These are gone. Raises: GatewayError."""
-        leaving = self.known(entry_ids)
+        leaving = await self.known(entry_ids)
         changes = [
             PersonChange(self._source.name, was, None)
             for was in map(self._person, leaving)

@@ -247,11 +247,10 @@ class Refresher:
         self._shared_at = (now, changed)
         found: list[Shared] = []
         for kind, called in ((KeyKind.ADDRESS, "address"), (KeyKind.LOGIN, "login")):
-            found += [
-                Shared(called, escaped(each.key), self._owners(each))
-                for each in await self._picture.shared(kind, SHARED_SHOWN)
-                if any(source == self.name for source, _ in each.entry_ids)
-            ]
+            for each in await self._picture.shared(kind, SHARED_SHOWN):
+                if any(source == self.name for source, _ in each.entry_ids):
+                    owners = await self._owners(each)
+                    found.append(Shared(called, escaped(each.key), owners))
         if found and not self._shared:
             self.log.warn(
                 "directory {name}: several entries have {what} {key}: {owners}; mail for it waits,"
@@ -263,8 +262,8 @@ class Refresher:
             )
         self._shared = found
 
-    def _owners(self, shared: SharedKey) -> tuple[str, ...]:
+    async def _owners(self, shared: SharedKey) -> tuple[str, ...]:
         differ = Differ(self._source, self._picture, self._tells, self._timers)
         ids = [entry_id for source, entry_id in shared.entry_ids if source == self.name]
         others = [escaped(f"{s}: {i}") for s, i in shared.entry_ids if s != self.name]
-        return (*map(differ.name_of, differ.known(ids)), *others)
+        return (*map(differ.name_of, await differ.known(ids)), *others)

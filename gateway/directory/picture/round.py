@@ -236,7 +236,7 @@ class Round:
         source = self._source
         differ = Differ(source, self._picture, self._tells, self._timers)
         learnt = await way.changes(cursor.position, differ)
-        gone = differ.known(list(dict.fromkeys(learnt.gone)))
+        gone = await differ.known(list(dict.fromkeys(learnt.gone)))
         there: Collection[str] | None = learnt.there
         unchecked = cursor.unchecked or not learnt.quiet
         checked_at = cursor.checked_at
@@ -284,7 +284,7 @@ class Round:
         async def taken(found: Sequence[SearchEntry]) -> None:
             ids = list(map(self._source.id_of, found))
             there.update(ids)
-            known = {each.entry_id for each in differ.known(ids)}
+            known = {each.entry_id for each in await differ.known(ids)}
             strangers.extend(each for each in ids if each not in known)
 
         await in_pages(self._listening, self._source.ids(), taken)

@@ -74,7 +74,7 @@ class ByUsn:
 
         await in_pages(self._listening, self._source.since("uSNChanged", first), taken)
         gone = [each for each in await self._changed_anywhere(first) if each not in found_ids]
-        return Learnt(self._at(self._highest), gone=[each.entry_id for each in differ.known(gone)])
+        return Learnt(self._at(self._highest), gone=gone)
 
     async def _changed_anywhere(self, first: str) -> list[str]:
         """Ids of all kinds of entries, wherever they are now."""
