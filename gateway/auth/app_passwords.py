@@ -16,11 +16,11 @@ Limits: MAX_CHECKED passwords are remembered as right, by keyed hashes.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -37,6 +37,7 @@ from gateway.core.login_secret import ScramVerifier
 from gateway.core.networks import NO_NETWORKS, Networks, UnknownNetworkName, named
 from gateway.core.ports.app_passwords import AppPasswordStore
 from gateway.core.ports.clock import WallClock
+from gateway.core.ports.kept_passwords import Refusal, Refusals
 from gateway.directory.threads import WorkerThreads
 
 CHECKED_S = 60.0
@@ -65,6 +66,7 @@ class AppPasswords:
         only: the directory's passwords are good for nothing but ``exempt``.
         exempt: from there they are good as ever.
         monotonic: seconds that never jump.
+        refusals: where it is noted why people were refused; None: nowhere.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class AppPasswords:
         enabled: bool = True,
         only: bool = False,
         exempt: Networks = NO_NETWORKS,
+        refusals: Refusals | None = None,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -89,10 +92,11 @@ class AppPasswords:
         self.enabled = enabled
         self._only = only
         self._exempt = exempt
+        self._refusals = refusals
         self._key = secrets.token_bytes(32)
         self._checked: dict[bytes, float] = {}
         self._networks: dict[tuple[str, ...], Networks | None] = {}
-        self._noting: set[int] = set()
+        self._noting: set[str] = set()
 
     def only_here(self, place: Place) -> bool:
         """Whether no other password is taken from somebody who logs in there."""
@@ -119,7 +123,7 @@ class AppPasswords:
             raise WrongCredentials(LoginReason.UNKNOWN)
         row = next((each for each in rows if each.handle == handle_of(text)), None)
         if row is None or not await self._is_right(row, text):
-            raise _refused(LoginReason.NO_APP_PASSWORD, account)
+            raise self._refused(LoginReason.NO_APP_PASSWORD, account, place)
         self._admit(account, row, place)
         return account, row.number
 
@@ -164,7 +168,7 @@ class AppPasswords:
         rows = await self._store.of(account.account_id)
         row = next((each for each in rows if each.number == number), None)
         if row is None:
-            raise _refused(LoginReason.NO_APP_PASSWORD, account)
+            raise self._refused(LoginReason.NO_APP_PASSWORD, account, place)
         self._admit(account, row, place)
 
     # -- whether it is good
@@ -179,8 +183,8 @@ class AppPasswords:
                 login=account.login,
                 why=reason.words,
             )
-            raise _refused(reason, account)
-        self._note(row, place)
+            raise self._refused(reason, account, place)
+        self._note_use(row, place)
 
     def _objection(self, account: Account, row: AppPassword, place: Place) -> LoginReason | None:
         if not account.enabled:
@@ -212,25 +216,35 @@ class AppPasswords:
         networks = self._networks[row.networks]
         return networks is not None and networks.contains(peer_ip)
 
-    def _note(self, row: AppPassword, place: Place) -> None:
+    def _refused(self, reason: LoginReason, account: Account, place: Place) -> WrongCredentials:
+        if self._refusals is not None:
+            refusal = Refusal(int(self._wall_clock()), reason, place.protocol, place.peer_ip)
+            self._note(
+                f"refused {account.account_id}", self._refusals.note(account.account_id, refusal)
+            )
+        return WrongCredentials(reason, account_id=account.account_id)
+
+    def _note_use(self, row: AppPassword, place: Place) -> None:
         """Note its use, but not with a write at each login."""
         now = int(self._wall_clock())
         same = (row.used_from, row.used_protocol) == (place.peer_ip, place.protocol)
         due_at = row.used_at + (NOTED_EVERY_S if same else NOTED_ELSEWHERE_S)
-        if row.number in self._noting or row.used_at <= now < due_at:
+        if not row.used_at <= now < due_at:
+            self._note(str(row.number), self._store.used(row.number, now, place))
+
+    def _note(self, what: str, noting: Coroutine[Deferred[Any], Any, None]) -> None:
+        """One of each at a time. A login does not wait for what is noted, and never fails for it."""
+        if what in self._noting:
+            noting.close()
             return
-        self._noting.add(row.number)
+        self._noting.add(what)
 
         def noted(outcome: object) -> None:
-            self._noting.discard(row.number)
+            self._noting.discard(what)
             if isinstance(outcome, Failure):
                 if outcome.check(GatewayError):
-                    _log.info("its use is not noted: {error}", error=str(outcome.value))
+                    _log.info("not noted of an app password: {error}", error=str(outcome.value))
                 else:
-                    _log.failure("the use of an app password is not noted", outcome)
+                    _log.failure("not noted of an app password", outcome)
 
-        Deferred.fromCoroutine(self._store.used(row.number, now, place)).addBoth(noted)
-
-
-def _refused(reason: LoginReason, account: Account) -> WrongCredentials:
-    return WrongCredentials(reason, account_id=account.account_id)
+        Deferred.fromCoroutine(noting).addBoth(noted)

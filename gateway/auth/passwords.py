@@ -123,6 +123,8 @@ class PasswordDesk:
         self, came: PasswordLogin, permit: Permit, trouble: DirectoryUnavailable
     ) -> Account:
         aids = self._aids
+        if permit.locked and permit.is_news:
+            self._note(permit.whose, LoginReason.LOCKED, came)
         # A mistake in the directory is no outage: nothing that is kept may stand in for it.
         if aids.outage is None or isinstance(trouble, DirectoryMistake) or permit.locked:
             raise trouble
@@ -154,16 +156,16 @@ class PasswordDesk:
         if aids.keeper is not None:
             aids.keeper.refused(error, came.password)
         # Repeats say nothing new, and there may be many of them.
-        if aids.refusals is not None and error.reason is not LoginReason.WRONG_AGAIN:
-            refusal = Refusal(int(aids.wall_clock()), error.reason, came.protocol, came.peer_ip)
-            self._note(aids.refusals.note(account_id, refusal))
+        if error.reason is not LoginReason.WRONG_AGAIN:
+            self._note(account_id, error.reason, came)
 
-    def _note(self, noting: Coroutine[Deferred[Any], Any, None]) -> None:
-        if self._noting >= MAX_NOTING:
-            noting.close()
+    def _note(self, account_id: AccountId, reason: LoginReason, came: PasswordLogin) -> None:
+        aids = self._aids
+        if aids.refusals is None or self._noting >= MAX_NOTING:
             return
         self._noting += 1
-        Deferred.fromCoroutine(self._noted(noting))
+        refusal = Refusal(int(aids.wall_clock()), reason, came.protocol, came.peer_ip)
+        Deferred.fromCoroutine(self._noted(aids.refusals.note(account_id, refusal)))
 
     async def _noted(self, noting: Coroutine[Deferred[Any], Any, None]) -> None:
         try:

@@ -111,7 +111,7 @@ class PersonBudget:
         counted = max(failures, state.failures or 0)
         most = self.most(state.lockout, known=permit.known, untold=untold)
         if counted + asking >= most:
-            self._tell(account_id, counted, most)
+            permit.is_news = self._tell(account_id, counted, most)
             raise LoginsPaused(reason=f"{counted} failures of {most}; {asking} on their way")
         self._put(account_id, state, failures, asking + 1)
 
@@ -139,17 +139,20 @@ class PersonBudget:
         else:
             self._tallies.forget(_person(account_id, state))
 
-    def _tell(self, account_id: AccountId, counted: int, most: int) -> None:
+    def _tell(self, account_id: AccountId, counted: int, most: int) -> bool:
+        """True once in a while."""
         told = b"told person " + account_id.encode()
-        if not self._tallies.get(told):
-            self._tallies.put(told, 1, TOLD_AGAIN_S)
-            self.log.warn(
-                "the directory is not asked about {account} for a while: {counted} failures of"
-                " {most} that it may count without being locked",
-                account=account_id,
-                counted=counted,
-                most=most,
-            )
+        if self._tallies.get(told):
+            return False
+        self._tallies.put(told, 1, TOLD_AGAIN_S)
+        self.log.warn(
+            "the directory is not asked about {account} for a while: {counted} failures, and"
+            " {most} are the most that it may count",
+            account=account_id,
+            counted=counted,
+            most=most,
+        )
+        return True
 
 
 @dataclass(slots=True)
@@ -160,6 +163,7 @@ class Permit:
         account_id: whose entry was found; None: none yet.
         paused: it was refused for the bound.
         locked: the directory counts as many as it locks for.
+        is_news: nobody was told of it for a while.
     """
 
     _budget: PersonBudget
@@ -169,6 +173,7 @@ class Permit:
     state: PasswordState = NOTHING_TOLD
     paused: bool = False
     locked: bool = False
+    is_news: bool = False
     _taken: bool = False
 
     @property

@@ -138,7 +138,10 @@ def test_L22_the_right_person_gets_in_where_the_directory_is_not_asked_any_more(
     assert desks.say("alice", b"secret") == "in alice"
     assert len(desks.directory.binds) == 1
     desks.alice.failures = 5
-    assert desks.say("alice", b"secret") == "LoginsPaused", "it has locked her"
+    desks.clock.advance(601)
+    for _ in range(3):
+        assert desks.say("alice", b"secret") == "LoginsPaused", "it has locked her"
+    assert [refusal.reason for _, refusal in desks.kept.noted] == [LoginReason.LOCKED]
 
 
 def test_pauses_at_the_door_are_no_outage() -> None:
