@@ -24,23 +24,13 @@ from gateway.wire.ldap.filters import (
     matches,
     parse,
 )
+from tests.wire.ldap.strategies import attributes, filters_of, hostile
 
-attributes = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-hostile = st.one_of(texts, st.text("*()\\&|!=<>~: a\0\x13é", max_size=12))
 leaves = st.one_of(
     st.builds(Equal, attributes, hostile),
     st.builds(Present, attributes),
 )
-filters = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(And, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Not, inner),
-    ),
-    max_leaves=6,
-)
+filters = filters_of(leaves)
 
 
 @given(filters)

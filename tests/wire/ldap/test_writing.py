@@ -19,7 +19,6 @@ from gateway.wire.ldap.filters import (
     Filter,
     FilterSyntax,
     Not,
-    Or,
     Present,
     Substrings,
     parse,
@@ -35,10 +34,8 @@ from gateway.wire.ldap.messages import (
 )
 from gateway.wire.ldap.writing import write, write_control, write_filter
 from tests.wire.ldap.second_opinion import decoded
+from tests.wire.ldap.strategies import attributes, filters_of, hostile, texts
 
-names = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True)
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-hostile = st.one_of(texts, st.text("*()\\&|!=<>~: a\0\x13é", max_size=12))
 somethings = hostile.filter(bool)
 # An empty first or last part says that the value may begin or end as it likes.
 substrings = st.builds(
@@ -48,24 +45,14 @@ substrings = st.builds(
     hostile,
 ).filter(any)
 leaves = st.one_of(
-    st.builds(Equal, names, hostile),
-    st.builds(EqualOctets, names, st.binary(max_size=20)),
-    st.builds(AtLeast, names, hostile),
-    st.builds(Present, names),
-    st.builds(Substrings, names, substrings),
-    st.builds(
-        Extensible, names, st.sampled_from([":dn", ":1.2.840.113556.1.4.803", ":dn:2.4.6"]), hostile
-    ),
+    st.builds(Equal, attributes, hostile),
+    st.builds(EqualOctets, attributes, st.binary(max_size=20)),
+    st.builds(AtLeast, attributes, hostile),
+    st.builds(Present, attributes),
+    st.builds(Substrings, attributes, substrings),
+    st.builds(Extensible, attributes, st.sampled_from([":dn", ":1.2.3", ":dn:2.4.6"]), hostile),
 )
-filters = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(And, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Or, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Not, inner),
-    ),
-    max_leaves=6,
-)
+filters = filters_of(leaves)
 
 
 def as_ldap3_writes(wanted: Filter) -> bytes:
@@ -113,7 +100,7 @@ searches = st.builds(
     texts,
     st.sampled_from(Scope),
     leaves,
-    st.lists(names, max_size=4).map(tuple),
+    st.lists(attributes, max_size=4).map(tuple),
     st.integers(0, 2**31 - 1),
     st.integers(0, 2**31 - 1),
     st.booleans(),
