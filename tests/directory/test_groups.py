@@ -20,7 +20,7 @@ from gateway.directory.ldap.asking import Found
 from gateway.directory.ldap.groups import ServerEntries
 from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED, SUCCESS
 from gateway.directory.ldif.directory import LdifDirectory
-from gateway.directory.schema import OPENLDAP
+from gateway.directory.presets.openldap import OPENLDAP
 from gateway.wire.ldap.filters import attributes_of
 from gateway.wire.ldap.messages import Control, Result, Scope, SearchEntry, SearchRequest
 from tests.support.pump import Pump
