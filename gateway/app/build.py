@@ -158,7 +158,6 @@ def build(
         issuer=issuer,
         threads=threads,
         memory=counting.logins,
-        app_passwords=store.people.app_passwords,
         kept=store.people,
         timers=reactor,
     )

@@ -61,6 +61,9 @@ class KeptLogins(Protocol):
     """What of the store logins need."""
 
     @property
+    def app_passwords(self) -> AppPasswordStore: ...
+
+    @property
     def kept_passwords(self) -> KeptPasswords: ...
 
     @property
@@ -99,7 +102,6 @@ def logins_from(
     issuer: TokenIssuer | None,
     threads: WorkerThreads,
     memory: LoginMemory,
-    app_passwords: AppPasswordStore,
     kept: KeptLogins,
     timers: Timers,
 ) -> Logins:
@@ -111,8 +113,8 @@ def logins_from(
     login = settings.login
     certificates = any(listen.client_ca_file for listen in settings.listen)
     # Any: mypy does not see what zope's @implementer declares.
-    apps = app_passwords_from(settings, directory, app_passwords, threads)
-    sessions = AppPasswordSessions(app_passwords, timers)
+    apps = app_passwords_from(settings, directory, kept, threads)
+    sessions = AppPasswordSessions(kept.app_passwords, timers)
     key = kept_key(login_key(Path(settings.state_dir)))
     throttle = LoginThrottle(
         Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
@@ -204,12 +206,12 @@ def password_aids(
 
 
 def app_passwords_from(
-    settings: Settings, directory: Directory, store: AppPasswordStore, threads: WorkerThreads
+    settings: Settings, directory: Directory, kept: KeptLogins, threads: WorkerThreads
 ) -> AppPasswords:
     """What app passwords are checked with."""
     section = settings.app_passwords
     return AppPasswords(
-        store,
+        kept.app_passwords,
         directory,
         threads=threads,
         wall_clock=time.time,
@@ -218,6 +220,7 @@ def app_passwords_from(
         enabled=section.enabled,
         only=section.only,
         exempt=named(section.exempt, settings.networks),
+        refusals=kept.refusals,
     )
 
 

@@ -16,7 +16,9 @@ from gateway.core.account import Account
 from gateway.core.app_passwords import Place, new_text
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.ids import AccountId
+from gateway.core.login_reasons import LoginReason
 from gateway.core.login_secret import LoginSecret, scram_verifier
+from gateway.core.ports.kept_passwords import Refusal
 from tests.auth.app_password_world import IMAP, NOW, World
 from tests.support.pop3_fakes import ALICE
 
@@ -216,3 +218,20 @@ def test_who_comes_second_goes_beside_the_first(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(world.store, "add", beaten)
     made = world.pump.wait(world.maker.make(ALICE, Wanted("phone"), "root"))
     assert made.kept.number == 1 and made.kept.hash != late[0].hash
+
+
+def test_what_was_refused_can_be_told_to_who_asks() -> None:
+    noted: list[tuple[AccountId, Refusal]] = []
+
+    class Refusals:
+        async def note(self, account_id: AccountId, refusal: Refusal) -> None:
+            noted.append((account_id, refusal))
+
+        async def recent(self, account_id: AccountId) -> list[Refusal]:
+            raise NotImplementedError
+
+    world = World(refusals=Refusals())
+    text = world.make(protocols=("pop3",)).text
+    assert world.say(text) == "NOT_THIS_PROTOCOL" and world.say(text, login="bob") == "UNKNOWN"
+    refusal = Refusal(int(NOW), LoginReason.NOT_THIS_PROTOCOL, "imap", IMAP.peer_ip)
+    assert noted == [(ALICE.account_id, refusal)]
