@@ -122,7 +122,7 @@ class PicturedDirectory:
         )
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
-        if self._fresh:
+        if self._fresh and not self._lookup.has_dynamic_groups:
             groups = await self._groups_around(account)
             if groups is not None:
                 return groups

@@ -16,11 +16,15 @@ from gateway.core.ports.picture import KeyKind
 from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry
 from gateway.directory.groups.told import member_keys
+from gateway.directory.groups.words import GroupWords
 from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import And, Equal, Filter, Or, normalised
 
 Key = tuple[KeyKind, str]
+
+MEMBERS_BY_SEARCH = "members by search"
+"""Of groups that have some: the picture cannot tell who is in them."""
 
 
 def address_key(address: Address | str) -> str:
@@ -47,6 +51,7 @@ def keys_of_group(entry: Entry, addresses: tuple[str, ...], schema: Schema) -> t
         (KeyKind.DN, dn_key(entry.dn)),
         *((KeyKind.MEMBER, key) for key in dict.fromkeys(member_keys(entry, schema))),
         *_telling(entry, schema.about_groups.sid),
+        *_dynamic(entry, schema.about_groups),
     )
 
 
@@ -90,6 +95,12 @@ def _telling(entry: Entry, name: str) -> Iterator[Key]:
     """By one of the few attributes that entries are searched for by value."""
     for octets in entry.attributes.get(name.lower(), ()) if name else ():
         yield KeyKind.VALUE, value_key(name, octets)
+
+
+def _dynamic(entry: Entry, words: GroupWords) -> Iterator[Key]:
+    names = (*words.member_urls, words.member_filter)
+    if any(entry.attributes.get(name.lower()) for name in names if name):
+        yield KeyKind.VALUE, MEMBERS_BY_SEARCH
 
 
 def value_key(name: str, value: bytes | str) -> str:

@@ -35,7 +35,7 @@ from gateway.directory.ldap.seldom import Seldom
 from gateway.directory.logins import wanted_person
 from gateway.directory.picture.briefs import account_in, entry_in
 from gateway.directory.picture.cursor import Cursor
-from gateway.directory.picture.keys import address_key, logins_asked
+from gateway.directory.picture.keys import MEMBERS_BY_SEARCH, address_key, logins_asked
 from gateway.directory.schema import Schema
 from gateway.wire.address import AddressSyntax, parse_mailbox
 from gateway.wire.ldap.filters import And, Filter, FilterSyntax, matches
@@ -144,6 +144,13 @@ class Lookup:
         """Raises: DirectoryMistake."""
         found = self.by_address(address, EntryKind.PERSON)
         return None if found is None else self._owner(found, address)
+
+    @property
+    def has_dynamic_groups(self) -> bool:
+        """Whether there are members whom no group names, so that servers know more of them."""
+        keys = (MEMBERS_BY_SEARCH,)
+        found = self._read(lambda: self._picture.find(KeyKind.VALUE, keys), _NONE)
+        return any(each.source == self._source for each in found)
 
     def page(self, after: str, limit: int) -> Sequence[Account]:
         """People in the order of their ids; who is kept by another version is left out."""

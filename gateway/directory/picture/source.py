@@ -64,6 +64,14 @@ class Source:
         return schema.person if schema.group is None else Or((schema.person, schema.group))
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """The attributes of which something is kept: those of recipients, and what tells whose
+        primary group a group is (SECURITY L18). Not memberOf: groups say the same, in less."""
+        schema = self.schema
+        names = (*schema.requested_of_recipients, *schema.about_groups.of_people)
+        return tuple({name.lower(): name for name in names}.values())
+
+    @property
     def fingerprint(self) -> str:
         """Changes when the same directory would be seen otherwise."""
         said = f"{FORM}\0{self.base.lower()}\0{_written(self.schema)}"
@@ -71,7 +79,7 @@ class Source:
 
     def listing(self, *more: str) -> SearchRequest:
         """Everybody, with everything that is kept of them and ``more``."""
-        attributes = (*self.schema.requested_of_recipients, *more)
+        attributes = (*self.kept, *more)
         return SearchRequest(self.base, Scope.SUBTREE, self.everybody, attributes)
 
     def ids(self) -> SearchRequest:
@@ -82,7 +90,7 @@ class Source:
     def since(self, attribute: str, value: str, *more: str) -> SearchRequest:
         """Everybody who has changed since, as an attribute with an order says."""
         wanted = And((self.everybody, AtLeast(attribute, value)))
-        attributes = (*self.schema.requested_of_recipients, *more)
+        attributes = (*self.kept, *more)
         return SearchRequest(self.base, Scope.SUBTREE, wanted, attributes)
 
     def named(self, entry_ids: Sequence[str]) -> SearchRequest:

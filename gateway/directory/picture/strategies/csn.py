@@ -78,13 +78,14 @@ class Behind(LdapFailed):
     """Asked again later, as a replica may catch up; what has been so for long is listed again."""
 
 
-class ByCsn:
-    """A Way for one refresh."""
+class AtCsn:
+    """What ways by contextCSN share: where the server stands.
 
-    traits = Traits("csn", sees_gone=False)
+    Args:
+        csns: as it was asked just now.
+    """
 
     def __init__(self, source: Source, listening: Listening, csns: Csns) -> None:
-        """Args: csns: where the server stands."""
         self._source = source
         self._listening = listening
         self._csns = csns
@@ -94,6 +95,12 @@ class ByCsn:
 
     def see(self, found: Sequence[SearchEntry]) -> Sequence[SearchEntry]:
         return found
+
+
+class ByCsn(AtCsn):
+    """A Way for one refresh."""
+
+    traits = Traits("csn", sees_gone=False)
 
     def position(self) -> Position | None:
         return {"csn": text_of(self._csns)} if self._csns else None

@@ -14,13 +14,12 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
-from gateway.directory.ldap.asking import LdapFailed, Listening
+from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.picture.differ import Differ
 from gateway.directory.picture.questions import SUCCESS, Batches, refused
-from gateway.directory.picture.source import Source
 from gateway.directory.picture.strategies.csn import (
+    AtCsn,
     Csns,
-    context_csns,
     csns_in,
     moved,
     text_of,
@@ -44,22 +43,10 @@ UNWILLING = 53
 """What slapd says to a cookie that is newer than itself."""
 
 
-class BySyncrepl:
+class BySyncrepl(AtCsn):
     """A Way for one refresh."""
 
     traits = Traits("syncrepl", sees_gone=True)
-
-    def __init__(self, source: Source, listening: Listening, csns: Csns) -> None:
-        """Args: csns: where the server stands."""
-        self._source = source
-        self._listening = listening
-        self._csns = csns
-
-    async def begin(self) -> None:
-        self._csns = await context_csns(self._listening, self._source)
-
-    def see(self, found: Sequence[SearchEntry]) -> Sequence[SearchEntry]:
-        return found
 
     def position(self) -> Position | None:
         if not self._csns:
