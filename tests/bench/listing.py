@@ -112,7 +112,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
         ldif = "".join(everybody(asked.people, asked.groups, asked.members))
-        slapd = Slapd(Path(folder) / "slapd", ldif, overlays=["sessionlog", "unlimited"], room_octets=4 << 30)
+        slapd = Slapd(
+            Path(folder) / "slapd", ldif, overlays=["sessionlog", "unlimited"], room_octets=4 << 30
+        )
         del ldif
         slapd.start()
         print(f"slapd filled with {total:,} entries in {time.monotonic() - began:.0f} s")
