@@ -151,7 +151,7 @@ class _Walk:
         self._steps = steps
         self._pause = pause
         self._expanded = {start.key}
-        self._asked: set[str] = set()
+        self._asked: dict[str, str] = {}
         self._members: dict[str, Member] = {}
         self._groups = [start.group] if start.group is not None else []
         self._inside: set[str] = set()  # of groups: their word is not asked for
@@ -166,13 +166,14 @@ class _Walk:
             self._skip(text)
         for address in several.members:
             key = address.key
-            if key in self._asked:
+            # Asked before; unless it is what led here, and now means its owner's own mailbox.
+            if self._asked.get(key, several.key) != several.key:
                 continue
             if len(self._asked) % SLICE == SLICE - 1:
                 await self._pause()
             # An alias that is among its own targets means the person's own mailbox as well.
             found = await find(address, several.people.get(key), several.key, self._steps)
-            self._asked.add(key)
+            self._asked[key] = found.key if isinstance(found, Several) else ""
             if found is None:
                 self._skip(f"{address}: nobody has this address")
             elif isinstance(found, Several):

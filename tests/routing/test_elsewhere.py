@@ -110,3 +110,47 @@ def test_S36_no_stranger_names_a_way_on_behind_that_server() -> None:
     with pytest.raises(RelayDenied):
         route(bob, recipient="bob+x%y.example@example.com")
     assert route(bob, recipient="bob+x%y.example@example.com", may_relay=True)
+
+
+def copies(*addresses: str, keeps: bool = True) -> Elsewhere:
+    parts = [address.rpartition("@") for address in addresses]
+    targets = tuple(Address(local, domain) for local, _, domain in parts)
+    return Elsewhere(forwards=targets, keeps_copy=keeps)
+
+
+def test_copies_go_to_whom_the_entry_names_and_the_mail_comes_here_too() -> None:
+    carol = person("carol@example.com")
+    bob = goes(copies("x@y.example", "carol@example.com"), "bob@example.com", "b@example.com")
+    both = [("x@y.example", ""), ("carol@example.com", "here")]
+    assert ends(route(bob, carol)) == [*both, ("bob@example.com", "here")]
+    # The own copy comes to the address that was asked for, also where the first one is elsewhere.
+    assert ends(route(bob, carol, recipient="b@example.com")) == [*both, ("b@example.com", "here")]
+    found = route(bob, carol)
+    assert isinstance(found, Expansion) and found.owners is not None
+
+
+def test_who_keeps_no_copy_gets_nothing_here() -> None:
+    bob = goes(copies("x@y.example", keeps=False), "bob@example.com")
+    assert ends(route(bob)) == [("x@y.example", "")]
+
+
+def test_a_copy_in_a_mailbox_elsewhere_goes_there() -> None:
+    away = replace(copies("x@y.example"), host=OLD.host, next_hop=OLD.next_hop)
+    found = route(goes(away, "bob@example.com"))
+    assert ends(found) == [("x@y.example", ""), ("bob@example.com", OLD.next_hop)]
+
+
+def test_S34_forwarding_in_circles_ends() -> None:
+    to_self = goes(copies("bob@example.com", keeps=False), "bob@example.com")
+    assert route(to_self) == LocalMailbox(to_self)
+    bob = goes(copies("eve@example.com"), "bob@example.com")
+    eve = goes(copies("bob@example.com"), "eve@example.com")
+    assert sorted(ends(route(bob, eve))) == [
+        ("bob@example.com", "here"),
+        ("eve@example.com", "here"),
+    ]
+    with pytest.raises(NobodyThere):
+        route(
+            goes(copies("eve@example.com", keeps=False), "bob@example.com"),
+            goes(copies("bob@example.com", keeps=False), "eve@example.com"),
+        )
