@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.directory.contract import PEOPLE
 from tests.directory.contract_groups import GROUPS
+from tests.directory.picturing import Case
 from tests.support.ds389 import Ds389
 from tests.support.ds389_people import ds389 as started_ds389
 from tests.support.reactor_pump import ReactorPump
@@ -68,3 +70,11 @@ def logged() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(observer)
     yield events
     globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
+def case(tmp_path: Path, pump: ReactorPump) -> Case:
+    """A picture of everybody, beside servers that know nobody."""
+    case = Case(tmp_path, pump)
+    case.fill()
+    return case

@@ -23,6 +23,8 @@ from gateway.directory.presets.openldap import OPENLDAP
 from gateway.directory.schema import Schema
 from gateway.store.picture.file import PictureFile
 from gateway.store.picture.reading import PictureReader
+from tests.directory.contract import PEOPLE
+from tests.directory.contract_groups import GROUPS
 from tests.support.pump import Pump
 
 NOW = 1_700_000_000
@@ -157,3 +159,33 @@ def directory_over(
         wall_clock=lambda: times.wall,
         monotonic=lambda: times.monotonic,
     )
+
+
+def address(local_part: str) -> Address:
+    return Address(local_part, "example.test")
+
+
+class Case:
+    """A directory over a picture of everybody, beside servers that know nobody."""
+
+    def __init__(self, folder: Path, pump: Pump, **more: Any) -> None:
+        self.path = folder / "directory.sqlite"
+        self.pump = pump
+        self.times = Times()
+        self.servers = Servers()
+        self.directory = self.over(**more)
+
+    def over(self, **more: Any) -> PicturedDirectory:
+        return directory_over(self.path, self.pump, self.servers, self.times, **more)
+
+    def fill(self, ldif: str = PEOPLE + GROUPS, state: SourceState = COMPLETE) -> None:
+        fill(self.path, self.pump, ldif, state=state)
+
+    def ask(self, *local_parts: str) -> Account | Group | None:
+        addresses = [address(local_part) for local_part in local_parts]
+        return self.pump.wait(self.directory.find_recipient(addresses))
+
+    def known(self, *local_parts: str) -> str:
+        found = self.ask(*local_parts)
+        assert isinstance(found, Account)
+        return found.login

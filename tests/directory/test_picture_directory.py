@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,57 +9,17 @@ from typing import Any
 import pytest
 
 from gateway.core.account import Account
-from gateway.core.address import Address
 from gateway.core.errors import DirectoryMistake, DirectoryUnavailable, StoreUnavailable
 from gateway.core.group import Group
 from gateway.core.ids import AccountId
 from gateway.core.ports.picture import SourceState
 from gateway.directory.picture import caches
 from gateway.directory.picture.cursor import Cursor
-from gateway.directory.picture.directory import PicturedDirectory
 from gateway.directory.presets.openldap import OPENLDAP
 from gateway.store.picture.file import PictureFile
 from tests.directory.contract import PEOPLE, person
-from tests.directory.contract_groups import GROUPS
-from tests.directory.picturing import COMPLETE, NOW, Servers, Times, directory_over, fill
+from tests.directory.picturing import COMPLETE, NOW, Case, Servers, address
 from tests.support.pump import Pump
-
-
-def address(local_part: str) -> Address:
-    return Address(local_part, "example.test")
-
-
-class Case:
-    """A directory over a picture of everybody, beside servers that know nobody."""
-
-    def __init__(self, folder: Path, pump: Pump, **more: Any) -> None:
-        self.path = folder / "directory.sqlite"
-        self.pump = pump
-        self.times = Times()
-        self.servers = Servers()
-        self.directory = self.over(**more)
-
-    def over(self, **more: Any) -> PicturedDirectory:
-        return directory_over(self.path, self.pump, self.servers, self.times, **more)
-
-    def fill(self, ldif: str = PEOPLE + GROUPS, state: SourceState = COMPLETE) -> None:
-        fill(self.path, self.pump, ldif, state=state)
-
-    def ask(self, *local_parts: str) -> Account | Group | None:
-        addresses = [address(local_part) for local_part in local_parts]
-        return self.pump.wait(self.directory.find_recipient(addresses))
-
-    def known(self, *local_parts: str) -> str:
-        found = self.ask(*local_parts)
-        assert isinstance(found, Account)
-        return found.login
-
-
-@pytest.fixture
-def case(tmp_path: Path, pump: Pump) -> Iterator[Case]:
-    case = Case(tmp_path, pump)
-    case.fill()
-    yield case
 
 
 def test_no_server_is_asked_for_known_recipients(case: Case) -> None:
@@ -79,7 +38,6 @@ def test_no_server_is_asked_for_known_recipients(case: Case) -> None:
         case.pump.wait(case.directory.find_by_id(alice.account_id)),
     ):
         assert account == alice
-    assert len(case.pump.wait(case.directory.groups_of(alice))) >= 5
     assert case.servers.asked == []
 
 
@@ -294,52 +252,6 @@ def test_a_picture_that_cannot_be_read_is_as_good_as_none(case: Case, logged: li
         assert case.ask("alice") is None
     assert len(case.servers.asked) == 1
     assert sum("cannot be read" in event for event in logged) == 1
-
-
-def test_a_change_of_the_picture_is_seen_within_a_second_groups_too(case: Case) -> None:
-    first = case.ask("unique")
-    assert isinstance(first, Group)
-    assert case.ask("unique") is first  # resolved once
-    case.fill(GROUPS.replace("cn: Unique", "cn: Renamed"))
-    case.times.pass_s(1)
-    second = case.ask("unique")
-    assert isinstance(second, Group)
-    assert second.name == "Renamed"
-
-
-def test_a_group_with_a_member_the_picture_lacks_is_asked_for_and_deferred_in_an_outage(
-    case: Case, tmp_path: Path
-) -> None:
-    behind = Case(tmp_path / "behind", case.pump)
-    case.servers.down = True
-    with pytest.raises(DirectoryUnavailable):
-        case.ask("sales")  # "gone" may be somebody new
-    case.servers.down = False
-
-    async def resolved(addresses: Any) -> Group:
-        behind.servers.asked.append(("find_recipient", addresses))
-        return Group("sales", ("sales@example.test",), ("alice@example.test",))
-
-    case.servers.find_recipient = resolved  # type: ignore[method-assign]
-    for _ in range(3):
-        group = case.ask("sales")
-        assert isinstance(group, Group)
-        assert group.members == ("alice@example.test",)
-    assert len(behind.servers.asked) == 1
-
-
-def test_a_large_group_lets_others_run_while_it_is_resolved(case: Case) -> None:
-    many = "".join(person(f"m{n}", 1000 + n, "", f"mail: m{n}@example.test") for n in range(300))
-    dns = "".join(f"member: uid=m{n},ou=people,dc=example,dc=test\n" for n in range(300))
-    large = "dn: cn=large,dc=example,dc=test\nobjectClass: groupOfNames\n"
-    case.fill(f"{many}{large}objectClass: extensibleObject\nmail: large@example.test\n{dns}\n")
-    coroutine = case.directory.find_recipient([address("large")])
-    waiting = case.pump.start(coroutine)
-    assert not waiting.called
-    group = case.pump.wait_for(waiting)
-    assert isinstance(group, Group)
-    assert len(group.members) == 300
-    assert case.servers.asked == []
 
 
 def test_says_where_an_answer_comes_from(case: Case) -> None:

@@ -1,0 +1,98 @@
+"""Groups from the picture: resolved once, in pieces, and never with members left out."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.account import Account
+from gateway.core.errors import DirectoryUnavailable
+from gateway.core.group import Group
+from gateway.directory.presets.openldap import OPENLDAP
+from tests.directory.contract import person
+from tests.directory.contract_groups import GROUPS
+from tests.directory.picturing import Case, address, fill
+from tests.support.pump import Pump
+
+
+def test_a_change_of_the_picture_is_seen_within_a_second_groups_too(case: Case) -> None:
+    first = case.ask("unique")
+    assert isinstance(first, Group)
+    assert case.ask("unique") is first  # resolved once
+    case.fill(GROUPS.replace("cn: Unique", "cn: Renamed"))
+    case.times.pass_s(1)
+    second = case.ask("unique")
+    assert isinstance(second, Group)
+    assert second.name == "Renamed"
+
+
+def test_a_group_with_a_member_the_picture_lacks_is_asked_for_and_deferred_in_an_outage(
+    case: Case, tmp_path: Path
+) -> None:
+    behind = Case(tmp_path / "behind", case.pump)
+    case.servers.down = True
+    with pytest.raises(DirectoryUnavailable):
+        case.ask("sales")  # "gone" may be somebody new
+    case.servers.down = False
+
+    async def resolved(addresses: Any) -> Group:
+        behind.servers.asked.append(("find_recipient", addresses))
+        return Group("sales", ("sales@example.test",), ("alice@example.test",))
+
+    case.servers.find_recipient = resolved  # type: ignore[method-assign]
+    for _ in range(3):
+        group = case.ask("sales")
+        assert isinstance(group, Group)
+        assert group.members == ("alice@example.test",)
+    assert len(behind.servers.asked) == 1
+
+
+def test_a_large_group_lets_others_run_while_it_is_resolved(case: Case) -> None:
+    many = "".join(person(f"m{n}", 1000 + n, "", f"mail: m{n}@example.test") for n in range(300))
+    dns = "".join(f"member: uid=m{n},ou=people,dc=example,dc=test\n" for n in range(300))
+    large = "dn: cn=large,dc=example,dc=test\nobjectClass: groupOfNames\n"
+    case.fill(f"{many}{large}objectClass: extensibleObject\nmail: large@example.test\n{dns}\n")
+    coroutine = case.directory.find_recipient([address("large")])
+    waiting = case.pump.start(coroutine)
+    assert not waiting.called
+    group = case.pump.wait_for(waiting)
+    assert isinstance(group, Group)
+    assert len(group.members) == 300
+    assert case.servers.asked == []
+
+
+def test_L18_a_primary_group_has_its_people_and_they_have_it(tmp_path: Path, pump: Pump) -> None:
+    words = replace(OPENLDAP.about_groups, primary_group="primaryGroupID", sid="objectSid")
+    schema = replace(OPENLDAP, about_groups=words)
+
+    def sid(rid: int) -> str:
+        octets = bytes((1, 2)) + bytes(5) + b"\5" + (21).to_bytes(4, "little")
+        return base64.b64encode(octets + rid.to_bytes(4, "little")).decode()
+
+    own = (f"objectSid:: {sid(1104)}", "primaryGroupID: 513")
+    users = f"cn: Users\nmail: users@example.test\nobjectSid:: {sid(513)}\n"
+    ldif = person("ann", 80, "", "mail: ann@example.test", *own) + person("other", 81, "")
+    ldif += f"dn: cn=users,dc=example,dc=test\nobjectClass: groupOfNames\n{users}\n"
+    case = Case(tmp_path, pump, schema=schema)
+    fill(case.path, pump, ldif, schema=schema)
+    group = case.ask("users")
+    assert isinstance(group, Group)
+    assert group.members == ("ann@example.test",)
+    (around,) = pump.wait(case.directory.groups_of(group.people["ann@example.test"]))
+    assert around.addresses == ("users@example.test",)
+    assert case.servers.asked == []
+
+
+def test_where_members_are_found_by_search_the_servers_tell_of_groups(case: Case) -> None:
+    alice = case.ask("alice")
+    assert isinstance(alice, Account)
+    by_search = "memberURL: ldap:///dc=example,dc=test??sub?(uid=*)\nmail: all@example.test\n"
+    case.fill(f"dn: cn=all,dc=example,dc=test\nobjectClass: groupOfURLs\n{by_search}\n")
+    case.times.pass_s(1)
+    assert case.pump.wait(case.directory.groups_of(alice)) == ()
+    assert case.ask("all") is None
+    assert [name for name, _ in case.servers.asked] == ["groups_of", "find_recipient"]
