@@ -132,7 +132,7 @@ class PasswordDesk:
         if account is not None and not aids.budget.may_try_kept(
             account.account_id, known=permit.known
         ):
-            raise trouble
+            account = None  # whoever guesses on learns nothing, not even that (SECURITY A6)
         try:
             return await aids.outage.log_in(came.login, account, came.password)
         except NotAsKept:

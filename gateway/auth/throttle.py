@@ -299,8 +299,10 @@ class LoginThrottle:
         if not attempt.password or not attempt.networks:
             return False
         name = b"counted " + attempt.networks[-1].encode() + b"\0" + attempt.password
-        again = bool(self._tallies.get(name))
-        self._tallies.put(name, 1, DAY_S)
+        # Beside what lasts longer, and so makes room for it first: among the tallies, which last
+        # for half an hour, a day's worth of these would push out those.
+        again = bool(self._known.get(name))
+        self._known.put(name, 1, DAY_S)
         return again
 
     def _settle(self, attempt: Attempt, said: int, for_s: float, *, failures: int) -> None:

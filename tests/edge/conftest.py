@@ -26,3 +26,17 @@ def recorded_failures() -> Iterator[list[object]]:
         yield failures
     finally:
         globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Everything in the log, as text."""
+    lines: list[str] = []
+
+    def note(event: LogEvent) -> None:
+        lines.append(" ".join(f"{key}={value}" for key, value in event.items()))
+
+    observer: Any = note
+    globalLogPublisher.addObserver(observer)
+    yield lines
+    globalLogPublisher.removeObserver(observer)

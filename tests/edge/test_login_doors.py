@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.logger import LogEvent, globalLogPublisher
 
 from gateway.auth.mechanisms import NAMES, Means
 from gateway.core.errors import DirectoryUnavailable, IssuerUnavailable
@@ -24,20 +21,6 @@ NO_TLS_NEEDED = {"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"}
 def channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transports in memory have no TLS to ask."""
     monkeypatch.setattr("gateway.edge.login.channel_of", lambda transport: CHANNEL)
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    """Everything in the log, as text."""
-    lines: list[str] = []
-
-    def note(event: LogEvent) -> None:
-        lines.append(" ".join(f"{key}={value}" for key, value in event.items()))
-
-    observer: Any = note
-    globalLogPublisher.addObserver(observer)
-    yield lines
-    globalLogPublisher.removeObserver(observer)
 
 
 @every_door

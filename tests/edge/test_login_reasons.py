@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from twisted.logger import LogEvent, globalLogPublisher
 
 from gateway.core.errors import DirectoryMistake, NotAsKept, WrongCredentials
 from gateway.core.login_reasons import LoginReason
@@ -36,19 +33,6 @@ WORDS = {
         b"525 5.7.13 Your account cannot be used, ask your administrator",
     ),
 }
-
-
-@pytest.fixture
-def logged() -> Iterator[list[str]]:
-    lines: list[str] = []
-
-    def note(event: LogEvent) -> None:
-        lines.append(" ".join(f"{key}={value}" for key, value in event.items()))
-
-    observer: Any = note
-    globalLogPublisher.addObserver(observer)
-    yield lines
-    globalLogPublisher.removeObserver(observer)
 
 
 @pytest.fixture(autouse=True)
