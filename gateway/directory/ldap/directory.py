@@ -126,8 +126,8 @@ class LdapDirectory:
     async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
         # Servers have no order to go on in, and a page would have to begin anew each time.
         raise DirectoryUnavailable(
-            "people are listed from the picture of the directory; expected directory.picture = true,"
-            " and the gateway running"
+            "people are listed from the picture of the directory; expected directory.picture ="
+            " true, and the gateway running"
         )
 
     async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
