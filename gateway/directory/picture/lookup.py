@@ -217,36 +217,16 @@ class Lookup:
         account = None if self._other_settings else account_in(kept.brief)
         if account is not None and self.says_still(account):
             return account
-        # An account that has expired meanwhile, say: its entry is the same, its state is not.
+        # An account that has expired meanwhile, say: its entry is the same, its state is not. Where
+        # the entry says no more than before, only the servers know.
         whole = self._read(lambda: self._picture.entry(kept.source, kept.entry_id), None)
         entry = None if whole is None else entry_in(whole.whole)
         try:
-            return account if entry is None else self._made_again(entry)
+            now = account if entry is None else account_from(entry, self._schema)
         except DirectoryMistake:
             return account
-
-    def _owner(self, kept: PicturedEntry, address: Address) -> Account | None:
-        account = self.account_of(kept)
-        if account is None or not self._other_settings:
-            return account
-        return account if has_address(account.addresses, address) else None
-
-    def _made_again(self, entry: Entry) -> Account:
-        """As it is by now, with the entries that it leads to; one of them that is not in the
-        picture leaves it doubtful (``says_still``). Raises: DirectoryMistake."""
-        linked: dict[str, Entry] = {}
-        for dn in links_of(entry, self._schema):
-            key = dn_key(dn)
-            there = self._named(key)
-            if there is None:
-                return account_from(entry, self._schema)
-            linked[key] = there
-        return account_from(entry, self._schema, linked)
-
-    def _named(self, key: str) -> Entry | None:
-        found = self._read(lambda: self._picture.wholes(KeyKind.DN, (key,)), _NONE)
-        mine = [each for each in found if each.source == self._source]
-        return entry_in(mine[0].whole) if mine else None
+        before = account.enabled, account.locked, account.condition
+        return account if before == (now.enabled, now.locked, now.condition) else now
 
     def _only(self, found: Sequence[PicturedEntry], asked: str) -> PicturedEntry:
         if len(found) > 1:
