@@ -233,7 +233,7 @@ class AppPasswords:
             self._note(str(row.number), self._store.used(row.number, now, place))
 
     def _note(self, what: str, noting: Coroutine[Deferred[Any], Any, None]) -> None:
-        """One of each at a time. A login does not wait for what is noted, and never fails for it."""
+        """One of each at a time. No login waits for what is noted, and none fails for it."""
         if what in self._noting:
             noting.close()
             return
