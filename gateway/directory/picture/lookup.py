@@ -222,11 +222,35 @@ class Lookup:
         whole = self._read(lambda: self._picture.entry(kept.source, kept.entry_id), None)
         entry = None if whole is None else entry_in(whole.whole)
         try:
-            now = account if entry is None else account_from(entry, self._schema)
+            now = account if entry is None else self._made_again(entry)
         except DirectoryMistake:
             return account
-        before = account.enabled, account.locked, account.condition
-        return account if before == (now.enabled, now.locked, now.condition) else now
+        if account is None or now is None or _said(now) != _said(account):
+            return now
+        return account
+
+    def _owner(self, kept: PicturedEntry, address: Address) -> Account | None:
+        account = self.account_of(kept)
+        if account is None or not self._other_settings:
+            return account
+        return account if has_address(account.addresses, address) else None
+
+    def _made_again(self, entry: Entry) -> Account:
+        """As it is by now, with the entries that it leads to; one of them that is not in the
+        picture leaves it doubtful (``says_still``). Raises: DirectoryMistake."""
+        linked: dict[str, Entry] = {}
+        for dn in links_of(entry, self._schema):
+            key = dn_key(dn)
+            there = self._named(key)
+            if there is None:
+                return account_from(entry, self._schema)
+            linked[key] = there
+        return account_from(entry, self._schema, linked)
+
+    def _named(self, key: str) -> Entry | None:
+        found = self._read(lambda: self._picture.wholes(KeyKind.DN, (key,)), _NONE)
+        mine = [each for each in found if each.source == self._source]
+        return entry_in(mine[0].whole) if mine else None
 
     def _only(self, found: Sequence[PicturedEntry], asked: str) -> PicturedEntry:
         if len(found) > 1:
@@ -273,6 +297,11 @@ class Lookup:
                 "the picture of the directory cannot be read, so the servers are asked: {why}",
                 why=escaped(str(error)),
             )
+
+
+def _said(account: Account) -> tuple[object, ...]:
+    """What time or another entry may have changed."""
+    return account.enabled, account.locked, account.condition, account.elsewhere
 
 
 def without_kind(wanted: Filter, schema: Schema) -> Filter:
