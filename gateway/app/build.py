@@ -159,7 +159,7 @@ def build(
         threads=threads,
         memory=counting.logins,
         kept=store.people,
-        timers=reactor,
+        reactor=reactor,
     )
     bounds = settings.limits
     sessions = Sessions(

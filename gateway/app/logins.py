@@ -79,12 +79,14 @@ class Logins:
     threads: WorkerThreads
     app_passwords: AppPasswordSessions
     aids: Aids
+    background: WorkerThreads
 
     async def close(self) -> None:
         self.app_passwords.close()
         if self.aids.keeper is not None:
             self.aids.keeper.close()
         await self.threads.close()
+        await self.background.close()
 
 
 def login_threads(reactor: Any) -> WorkerThreads:
@@ -103,7 +105,7 @@ def logins_from(
     threads: WorkerThreads,
     memory: LoginMemory,
     kept: KeptLogins,
-    timers: Timers,
+    reactor: Any,
 ) -> Logins:
     """Everything for logins. Reads the login key, which blocks.
 
@@ -114,14 +116,30 @@ def logins_from(
     certificates = any(listen.client_ca_file for listen in settings.listen)
     # Any: mypy does not see what zope's @implementer declares.
     apps = app_passwords_from(settings, directory, kept, threads)
-    sessions = AppPasswordSessions(kept.app_passwords, timers)
+    sessions = AppPasswordSessions(kept.app_passwords, reactor)
     key = kept_key(login_key(Path(settings.state_dir)))
     throttle = LoginThrottle(
         Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
         memory,
         named(login.exempt, settings.networks).contains,
     )
-    aids = password_aids(settings, kept, memory, throttle, key=key, threads=threads, timers=timers)
+    background = WorkerThreads(
+        "login-later",
+        threads=1,
+        waiting=WAITING,
+        call_from_thread=reactor.callFromThread,
+        idle_only=True,
+    )
+    aids = password_aids(
+        settings,
+        kept,
+        memory,
+        throttle,
+        key=key,
+        threads=threads,
+        background=background,
+        timers=reactor,
+    )
     checkers: list[Any] = [
         AppPasswordChecker(apps, DeskChecker(PasswordDesk(directory, aids))),
         ProofChecker(apps),
@@ -149,7 +167,7 @@ def logins_from(
         app_password_sessions=sessions,
     )
     any_realm: Any = realm
-    return Logins(Portal(any_realm, checkers), means, threads, sessions, aids)
+    return Logins(Portal(any_realm, checkers), means, threads, sessions, aids, background)
 
 
 def password_aids(
@@ -160,6 +178,7 @@ def password_aids(
     *,
     key: bytes,
     threads: WorkerThreads,
+    background: WorkerThreads,
     timers: Timers,
 ) -> Aids:
     """What passwords are checked with besides the directory."""
@@ -172,6 +191,7 @@ def password_aids(
             key=key,
             random=secrets.token_bytes,
             threads=threads,
+            background=background,
             timers=timers,
             wall_clock=time.time,
         )

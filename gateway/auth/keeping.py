@@ -60,7 +60,8 @@ class Keeper:
     Args:
         key: secret; the keyed hashes in memory are made with it.
         random: octets nobody can guess.
-        threads: hashes are computed there.
+        threads: where somebody waits for a comparison.
+        background: where nobody waits.
     """
 
     log = Logger()
@@ -72,6 +73,7 @@ class Keeper:
         key: bytes,
         random: Callable[[int], bytes],
         threads: WorkerThreads,
+        background: WorkerThreads,
         timers: Timers,
         wall_clock: WallClock,
     ) -> None:
@@ -79,6 +81,7 @@ class Keeper:
         self._key = key
         self._random = random
         self._threads = threads
+        self._background = background
         self._timers = timers
         self._wall_clock = wall_clock
         self._known: dict[AccountId, Known] = {}
@@ -122,11 +125,16 @@ class Keeper:
 
     async def is_kept(self, account_id: AccountId, kept: KeptPassword, password: bytes) -> bool:
         """Whether this is the password. Raises: DirectoryUnavailable (too many are compared)."""
+        return await self._is_kept(account_id, kept, password, self._threads)
+
+    async def _is_kept(
+        self, account_id: AccountId, kept: KeptPassword, password: bytes, threads: WorkerThreads
+    ) -> bool:
         mark = self._mark(account_id, password)
         known = self._known.get(account_id)
         if known is not None and known.hash == kept.hash:
             return known.mark == mark
-        right = await self._threads.submit(partial(fits, kept.hash, password))
+        right = await threads.submit(partial(fits, kept.hash, password))
         if right:
             self._learn(account_id, Known(mark, kept.hash, kept.confirmed_at))
         return right
@@ -168,13 +176,13 @@ class Keeper:
         mark = self._mark(account_id, password)
         now = self._wall_clock()
         kept = await self._store.kept(account_id)
-        if kept is not None and await self.is_kept(account_id, kept, password):
+        if kept is not None and await self._is_kept(account_id, kept, password, self._background):
             hashed = kept.hash
             if not 0 <= now - kept.confirmed_at < DAY_S:
                 await self._store.confirm(account_id, hashed)
         else:
             salt = self._random(SALT_OCTETS)
-            hashed = await self._threads.submit(partial(slow_hash, password, salt))
+            hashed = await self._background.submit(partial(slow_hash, password, salt))
             if self._confirmed.get(account_id) != password:
                 return  # it was refused meanwhile, or another one confirmed
             await self._store.keep(account_id, hashed)
@@ -188,7 +196,7 @@ class Keeper:
             if kept is None:
                 return
             try:
-                refused = await self.is_kept(account_id, kept, password)
+                refused = await self._is_kept(account_id, kept, password, self._background)
             except DirectoryUnavailable:  # the threads are busy; in doubt it goes
                 refused = True
             if refused:

@@ -10,6 +10,8 @@ needs its thread back stops the job by other means (``ldap.guard``).
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -21,6 +23,8 @@ from gateway.core.errors import DirectoryUnavailable
 from gateway.core.ports.clock import CallFromThread
 
 T = TypeVar("T")
+
+LOWEST_PRIORITY = 19
 
 
 class _Job:
@@ -44,6 +48,8 @@ class WorkerThreads:
         waiting: how many more may wait.
         call_from_thread: results are handed over with it.
         leaving: run in each thread as its last act, to release what the thread keeps.
+        idle_only: let everything else go first where the system knows priorities of threads
+            (Linux): for work that nobody waits for.
     """
 
     def __init__(
@@ -54,12 +60,14 @@ class WorkerThreads:
         waiting: int,
         call_from_thread: CallFromThread,
         leaving: Callable[[], None] = lambda: None,
+        idle_only: bool = False,
     ) -> None:
         self._name = name
         self._threads = threads
         self._waiting = waiting
         self._call_from_thread = call_from_thread
         self._leaving = leaving
+        self._idle_only = idle_only
         self._changed = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._started = 0
@@ -111,6 +119,9 @@ class WorkerThreads:
     # -- in the threads
 
     def _run(self) -> None:
+        if self._idle_only and sys.platform == "linux":
+            # There a thread's own number is taken, elsewhere it would be the whole process.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         while True:
             with self._changed:
                 while not self._jobs and not self._closed:

@@ -231,7 +231,7 @@ class Desks:
             "threads": self.threads,
             "wall_clock": self.wall_clock,
         }
-        keeper = Keeper(self.kept, timers=cast(Any, self.clock), **parts)
+        keeper = Keeper(self.kept, background=self.threads, timers=cast(Any, self.clock), **parts)
         aids = Aids(
             PersonBudget(memory.answers, memory.tallies, asked_per_person=asked_per_person),
             RememberedLogins(
