@@ -6,13 +6,11 @@ account states and controls are what its kin has. ``restart`` keeps data and por
 
 from __future__ import annotations
 
-import atexit
 import base64
 import hashlib
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -21,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from tests.support.authority import new_authority
+from tests.support.directory_server import DirectoryServer
 from tests.support.ports import accepts, free_port
 from tests.support.programs import need, run
 from tests.support.waiting import eventually
@@ -129,18 +127,19 @@ def _hashed(password: str) -> str:
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
 
 
-class Ds389:
+class Ds389(DirectoryServer):
     """One server. ``people`` (change records) are in it when it has started the first time."""
+
+    administrator = (MANAGER, MANAGER_PASSWORD)
+    lockout_threshold = LOCKOUT_THRESHOLD
 
     def __init__(self, people: str) -> None:
         self.program = need("ns-slapd")
-        self.authority = new_authority()
+        # Paths of Unix sockets are short: not below pytest's directories.
+        super().__init__(Path(tempfile.mkdtemp(prefix="ds389-")))
         self.port = free_port()
         self.tls_port = free_port()
-        # Paths of Unix sockets are short: not below pytest's directories.
-        self.directory = Path(tempfile.mkdtemp(prefix="ds389-"))
         self._people = people
-        self._process: subprocess.Popen[bytes] | None = None
         self._user = pwd.getpwnam("dirsrv") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         for name in ("config/schema", "data", "ldif", "backup", "log", "run", "lock", "instance"):
             (self.directory / name).mkdir(parents=True)
@@ -149,23 +148,11 @@ class Ds389:
         for path in (self.directory, *self.directory.rglob("*")):
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
-    @property
-    def uri(self) -> str:
-        return f"ldap://127.0.0.1:{self.port}"
-
-    @property
-    def tls_uri(self) -> str:
-        return f"ldaps://127.0.0.1:{self.tls_port}"
-
-    @property
-    def ca_file(self) -> Path:
-        return self.directory / "ca.pem"
-
     def _write_certificates(self) -> None:
         """In NSS's own database, without a password."""
         store = f"sql:{self.directory / 'config'}"
-        (self.directory / "ca.pem").write_bytes(self.authority.pem)
-        certificate, key = self.authority.issue("localhost", "127.0.0.1")
+        key = (self.directory / "server.key").read_bytes()
+        certificate = (self.directory / "server.pem").read_bytes()
         bundle = pkcs12.serialize_key_and_certificates(
             b"Server-Cert",
             serialization.load_pem_private_key(key, None),  # type: ignore[arg-type]
@@ -228,14 +215,13 @@ class Ds389:
 
     def start(self) -> None:
         first = self._process is None and self._people
-        # A test that fails between here and its own stop must not leave a server behind.
-        atexit.register(self.stop)
         command = [self.program, "-D", str(self.directory / "config"), "-d", _IN_FOREGROUND]
         command += ["-i", str(self.directory / "run/pid")]
         with (self.directory / "stdout").open("ab") as output:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
+            self._lives(process)
         eventually(self._accepts, deadline_s=60, every_s=0.05)
         if first:
             self._fill()
@@ -255,52 +241,6 @@ class Ds389:
         paths = (self.directory / "stdout", self.directory / "log/errors")
         return "\n".join(path.read_text()[-2000:] for path in paths if path.exists())
 
-    def stop(self) -> None:
-        atexit.unregister(self.stop)
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGCONT)  # a frozen one would not hear the next
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-    def freeze(self) -> None:
-        """The kernel goes on accepting connections, and nobody answers."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def bind_as(self, dn: str, password: str) -> str:
-        """Empty if the server takes it, else what it says."""
-        answer = self._run("ldapwhoami", "-x", "-D", dn, "-w", password, expect=None)
-        return "" if answer.returncode == 0 else answer.stderr.decode("utf-8", "replace")
-
-    def change(self, ldif: str) -> None:
-        """Apply change records as the administrator."""
-        who = ("-x", "-D", MANAGER, "-w", MANAGER_PASSWORD)
-        self._run("ldapmodify", *who, stdin=ldif.encode())
-
-    def lock_out(self, dn: str) -> None:
-        """By failed logins, as it happens to people."""
-        for _ in range(LOCKOUT_THRESHOLD):
-            assert self.bind_as(dn, "wrong")
-
-    def _run(
-        self, program: str, *arguments: str, stdin: bytes | None = None, expect: int | None = 0
-    ) -> subprocess.CompletedProcess[bytes]:
-        command = [need(program), "-H", self.uri, *arguments]
-        return run(command, environ={"LDAPNOINIT": "1"}, stdin=stdin, expect=expect)

@@ -7,7 +7,6 @@ for each server, so that a start takes about two seconds. Who is in it: ``samba_
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import re
@@ -19,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support import samba_people
-from tests.support.authority import new_authority
+from tests.support.directory_server import DirectoryServer
 from tests.support.other_network import OtherNetwork
 from tests.support.programs import UNPACKED, need, need_library, run
 from tests.support.samba_people import (
@@ -63,119 +62,61 @@ read only = no
 """
 
 
-class SambaAd:
+class SambaAd(DirectoryServer):
     """One domain controller. ``restart`` keeps data and ports.
 
     Args:
         tree: its directories, as ``provisioned`` or a copy of it; owned.
     """
 
+    administrator = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
+    lockout_threshold = LOCKOUT_THRESHOLD
+
     def __init__(self, tree: Path) -> None:
         self.program = need("samba")
-        self.tree = tree
-        self.authority = new_authority()
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(tree, ("localhost", "127.0.0.1", f"dc1.{DNS_DOMAIN}"))
         for name in ("cache", "lock", "run"):
             (tree / name).mkdir(exist_ok=True)
-        names = ("localhost", "127.0.0.1", f"dc1.{DNS_DOMAIN}")
-        certificate, key = self.authority.issue(*names)
-        (tree / "ca.pem").write_bytes(self.authority.pem)
-        (tree / "server.pem").write_bytes(certificate)
-        (tree / "server.key").write_bytes(key)
-        (tree / "server.key").chmod(0o600)  # Samba takes no key that others may read
         self.config = tree / "smb.conf"
         self.config.write_text(_CONFIG.format(tree=tree, realm=REALM, netbios=NETBIOS_DOMAIN))
         self.network = OtherNetwork()
         self.port = self.network.forward(389)
         self.tls_port = self.network.forward(636)
 
-    @property
-    def uri(self) -> str:
-        return f"ldap://127.0.0.1:{self.port}"
-
-    @property
-    def tls_uri(self) -> str:
-        return f"ldaps://127.0.0.1:{self.tls_port}"
-
-    @property
-    def ca_file(self) -> Path:
-        return self.tree / "ca.pem"
-
     def start(self, environ: Mapping[str, str] | None = None) -> None:
-        # A test that fails between here and its own stop must not leave a server behind.
-        atexit.register(self.stop)
         command = [self.program, "-i", "-M", "single", "-s", str(self.config), "--debuglevel=1"]
-        with (self.tree / "stdout").open("ab") as output:
-            self._process = self.network.start(
+        with (self.directory / "stdout").open("ab") as output:
+            process = self.network.start(
                 command,
                 env={**os.environ, **(environ or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
+            self._lives(process)
         eventually(self._answers, deadline_s=60, every_s=0.1)
 
     def _answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, (self.tree / "stdout").read_text()[-3000:]
+        assert self._process.poll() is None, (self.directory / "stdout").read_text()[-3000:]
         return self.bind_as(ADMINISTRATOR, ADMINISTRATOR_PASSWORD) == ""
 
-    def stop(self) -> None:
-        atexit.unregister(self.stop)
-        process, self._process = self._process, None
-        if process is None:
-            return
-        os.killpg(process.pid, signal.SIGCONT)  # a frozen one would not hear the next
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    def _send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
 
     def close(self) -> None:
         self.stop()
         self.network.close()
-        shutil.rmtree(self.tree, ignore_errors=True)
-
-    def freeze(self) -> None:
-        """The kernel goes on accepting connections, and nobody answers."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGCONT)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def bind_as(self, name: str, password: str) -> str:
-        """Empty if the server takes it as a bind's name and password, else what it says."""
-        who = ("-x", "-D", name, "-w", password)
-        answer = self._run("ldapsearch", *who, "-b", "", "-s", "base", "1.1", expect=None)
-        return "" if answer.returncode == 0 else answer.stderr.decode("utf-8", "replace")
-
-    def change(self, ldif: str) -> None:
-        """Apply change records as the administrator."""
-        who = ("-x", "-D", ADMINISTRATOR, "-w", ADMINISTRATOR_PASSWORD)
-        self._run("ldapmodify", *who, stdin=ldif.encode())
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def lock_out(self, name: str) -> None:
-        """By failed logins, as it happens to people."""
-        for _ in range(LOCKOUT_THRESHOLD):
-            assert "Invalid credentials" in self.bind_as(dn_of(name), "wrong")
+        """By failed logins of the person who is called so."""
+        super().lock_out(dn_of(name))
 
     def unlock(self, name: str) -> None:
         zero = "changetype: modify\nreplace: lockoutTime\nlockoutTime: 0\n"
         self.change(f"dn: {dn_of(name)}\n{zero}")
-
-    def _run(
-        self, program: str, *arguments: str, stdin: bytes | None = None, expect: int | None = 0
-    ) -> subprocess.CompletedProcess[bytes]:
-        command = [need(program), "-H", self.uri, *arguments]
-        return run(command, environ={"LDAPNOINIT": "1"}, stdin=stdin, expect=expect)
 
 
 def samba_ad() -> SambaAd:

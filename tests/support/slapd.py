@@ -8,14 +8,12 @@ who is gone), ``dynlist`` (groupOfURLs), ``policy`` (a password policy: see ``sl
 
 from __future__ import annotations
 
-import atexit
-import signal
 import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support.authority import new_authority
+from tests.support.directory_server import DirectoryServer
 from tests.support.ports import free_port
 from tests.support.programs import need, run
 from tests.support.waiting import eventually
@@ -130,8 +128,11 @@ userPassword: {READER_PASSWORD}
 """
 
 
-class Slapd:
+class Slapd(DirectoryServer):
     """One server; ``start`` makes its configuration and loads the people the first time."""
+
+    administrator = (f"cn=root,{SUFFIX}", "root-secret")
+    lockout_threshold = LOCKOUT_THRESHOLD
 
     def __init__(
         self,
@@ -143,17 +144,11 @@ class Slapd:
         room_octets: int = 10 * 1024 * 1024,
     ) -> None:
         self.program = need("slapd")
-        self.directory = directory
-        self.authority = new_authority()
+        super().__init__(directory, names)
         self.port = free_port()
         self.tls_port = free_port()
         self.debug = 0  # slapd.conf(5) loglevel; 256: each operation
-        self._process: subprocess.Popen[bytes] | None = None
-        (directory / "data").mkdir(parents=True)
-        certificate, key = self.authority.issue(*names)
-        (directory / "ca.pem").write_bytes(self.authority.pem)
-        (directory / "server.pem").write_bytes(certificate)
-        (directory / "server.key").write_bytes(key)
+        (directory / "data").mkdir()
         self.config = directory / "slapd.conf"
         policy = "policy" in overlays
         self.config.write_text(
@@ -168,35 +163,18 @@ class Slapd:
         )
         self._load(_BASE + (_POLICIES if policy else "") + people)
 
-    @property
-    def uri(self) -> str:
-        return f"ldap://127.0.0.1:{self.port}"
-
-    @property
-    def tls_uri(self) -> str:
-        return f"ldaps://127.0.0.1:{self.tls_port}"
-
-    @property
-    def ca_file(self) -> Path:
-        return self.directory / "ca.pem"
-
     def _load(self, ldif: str) -> None:
         run([need("slapadd"), "-q", "-f", str(self.config)], stdin=ldif.encode())
 
     def start(self) -> None:
-        # A test that fails between here and its own stop must not leave a server behind.
-        atexit.register(self.stop)
         log = (self.directory / "slapd.log").open("ab")
         with log:
-            self._process = subprocess.Popen(
-                [
-                    self.program,
-                    *("-d", str(self.debug), "-f", str(self.config)),
-                    *("-h", f"{self.uri}/ {self.tls_uri}/"),
-                ],
-                stdout=log,
-                stderr=log,
-            )
+            command = [
+                self.program,
+                *("-d", str(self.debug), "-f", str(self.config)),
+                *("-h", f"{self.uri}/ {self.tls_uri}/"),
+            ]
+            self._lives(subprocess.Popen(command, stdout=log, stderr=log))
         eventually(self._accepts, deadline_s=20, every_s=0.02)
 
     def _accepts(self) -> bool:
@@ -207,61 +185,3 @@ class Slapd:
         except OSError:
             return False
         return True
-
-    @property
-    def is_running(self) -> bool:
-        """Frozen or not."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> None:
-        atexit.unregister(self.stop)
-        process, self._process = self._process, None
-        if process is not None:
-            process.send_signal(signal.SIGCONT)  # a frozen one would not hear the next
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-    def kill(self) -> None:
-        """As a power cut: nothing is said to anybody."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def freeze(self) -> None:
-        """The kernel goes on accepting connections, and nobody answers."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def bind_as(self, dn: str, password: str) -> str:
-        """Empty if the server takes it, else what it says."""
-        command = [need("ldapwhoami"), "-x", "-H", self.uri, "-D", dn, "-w", password]
-        answer = run(command, environ={"LDAPNOINIT": "1"}, expect=None)
-        return "" if answer.returncode == 0 else answer.stderr.decode("utf-8", "replace")
-
-    def lock_out(self, dn: str) -> None:
-        """By failed logins, as it happens to people; with the overlay ``policy``."""
-        for _ in range(LOCKOUT_THRESHOLD):
-            assert "Invalid credentials" in self.bind_as(dn, "wrong")
-
-    def change(self, ldif: str) -> None:
-        """Apply changes as the administrator."""
-        run(
-            [
-                need("ldapmodify"),
-                *("-x", "-H", self.uri, "-D", f"cn=root,{SUFFIX}", "-w", "root-secret"),
-            ],
-            environ={"LDAPNOINIT": "1"},
-            stdin=ldif.encode(),
-        )
