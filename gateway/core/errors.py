@@ -121,6 +121,12 @@ class NobodyThere(UnknownRecipient):
     default_text = "nobody gets mail for this address"
 
 
+class MailboxDisabled(UnknownRecipient):
+    """Somebody of ours who has left, and whose mail is not taken any more."""
+
+    default_text = "this mailbox is closed and takes no mail"
+
+
 class ExpansionFailed(GatewayError):
     """A group or alias that cannot be resolved to people as it is: too large, or too deep."""
 
@@ -187,6 +193,13 @@ class MailboxNameRefused(GatewayError):
 
     temporary = False
     default_text = "this mailbox name is not possible"
+
+
+class NoPermission(GatewayError):
+    """A shared mailbox, and this person may not do that there (RFC 5530 NOPERM)."""
+
+    temporary = False
+    default_text = "you may not do this in this shared mailbox"
 
 
 class MailboxLimit(GatewayError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ids import AccountId
+from gateway.core.quota import NOTHING_SAID, Allowance
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Group:
         owners: who answer for it.
         posting: who may write to it.
         delegates: who may send in its name.
+        allowance: how much a mailbox of its own may keep.
     """
 
     group_id: str
@@ -92,6 +94,7 @@ class Group:
     owners: Named = NOBODY
     posting: Posting = UNSAID
     delegates: Named = NOBODY
+    allowance: Allowance = NOTHING_SAID
 
     @property
     def name(self) -> str:

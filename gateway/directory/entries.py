@@ -55,13 +55,13 @@ class Entry:
 
 
 def account_from(
-    entry: Entry, schema: Schema, linked: Mapping[str, Entry] | None = None
+    entry: Entry, schema: Schema, linked: Mapping[str, Entry | Account] | None = None
 ) -> Account:
     """The person this entry describes.
 
     Args:
-        linked: entries that ``links_of`` names, by ``dn_key``; None: nobody has looked for them,
-            and an account that needs them is to be asked for again at once.
+        linked: what ``links_of`` names, by ``dn_key``; None: nobody has looked for it, and an
+            account that needs it is to be asked for again at once.
 
     Raises:
         DirectoryMistake: no usable id or login.
@@ -75,10 +75,7 @@ def account_from(
     addresses = addresses_from(entry, schema)
     state = state_of(entry.attributes, schema.states, schema.wall_clock())
     links = links_of(entry, schema)
-    known = linked if linked is not None else {}
-    shown_there = [
-        addresses_from(known[dn_key(dn)], schema) if dn_key(dn) in known else () for dn in links
-    ]
+    there = [_addresses_there(dn, linked or {}, schema) for dn in links]
     return Account(
         account_id=account_id,
         login=login,
@@ -88,10 +85,19 @@ def account_from(
         enabled=state.enabled,
         locked=state.locked,
         condition=state.condition,
-        allowance=_allowance(entry, schema),
-        elsewhere=elsewhere_from(entry.attributes, schema, shown_there),
+        allowance=allowance_of(entry, schema),
+        elsewhere=elsewhere_from(entry.attributes, schema, there),
         state_until=LONG_AGO if links and linked is None else state.until,
     )
+
+
+def _addresses_there(
+    dn: str, linked: Mapping[str, Entry | Account], schema: Schema
+) -> tuple[str, ...]:
+    found = linked.get(dn_key(dn))
+    if found is None:
+        return ()
+    return addresses_from(found, schema) if isinstance(found, Entry) else found.addresses
 
 
 def links_of(entry: Entry, schema: Schema) -> tuple[str, ...]:
@@ -118,7 +124,8 @@ def addresses_from(entry: Entry, schema: Schema) -> tuple[str, ...]:
     return addresses
 
 
-def _allowance(entry: Entry, schema: Schema) -> Allowance:
+def allowance_of(entry: Entry, schema: Schema) -> Allowance:
+    """How much a person, or a group with a mailbox, may keep."""
     for name in schema.quota_attributes:
         values = entry.attributes.get(name.lower(), ())
         if values:

@@ -134,7 +134,11 @@ class SeveralDirectories:
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
         # In their own directory by their entry, in any other by their addresses.
-        return [group for each in self._served for group in await each.directory.groups_of(account)]
+        return [
+            _marked_group(group, each.name)
+            for each in self._served
+            for group in await each.directory.groups_of(account)
+        ]
 
     # -- logins
 
@@ -272,4 +276,6 @@ def _marked_id(account_id: AccountId, name: str) -> AccountId:
 
 def _marked_group(group: Group, name: str) -> Group:
     people = {address: _marked(account, name) for address, account in group.people.items()}
-    return replace(group, people=people)
+    # The name of one without an id is its DN, which is as unique as directories are.
+    group_id = _marked_id(AccountId(group.group_id), name)
+    return replace(group, group_id=group_id, people=people)

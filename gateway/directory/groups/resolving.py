@@ -14,7 +14,7 @@ from gateway.core.errors import DirectoryUnavailable
 from gateway.core.group import NOBODY, UNSAID, Group, Named, Posting
 from gateway.core.log_text import shown
 from gateway.directory.dn import dn_key
-from gateway.directory.entries import Entry, account_from
+from gateway.directory.entries import Entry, account_from, allowance_of
 from gateway.directory.groups.asking import Entries, Kind, addresses_of, kind_of
 from gateway.directory.groups.bounds import Effort, Pause, no_pause
 from gateway.directory.groups.members import Members, bare_group
@@ -44,6 +44,7 @@ async def group_from(
     effort = Effort(shown(entry.dn), schema.members, pause=pause, monotonic=monotonic)
     members = Members(schema, entries, effort)
     await members.collect(entry)
+    await members.follow_links()
     # Of its own: whom rules name are no members.
     rules = _Rules(
         entry,
@@ -64,6 +65,7 @@ async def group_from(
         owners=await rules.named_by(words.owners) or NOBODY,
         posting=await rules.posting(),
         delegates=await rules.named_by(words.delegates) or NOBODY,
+        allowance=allowance_of(entry, schema),
     )
 
 
