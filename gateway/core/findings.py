@@ -13,6 +13,8 @@ class Outcome(Enum):
     OK = "ok"
     WARNING = "warning"
     FAILED = "failed"
+    SKIPPED = "skipped"
+    """Nobody could look, as something before it has failed or is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,27 +72,32 @@ def servers_from(
 ) -> LdapServers:
     """The servers alone, for whoever asks them in ways of their own. Raises: SettingsError."""
     return make_servers(
-        LdapSettings(
-            uris=settings.uri,
-            base_dn=settings.base_dn,
-            domain=settings.domain,
-            site=settings.site,
-            bind_dn=settings.bind_dn,
-            bind_password=settings.bind_password.get_secret_value(),
-            bind_method=settings.bind_method,
-            ca_file=_path(settings.ca_file),
-            client_certificate=_path(settings.client_certificate),
-            client_key=_path(settings.client_key),
-            tls_server_name=settings.tls_server_name,
-            start_tls=settings.start_tls,
-            allow_clear_text=settings.allow_clear_text,
-            operation_timeout_s=settings.timeout_s,
-        ),
+        ldap_settings(settings),
         reactor,
         time.time,
         finds=finds,
         random=Random(),
         bind_controls=(ASK_FOR_POLICY,),
+    )
+
+
+def ldap_settings(settings: DirectorySettings) -> LdapSettings:
+    """What a client of these servers must be told; not checked."""
+    return LdapSettings(
+        uris=settings.uri,
+        base_dn=settings.base_dn,
+        domain=settings.domain,
+        site=settings.site,
+        bind_dn=settings.bind_dn,
+        bind_password=settings.bind_password.get_secret_value(),
+        bind_method=settings.bind_method,
+        ca_file=_path(settings.ca_file),
+        client_certificate=_path(settings.client_certificate),
+        client_key=_path(settings.client_key),
+        tls_server_name=settings.tls_server_name,
+        start_tls=settings.start_tls,
+        allow_clear_text=settings.allow_clear_text,
+        operation_timeout_s=settings.timeout_s,
     )
 
 

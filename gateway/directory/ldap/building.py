@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from gateway.core.ports.clock import WallClock
+from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.services import FindsServices
 from gateway.directory.ldap.account import ServiceAccount
 from gateway.directory.ldap.discovery import Discovery
@@ -52,15 +52,7 @@ def make_servers(
         )
         if files.own_ends is not None:
             expiry.ends(str(settings.client_certificate), files.own_ends)
-    external = settings.bind_method == "external"
-    account = ServiceAccount(
-        reactor,
-        dn="" if external else settings.bind_dn,
-        password=settings.bind_password.encode("utf-8"),
-        mechanism="EXTERNAL" if external else "",
-        pause_s=settings.refused_pause_s,
-        bind_controls=bind_controls,
-    )
+    account = service_account(settings, reactor, bind_controls)
     discovers = None
     if settings.domain and finds is not None:
         discovers = partial(_discovery, settings, reactor, finds, random)
@@ -81,6 +73,21 @@ def make_servers(
         ),
         expiry=expiry,
         discovers=discovers,
+    )
+
+
+def service_account(
+    settings: LdapSettings, timers: Timers, bind_controls: Sequence[Control] = ()
+) -> ServiceAccount:
+    """As whom everything but people's passwords is asked."""
+    external = settings.bind_method == "external"
+    return ServiceAccount(
+        timers,
+        dn="" if external else settings.bind_dn,
+        password=settings.bind_password.encode("utf-8"),
+        mechanism="EXTERNAL" if external else "",
+        pause_s=settings.refused_pause_s,
+        bind_controls=bind_controls,
     )
 
 
