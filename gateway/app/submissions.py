@@ -11,6 +11,7 @@ from typing import Any
 
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
+from gateway.core.settings.groups import senders_of
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.edge.smtp.services import SubmissionRules, SubmissionServices
@@ -86,7 +87,7 @@ def submission_from(
         router,
         groups=groups,
         send_as=send_as,
-        rules={name: Rule.of(each.send_as) for name, each in settings.groups.items()},
+        rules={name: Rule.of(senders_of(each)) for name, each in settings.groups.items()},
         meaning=meaning,
         members_may=section.send_as_groups == "members",
     )

@@ -19,7 +19,7 @@ from gateway.core.address import Address
 from gateway.core.group import Group, Named
 from gateway.policy.facts import Client
 
-WORDS = ("anyone", "authenticated", "members", "owners")
+WORDS = ("anyone", "authenticated", "members", "owners", "nobody")
 
 
 class AsksForGroups(Protocol):

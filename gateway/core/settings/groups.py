@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from gateway.core.address import Address
 from gateway.core.settings import checks
 from gateway.core.settings.section import Section, one_or_many
+from gateway.core.shared_mailboxes import MEMBERS, WORDS, WRITE, Deliver, Share, Shares
 
 POSTERS = ("anyone", "authenticated", "members", "owners")
 SENDERS = ("members", "owners")
@@ -32,6 +35,10 @@ def poster(value: str) -> str:
 
 def sender(value: str) -> str:
     return _name(value, SENDERS)
+
+
+def sharer(value: str) -> str:
+    return _name(value, (MEMBERS,))
 
 
 def group_address(value: str) -> str:
@@ -62,3 +69,49 @@ class GroupSettings(Section):
         (),
         description="who may send in its name: members, owners, addresses; empty: see submission",
     )
+    mailbox: Literal["", "shared"] = Field(
+        "", description="shared: it has a mailbox of its own, which people open beside theirs"
+    )
+    deliver: Literal["", "mailbox", "members", "both"] = Field(
+        "", description="with mailbox: where mail for it goes; empty: mailbox"
+    )
+    rights: Annotated[
+        dict[
+            Annotated[str, AfterValidator(sharer)],
+            Literal["none", "read", "write", "full"],
+        ],
+        Field(max_length=MAX_NAMES),
+    ] = Field(
+        {},
+        description="with mailbox: what members and addresses may do there; members write unless"
+        " it is said here",
+    )
+
+
+def shares_in(groups: Mapping[str, GroupSettings], domains: Iterable[str]) -> Shares:
+    """The groups that have mailboxes.
+
+    Args:
+        domains: by their main names; in the first one a mailbox is called by its local part alone.
+    """
+    first = next(iter(domains), "")
+    shares = {}
+    for text, section in groups.items():
+        if not section.mailbox:
+            continue
+        local, _, domain = text.rpartition("@")
+        rights = {MEMBERS: WRITE}
+        rights |= {who.casefold(): WORDS[word] for who, word in section.rights.items()}
+        name = local if domain == first else text
+        deliver = Deliver(section.deliver or Deliver.MAILBOX.value)
+        shares[text.casefold()] = Share(Address(local, domain), name, rights, deliver)
+    return shares
+
+
+def senders_of(section: GroupSettings) -> tuple[str, ...]:
+    """Who may send in the group's name: of one with a mailbox who may write there, unless the
+    setting says it."""
+    if section.send_as or not section.mailbox:
+        return section.send_as
+    words = {MEMBERS: "write"} | section.rights
+    return tuple(who for who, word in words.items() if word in ("write", "full")) or ("nobody",)
