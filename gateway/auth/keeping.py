@@ -36,8 +36,8 @@ from gateway.directory.threads import WorkerThreads
 DAY_S = 86_400
 MAX_KNOWN = 50_000
 MAX_WAITING = 256
-RESTS = 4.0
-"""Times as long as the hashing took: a fifth of one core at most goes into it."""
+RESTS = 1.0
+"""Times as long as the hashing took: half of a core at most goes into it, if nobody wants it."""
 
 
 @dataclass(frozen=True, slots=True)

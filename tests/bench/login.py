@@ -108,7 +108,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-login-") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        slapd = Slapd(folder / "ldap", people(REGULARS + options.rounds * options.first))
+        slapd = Slapd(
+            folder / "ldap",
+            people(REGULARS + options.rounds * options.first),
+            overlays=("syncprov", "unlimited"),
+        )
         slapd.start()
         stack.callback(slapd.stop)
         peers: list[Peer] = [

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import collections
 import itertools
-import json
 import socket
 import sys
 import tempfile
@@ -107,7 +106,7 @@ class Load:
             who = "known" if number < REGULARS else "new"
             if said.startswith("a OK"):
                 return f"{who} ok"
-            return f"{who} temporary" if "UNAVAILABLE" in said else f"WRONG: {said}"
+            return f"{who} temporary: {said}" if "UNAVAILABLE" in said else f"WRONG: {said}"
 
     def _ask(self, number: int) -> str:
         with talk(self.smtp) as (send, line):
@@ -119,7 +118,7 @@ class Load:
             said = line()
             if said.startswith("250"):
                 return "ok"
-            return "temporary" if said.startswith("4") else f"WRONG: {said}"
+            return f"temporary: {said}" if said.startswith("4") else f"WRONG: {said}"
 
 
 @contextmanager
@@ -201,6 +200,8 @@ class Show:
             slowest_s = max((each.took_s for each in mine), default=0.0)
             shown = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
             print(f"    {kind:<6} {shown}; slowest {slowest_s:.1f} s", flush=True)
+            for said in sorted({each.result for each in mine if ": " in each.result})[:3]:
+                print(f"           {said}")
 
 
 def main() -> None:
@@ -212,7 +213,10 @@ def main() -> None:
     count = REGULARS + int(LOGINS_PER_S / 2 * lasts_s * 16)
     with tempfile.TemporaryDirectory(prefix="bench-outage-") as name, ExitStack() as stack:
         folder = Path(name)
-        slapds = [Slapd(folder / f"ldap{number}", people(count)) for number in (1, 2)]
+        slapds = [
+            Slapd(folder / f"ldap{number}", people(count), overlays=("syncprov", "unlimited"))
+            for number in (1, 2)
+        ]
         for slapd in slapds:
             slapd.start()
             stack.callback(slapd.stop)
@@ -262,8 +266,9 @@ def stages(first: Slapd, second: Slapd, lasts_s: float) -> Iterator[Stage]:
 
 
 def is_listed(demo: Demo) -> bool:
-    directories = demo.status().get("directories") or []
-    return bool(directories) and all(json.dumps(each) for each in directories)
+    return all(
+        each["picture"] and each["picture"]["listed_at"] for each in demo.status()["directories"]
+    )
 
 
 if __name__ == "__main__":
