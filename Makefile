@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 600
 TESTS_AT_ONCE ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fast system fuzz crash bench bench-queue bench-scale image-check clean
+.PHONY: help run test lint fast system fuzz crash bench bench-directory bench-queue bench-scale image-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ bench: $(VENV)/.test-installed  ## mail received and passed on per second beside
 	$(BIN)/python -m tests.bench.recipients
 	$(BIN)/python -m tests.bench.connections
 	$(BIN)/python -m tests.bench.store
+
+bench-directory: $(VENV)/.test-installed  ## logins beside Dovecot's, outages, 100,000 people
+	tests/install-servers
+	$(BIN)/python -m tests.bench.login
+	$(BIN)/python -m tests.bench.outage
+	$(BIN)/python -m tests.bench.picture
+	$(BIN)/python -m tests.bench.listing
 
 bench-queue: $(VENV)/.test-installed  ## a queue of a million messages beside one of a thousand
 	$(BIN)/python -m tests.bench.queue
