@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from gateway.auth.credentials import IMailAccount, IMaildrop, ISubmission
 from gateway.core.account import Account
+from gateway.core.ports.sharing import SharesMailboxes
 from gateway.core.ports.store import MailboxStore
 
 
@@ -34,7 +35,12 @@ class Maildrop:
 @implementer(IMailAccount)
 @dataclass(frozen=True, slots=True)
 class MailAccount:
-    """A person's mailboxes as IMAP sees them."""
+    """A person's mailboxes as IMAP sees them, and those that others share with them.
+
+    Args:
+        shares: None: nothing is shared here.
+    """
 
     account: Account
     store: MailboxStore
+    shares: SharesMailboxes | None = None

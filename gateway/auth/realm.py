@@ -16,6 +16,7 @@ from zope.interface import implementer
 from gateway.auth.avatars import MailAccount, Maildrop, Submitter
 from gateway.auth.credentials import IMailAccount, IMaildrop, ISubmission
 from gateway.core.account import Account
+from gateway.core.ports.sharing import SharesMailboxes
 from gateway.core.ports.store import MailboxStore
 
 Learn = Callable[[Account], Coroutine[Deferred[Any], Any, None]]
@@ -28,11 +29,18 @@ class MailRealm:
 
     Args:
         learn: hears of everybody who is about to use their mailboxes.
+        shares: mailboxes that people of IMAP may open beside their own.
     """
 
-    def __init__(self, store: MailboxStore, learn: Learn | None = None) -> None:
+    def __init__(
+        self,
+        store: MailboxStore,
+        learn: Learn | None = None,
+        shares: SharesMailboxes | None = None,
+    ) -> None:
         self._store = store
         self._learn = learn
+        self._shares = shares
 
     def requestAvatar(self, avatarId: Account, mind: object, *interfaces: Any) -> Deferred[Avatar]:
         return Deferred.fromCoroutine(self._avatar(avatarId, interfaces))
@@ -46,7 +54,7 @@ class MailRealm:
                 return interface, Maildrop(account, self._store), _log_out
             if interface is IMailAccount:
                 await self._prepare(account)
-                return interface, MailAccount(account, self._store), _log_out
+                return interface, MailAccount(account, self._store, self._shares), _log_out
         raise NotImplementedError(f"no avatar for {interfaces!r}")
 
     async def _prepare(self, account: Account) -> None:

@@ -82,11 +82,12 @@ class Messages:
     ) -> CopyResult:
         def run(tx: Transaction) -> CopyResult:
             copied = copy_all(tx, source, uids, account_id, names.canonical(name), move)
-            if copied.uids and not move:
+            if copied.uids and not (move and _owner(tx, source) == account_id):
                 self._bounds.check(tx, account_id)
             return copied
 
-        # Moving is how many clients delete, to Trash: it needs no room, of whatever kind.
+        # Moving is how many clients delete, to Trash: it needs no room, of whatever kind. What is
+        # moved to somebody else does.
         return await self._committer.write(run, uses_reserve=move)
 
     async def expunge(
@@ -244,6 +245,11 @@ def _changed(
         return old_mask | mask, flagging.text_of(old | keywords)
     kept = {keyword for keyword in old if keyword.casefold() not in keywords}
     return old_mask & ~mask, flagging.text_of(kept)
+
+
+def _owner(tx: Transaction, mailbox_id: MailboxId) -> AccountId | None:
+    row = tx.fetch_one("SELECT account_id FROM mailboxes WHERE mailbox_id = ?", (mailbox_id,))
+    return AccountId(row[0]) if row is not None else None
 
 
 def copy_all(

@@ -160,7 +160,7 @@ class MailboxStore(Protocol):
     ) -> CopyResult:
         """Copy (or move) with flags and internal dates; all or none.
 
-        Moving needs no room. Raises: NoSuchMailbox (of the target), OverQuota.
+        Moving inside an account needs no room. Raises: NoSuchMailbox (of the target), OverQuota.
         """
         ...
 

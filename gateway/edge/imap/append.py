@@ -24,13 +24,14 @@ async def examine_append(session: Session, started: AppendStarted) -> Reply | No
     if started.size_octets > session.services.limits.message_octets:
         return no("The message is larger than allowed here", "TOOBIG")
     try:
-        await session.store.find_mailbox(session.account_id, started.command.mailbox)
+        place = await session.places.find(started.command.mailbox, "i")
+        await session.store.find_mailbox(place.account_id, place.name)
     except NoSuchMailbox:
         return try_create()
     if session.services.quota is not None:
-        usage = await session.services.quota.usage(session.account_id)
+        usage = await session.services.quota.usage(place.account_id)
         if not usage.has_room_for(started.size_octets):
-            raise OverQuota((session.account_id,))
+            raise OverQuota((place.account_id,))
     return None
 
 
@@ -43,7 +44,8 @@ async def append(session: Session, command: Append) -> Reply:
         internal_date = int(session.services.wall_clock())
     message = AppendMessage(upload.body, command.flags, internal_date)
     try:
-        result = await session.store.append(session.account_id, command.mailbox, [message])
+        place = await session.places.find(command.mailbox, "i")
+        result = await session.store.append(place.account_id, place.name, [message])
     except NoSuchMailbox:
         return try_create()
     return ok("Message stored", append_uid(result.uid_validity, result.uids))

@@ -277,8 +277,8 @@ class ImapConnection(MailConnection):
                 await session.refresh(now=row.looks)
                 await session.tell(may_expunge=row.may_expunge(command))
             self._answer(command.tag, reply)
-        except MailboxDeleted:
-            self.close(bye("The selected mailbox was deleted"))
+        except MailboxDeleted as gone:
+            self.close(bye(gone.text))
         except Exception as error:
             self._failed(row, command, error)
         finally:

@@ -39,12 +39,9 @@ async def _carry(session: Session, command: Copy | Move, *, move: bool) -> CopyR
     if not spans:
         return ok("No messages to take")
     try:
+        place = await session.places.find(command.mailbox, "i")
         result = await session.store.copy(
-            view.mailbox_id,
-            view.uid_ranges(spans),
-            session.account_id,
-            command.mailbox,
-            move=move,
+            view.mailbox_id, view.uid_ranges(spans), place.account_id, place.name, move=move
         )
     except NoSuchMailbox:
         return try_create()

@@ -66,6 +66,7 @@ CODES: dict[type[core.GatewayError], str] = {
     core.MailboxExists: "ALREADYEXISTS",
     core.MailboxNameRefused: "CANNOT",
     core.MailboxLimit: "LIMIT",
+    core.NoPermission: "NOPERM",
     core.OverQuota: "OVERQUOTA",  # RFC 5530 section 3, RFC 9208 section 4.3.1
     core.MessageGone: "EXPUNGEISSUED",
     core.MessageTooBig: "TOOBIG",  # RFC 7889 section 5

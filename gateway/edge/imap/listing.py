@@ -1,15 +1,20 @@
 """LIST and LSUB: which names are told with which attributes.
 
 Owns the tree that follows from the names: parents that hold children but are no mailbox
-(``\\Noselect``), ``\\HasChildren``, special uses (RFC 6154). Linear in the number of names.
+(``\\Noselect``), ``\\HasChildren``, special uses (RFC 6154) of one's own mailboxes: no client is to
+take a group's Sent for its owner's. Linear in the number of names. Who shares what is asked only
+where a pattern could mean it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from gateway.core.errors import DirectoryUnavailable
 from gateway.core.mailboxes import SEPARATOR, ListedMailbox
-from gateway.edge.imap.errors import Reply, ok
+from gateway.core.shared_mailboxes import SharedMailbox
+from gateway.edge.imap.errors import Reply, no, ok
+from gateway.edge.imap.places import INBOX, may_mean_shared, shown_name
 from gateway.edge.imap.session import Session
 from gateway.wire.imap import replies
 from gateway.wire.imap.commands import List
@@ -24,6 +29,12 @@ async def list_mailboxes(session: Session, command: List) -> Reply:
         session.peer.send(replies.list_separator(subscribed=command.subscribed))
         return ok("Separator told")
     listed = await session.store.list_mailboxes(session.account_id)
+    trouble = False
+    if _wants_shared(session, command):
+        try:
+            listed = await _with_shared(session, listed)
+        except DirectoryUnavailable:
+            trouble = True
     patterns = matching(command.patterns, command.reference)
 
     def matches(name: str) -> bool:
@@ -34,7 +45,41 @@ async def list_mailboxes(session: Session, command: List) -> Reply:
     else:
         lines = _lines(listed, matches, with_subscribed="SUBSCRIBED" in command.return_options)
     session.peer.send(b"".join(lines))
+    if trouble:
+        # Not OK: a client would forget what it has of mailboxes that seem to be gone.
+        return no("Shared mailboxes cannot be told at the moment", "UNAVAILABLE")
     return ok("Mailboxes listed")
+
+
+def _wants_shared(session: Session, command: List) -> bool:
+    """Subscriptions are one's own, and need nobody's word."""
+    return (
+        session.places.has_shared
+        and not command.subscribed
+        and any(may_mean_shared(command.reference + each) for each in command.patterns)
+    )
+
+
+async def _with_shared(session: Session, own: Iterable[ListedMailbox]) -> Sequence[ListedMailbox]:
+    """Raises: DirectoryUnavailable."""
+    shared = await session.places.shared()
+    names = {each.name: each for each in own}
+    subscribed = {each.name for each in names.values() if each.subscribed}
+    for mailbox in shared:
+        if "l" not in mailbox.rights:
+            continue
+        top = shown_name(mailbox, INBOX)
+        # Of the same name, and hidden by it; what is subscribed stays so.
+        for name in [each for each in names if (each + SEPARATOR).startswith(top + SEPARATOR)]:
+            names[name] = ListedMailbox(name, "", name in subscribed, exists=False)
+        for name in await _names_in(session, mailbox):
+            names[name] = ListedMailbox(name, "", name in subscribed)
+    return list(names.values())
+
+
+async def _names_in(session: Session, mailbox: SharedMailbox) -> list[str]:
+    listed = await session.store.list_mailboxes(mailbox.account.account_id)
+    return [shown_name(mailbox, each.name) for each in listed if each.exists]
 
 
 def _lines(

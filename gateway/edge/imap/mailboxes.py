@@ -6,9 +6,12 @@ normalised (``wire.imap.names``), and the store decides which of them are possib
 
 from __future__ import annotations
 
+from gateway.core.errors import MailboxNameRefused
 from gateway.core.mailboxes import MailboxStatus
+from gateway.core.shared_mailboxes import ROOT
 from gateway.edge.imap.errors import Reply, ok
 from gateway.edge.imap.news import flags_lines
+from gateway.edge.imap.places import INBOX
 from gateway.edge.imap.session import Session
 from gateway.wire.imap import replies
 from gateway.wire.imap.commands import (
@@ -28,13 +31,12 @@ from gateway.wire.imap.commands import (
 
 async def select(session: Session, command: Select | Examine) -> Reply:
     """RFC 3501 sections 6.3.1 and 6.3.2."""
-    read_only = isinstance(command, Examine)
     # Section 6.3.1: the old mailbox is left even if the new one cannot be opened.
     session.deselect()
-    selection = await session.store.select(
-        session.account_id, command.mailbox, claim_recent=not read_only
-    )
-    view = session.show(selection, read_only=read_only)
+    place = await session.places.find(command.mailbox, "r")
+    read_only = isinstance(command, Examine) or place.is_read_only
+    selection = await session.store.select(place.account_id, place.name, claim_recent=not read_only)
+    view = session.show(selection, place, read_only=read_only)
     lines = [
         flags_lines(view),
         replies.exists(view.exists),
@@ -58,7 +60,8 @@ async def unselect(session: Session, command: Unselect) -> Reply:
 
 
 async def status(session: Session, command: Status) -> Reply:
-    found = await session.store.status(session.account_id, command.mailbox)
+    place = await session.places.find(command.mailbox, "r")
+    found = await session.store.status(place.account_id, place.name)
     values = [(item, _value(item, found)) for item in command.items]
     session.peer.send(replies.status_line(command.mailbox, values))
     return ok("Status told")
@@ -79,37 +82,48 @@ def _value(item: StatusItem, found: MailboxStatus) -> int:
 
 
 async def namespace(session: Session, command: Namespace) -> Reply:
-    """One personal namespace without a prefix, none of other people, none shared (RFC 2342)."""
-    session.peer.send(replies.namespace_line())
+    """One personal namespace without a prefix, none of other people, and one for what is shared
+    where anything is (RFC 2342)."""
+    shared = ROOT if session.places.has_shared else ""
+    session.peer.send(replies.namespace_line(shared))
     return ok("Namespaces told")
 
 
 async def create(session: Session, command: Create) -> Reply:
-    await session.store.create_mailbox(session.account_id, command.mailbox)
+    place = await session.places.new(command.mailbox, "k")
+    await session.store.create_mailbox(place.account_id, place.name)
     return ok("Mailbox created")
 
 
 async def delete(session: Session, command: Delete) -> Reply:
+    place = await session.places.find(command.mailbox, "x")
     selected = session.view.mailbox_id if session.view is not None else None
     mailbox_id = None
     if selected is not None:
-        mailbox_id = (
-            await session.store.find_mailbox(session.account_id, command.mailbox)
-        ).mailbox_id
-    await session.store.delete_mailbox(session.account_id, command.mailbox)
+        mailbox_id = (await session.store.find_mailbox(place.account_id, place.name)).mailbox_id
+    await session.store.delete_mailbox(place.account_id, place.name)
     if mailbox_id is not None and mailbox_id == selected:
         session.deselect()  # we know; a session of somebody else hears BYE
     return ok("Mailbox deleted")
 
 
 async def rename(session: Session, command: Rename) -> Reply:
-    await session.store.rename_mailbox(session.account_id, command.old, command.new)
+    """RFC 4314 section 4: the right to remove the old name, and to make the new one."""
+    old = await session.places.find(command.old, "x")
+    new = await session.places.new(command.new, "k")
+    if old.account_id != new.account_id:
+        raise MailboxNameRefused("a mailbox cannot be given to somebody else; its messages can")
+    if old.shared is not None and old.name == INBOX:
+        raise MailboxNameRefused("this name is the directory's")
+    await session.store.rename_mailbox(old.account_id, old.name, new.name)
     return ok("Mailbox renamed")
 
 
 async def subscribe(session: Session, command: Subscribe) -> Reply:
+    """Each person has their own subscriptions, also to what is shared."""
+    place = await session.places.find(command.mailbox, "l")
     # RFC 3501 section 6.3.6 allows the check; without it names could be piled up without end.
-    await session.store.find_mailbox(session.account_id, command.mailbox)
+    await session.store.find_mailbox(place.account_id, place.name)
     await session.store.set_subscribed(session.account_id, command.mailbox, True)
     return ok("Subscribed")
 

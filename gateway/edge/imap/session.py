@@ -1,8 +1,9 @@
 """What a command works on: who is logged in, which mailbox is selected, what the client is told.
 
 Owns the session's state (RFC 3501 section 3), the watch on the selected mailbox and the one way
-in which its changes reach the client (``tell``). Never reads from the connection; it writes through
-the ``Peer``. Handlers of the command groups get a Session and their command, and nothing else.
+in which its changes reach the client (``tell``); and, of a shared mailbox, that whoever may not be
+in it any more is not. Never reads from the connection; it writes through the ``Peer``. Handlers of
+the command groups get a Session and their command, and nothing else.
 
 Invariants: a view exists if and only if the state is SELECTED; each watch is stopped once, each
 login is logged out once.
@@ -25,10 +26,14 @@ from gateway.core.log_text import escaped
 from gateway.core.mailboxes import MailboxEvent, Selection
 from gateway.core.ports.body import IncomingBody
 from gateway.core.ports.store import MailboxStore
+from gateway.core.shared_mailboxes import Rights
 from gateway.edge.connection import Door
+from gateway.edge.imap.access import AccessGuard
 from gateway.edge.imap.news import render_news
+from gateway.edge.imap.places import Place, Places, writes_nothing
 from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.edge.imap.view import MailboxView
+from gateway.wire.imap.replies import bye, untagged_status
 
 
 class State(Enum):
@@ -61,6 +66,11 @@ class Peer(Protocol):
     @property
     def buffered_octets(self) -> int:
         """Octets of the client that nobody has looked at yet."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """A command is under way."""
         ...
 
     @property
@@ -97,6 +107,14 @@ class LineRefused(Exception):
 class MailboxDeleted(Exception):
     """Somebody deleted the selected mailbox: there is nothing left to talk about."""
 
+    text = "The selected mailbox was deleted"
+
+
+class AccessLost(MailboxDeleted):
+    """As good as deleted, for somebody who does not share it any more."""
+
+    text = "You do not share the selected mailbox any more"
+
 
 class Upload:
     """A message on its way in, with the time it may take (SECURITY N1)."""
@@ -129,7 +147,10 @@ class Session:
         self._account: Account | None = None
         self._store: MailboxStore | None = None
         self._logout: Callable[[], None] | None = None
+        self._places: Places | None = None
         self._stop_watch: Callable[[], None] | None = None
+        self._guard: AccessGuard | None = None
+        self._access_lost = False
 
     # -- state
 
@@ -149,6 +170,11 @@ class Session:
         return self.account.account_id
 
     @property
+    def places(self) -> Places:
+        assert self._places is not None, "the registry lets only the right states pass"
+        return self._places
+
+    @property
     def store(self) -> MailboxStore:
         assert self._store is not None, "the registry lets only the right states pass"
         return self._store
@@ -163,6 +189,7 @@ class Session:
         assert self._account is None
         self._account = login.avatar.account
         self._store = login.avatar.store
+        self._places = Places(self._account.account_id, login.avatar.shares)
         self._logout = login.logout
 
     def end(self) -> None:
@@ -180,7 +207,7 @@ class Session:
 
     # -- the selected mailbox
 
-    def show(self, selection: Selection, *, read_only: bool) -> MailboxView:
+    def show(self, selection: Selection, place: Place, *, read_only: bool) -> MailboxView:
         """Select a mailbox and watch it."""
         assert self.view is None
         view = MailboxView(selection, read_only=read_only)
@@ -192,6 +219,11 @@ class Session:
 
         self.view = view
         self._stop_watch = self.store.watch(view.mailbox_id, hint)
+        self._access_lost = False
+        if place.shared is not None:
+            self._guard = AccessGuard(
+                self.peer.door.timers, lambda: self.places.rights_at(place), self._rights_are
+            )
         return view
 
     def deselect(self) -> None:
@@ -199,6 +231,27 @@ class Session:
         stop, self._stop_watch = self._stop_watch, None
         if stop is not None:
             stop()
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.stop()
+
+    def _rights_are(self, rights: Rights) -> None:
+        """Of the shared mailbox that is selected, as the directory has it now."""
+        view = self.view
+        if view is None:
+            return
+        if "r" not in rights:
+            self._access_lost = True
+            if self.changed is not None:
+                self.changed()
+            elif not self.peer.busy:
+                self.peer.close(bye(AccessLost.text))
+        elif writes_nothing(rights) and not view.read_only:
+            # RFC 3501 section 7.1: READ-ONLY may come later. Who may write from now on selects the
+            # mailbox again.
+            view.read_only = True
+            if self.changed is not None or not self.peer.busy:
+                self.peer.send(untagged_status("OK", "You may only read here by now", "READ-ONLY"))
 
     # -- changes
 
@@ -209,9 +262,11 @@ class Session:
             now: ask even if the change feed did not say so; after the session's own writes.
 
         Raises:
-            MailboxDeleted: the mailbox is gone.
+            MailboxDeleted: the mailbox is gone, for this person or for everybody.
         """
         view = self.view
+        if view is not None and self._access_lost:
+            raise AccessLost
         if view is None or not (now or view.stale):
             return
         view.asking()

@@ -135,9 +135,17 @@ def search_line(numbers: Sequence[int]) -> bytes:
     return b"* SEARCH %b\r\n" % " ".join(map(str, numbers)).encode("ascii")
 
 
-def namespace_line() -> bytes:
-    """One personal namespace without a prefix, no others (RFC 2342 section 5)."""
-    return b'* NAMESPACE (("" "%b")) NIL NIL\r\n' % SEPARATOR.encode("ascii")
+def namespace_line(shared: str = "") -> bytes:
+    """One personal namespace without a prefix, and one for what is shared (RFC 2342 section 5).
+
+    Args:
+        shared: its name; empty: there is none.
+    """
+    separator = SEPARATOR.encode("ascii")
+    third = b"NIL"
+    if shared:
+        third = b'((%b "%b"))' % (names.encode(shared + SEPARATOR), separator)
+    return b'* NAMESPACE (("" "%b")) NIL %b\r\n' % (separator, third)
 
 
 def id_line(parameters: Sequence[tuple[str, str | None]]) -> bytes:
