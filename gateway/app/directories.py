@@ -100,7 +100,7 @@ def directories_from(settings: Settings, reactor: Any, finds: FindsServices | No
         fresh_s = max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s)
         pictured[name] = PicturedDirectory(
             over_servers(servers, section, schema, reactor=reactor),
-            Pictured(picture, source.name, schema, source.fingerprint, fresh_s),
+            Pictured(picture, name, schema, source.fingerprint, source.base, fresh_s),
             timers=reactor,
             wall_clock=time.time,
         )

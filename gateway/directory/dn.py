@@ -74,6 +74,15 @@ def without_uid(value: str) -> str:
     return _OPTIONAL_UID.sub("", value)
 
 
+def is_below(dn: str, base: str) -> bool:
+    """Whether an entry of this name is the base, or somewhere below it; all are below none."""
+    inner, outer = dn_key(dn), dn_key(base)
+    if inner == outer or not outer:
+        return True
+    # A comma that is part of a value has a backslash before it.
+    return inner.endswith(f",{outer}") and not inner[: -len(outer) - 1].endswith("\\")
+
+
 def _character(found: re.Match[str]) -> str:
     octets, character = found.groups()
     if octets is None:

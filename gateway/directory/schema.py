@@ -75,6 +75,8 @@ class Schema:
         certificate_attribute: names of client certificates; empty: those name logins or addresses.
         group: which entries are groups, with addresses in the same attributes as people; None: the
             directory has none.
+        contact: which entries besides are members of groups, and get their mail elsewhere; None:
+            they are not listed.
         member_attributes: of groups; values are DNs of members or their addresses.
         member_of_attributes: of people; DNs of groups they are in, where the server tells.
         about_groups: what else it says about groups.
@@ -108,6 +110,7 @@ class Schema:
     secret_attribute: str = ""
     certificate_attribute: str = ""
     group: Filter | None = None
+    contact: Filter | None = None
     member_attributes: tuple[str, ...] = ()
     member_of_attributes: tuple[str, ...] = ()
     about_groups: GroupWords = STANDARD_WORDS
@@ -167,6 +170,7 @@ class Schema:
             (*self._names(), *self.member_attributes, *self.about_groups.of_groups),
             *self._of_people,
             self.group,
+            self.contact,
             self.about_groups.left_out,
         )
 

@@ -14,7 +14,7 @@ from gateway.core.ids import AccountId
 from gateway.core.ports.directory import Directory
 from gateway.core.ports.picture import PicturedEntry, SourceState
 from gateway.directory.entries import Entry
-from gateway.directory.groups.asking import Kind, kind_of
+from gateway.directory.groups.asking import Kind, is_contact, kind_of
 from gateway.directory.ldif.reader import read_ldif
 from gateway.directory.picture.briefs import Depiction
 from gateway.directory.picture.directory import PicturedDirectory
@@ -40,7 +40,7 @@ def pictured(ldif: str, schema: Schema = OPENLDAP, source: str = "") -> list[Pic
     depiction = Depiction(source, schema)
     made = []
     for entry in entries_of(ldif):
-        if kind_of(entry, schema) is Kind.OTHER:
+        if kind_of(entry, schema) is Kind.OTHER and not is_contact(entry, schema):
             continue
         try:
             made.append(depiction.pictured(entry))
@@ -149,12 +149,13 @@ def directory_over(
     *,
     schema: Schema = OPENLDAP,
     fingerprint: str = "",
+    base: str = "",
     reader: PictureReader | None = None,
 ) -> PicturedDirectory:
     picture = reader or PictureFile.open_reading(path, monotonic=lambda: times.monotonic)
     return PicturedDirectory(
         cast(Any, servers),
-        Pictured(picture, "", schema, fingerprint, fresh_s=600),
+        Pictured(picture, "", schema, fingerprint, base, fresh_s=600),
         timers=cast(Any, Breaths(pump)),
         wall_clock=lambda: times.wall,
         monotonic=lambda: times.monotonic,

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from gateway.core.account import Account
+from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.group import Group
+from gateway.core.ids import AccountId
+from gateway.directory.picture.cursor import Cursor
 from gateway.directory.presets.openldap import OPENLDAP
+from gateway.wire.ldap.filters import Equal
 from tests.directory.contract import person
 from tests.directory.contract_groups import GROUPS
-from tests.directory.picturing import Case, address, fill
+from tests.directory.picturing import COMPLETE, Case, address, fill
 from tests.support.pump import Pump
 
 
@@ -30,25 +34,92 @@ def test_a_change_of_the_picture_is_seen_within_a_second_groups_too(case: Case) 
     assert second.name == "Renamed"
 
 
-def test_a_group_with_a_member_the_picture_lacks_is_asked_for_and_deferred_in_an_outage(
-    case: Case, tmp_path: Path
-) -> None:
-    behind = Case(tmp_path / "behind", case.pump)
-    case.servers.down = True
-    with pytest.raises(DirectoryUnavailable):
-        case.ask("sales")  # "gone" may be somebody new
-    case.servers.down = False
+def group_of(*members: str, mail: str = "team@example.test") -> str:
+    lines = "".join(f"member: {each}\n" for each in members)
+    return f"dn: cn=team,dc=example,dc=test\nobjectClass: groupOfNames\nmail: {mail}\n{lines}\n"
+
+
+def person_dn(uid: str) -> str:
+    return f"uid={uid},ou=people,dc=example,dc=test"
+
+
+ANN = person("ann", 80, "", "mail: ann@example.test")
+
+
+def resolving(case: Case) -> list[Any]:
+    """Servers that know one group; returns what they are asked."""
+    asked: list[Any] = []
 
     async def resolved(addresses: Any) -> Group:
-        behind.servers.asked.append(("find_recipient", addresses))
-        return Group("sales", ("sales@example.test",), ("alice@example.test",))
+        asked.append(addresses)
+        return Group("team", ("team@example.test",), ("alice@example.test",))
 
     case.servers.find_recipient = resolved  # type: ignore[method-assign]
+    return asked
+
+
+def test_a_group_with_a_member_the_picture_lacks_is_asked_for(case: Case) -> None:
+    asked = resolving(case)
     for _ in range(3):
         group = case.ask("sales")
         assert isinstance(group, Group)
         assert group.members == ("alice@example.test",)
-    assert len(behind.servers.asked) == 1
+    assert len(asked) == 1
+
+
+def test_in_an_outage_a_dead_member_holds_up_nobody_elses_mail(tmp_path: Path, pump: Pump) -> None:
+    case = Case(tmp_path, pump, base="dc=example,dc=test")
+    case.fill(ANN + group_of(person_dn("ann"), person_dn("gone")))
+    case.servers.down = True
+    for _ in range(2):
+        group = case.ask("team")
+        assert isinstance(group, Group)
+        assert group.members == ("ann@example.test",)
+        assert ["gone" in each for each in group.dead] == [True]
+    assert case.ask("team") is group  # resolved once
+    found = case.pump.wait(case.directory.find_group(address("team")))
+    assert found is not None and found.dead == group.dead
+    case.servers.down = False
+    asked = resolving(case)
+    again = case.ask("team")  # what an outage left out is not what is known
+    assert isinstance(again, Group)
+    assert again.members == ("alice@example.test",) and len(asked) == 1
+
+
+def test_in_an_outage_members_whom_no_listing_could_show_defer_the_group(
+    tmp_path: Path, pump: Pump
+) -> None:
+    case = Case(tmp_path, pump, base="dc=example,dc=test")
+    case.fill(ANN + group_of(person_dn("ann"), "uid=far,dc=elsewhere,dc=test"))
+    case.servers.down = True
+    with pytest.raises(DirectoryUnavailable):
+        case.ask("team")
+
+
+def test_in_an_outage_a_picture_of_other_settings_leaves_nobody_out(
+    tmp_path: Path, pump: Pump
+) -> None:
+    case = Case(tmp_path, pump, base="dc=example,dc=test", fingerprint="new")
+    old = replace(COMPLETE, cursor=str(Cursor("csn", "old")))
+    case.fill(ANN + group_of(person_dn("ann"), person_dn("excluded")), old)
+    case.servers.down = True
+    with pytest.raises(DirectoryUnavailable):
+        case.ask("team")
+
+
+def test_contacts_are_members_and_neither_people_nor_recipients(tmp_path: Path, pump: Pump) -> None:
+    schema = replace(OPENLDAP, contact=Equal("objectClass", "contact"))
+    case = Case(tmp_path, pump, schema=schema)
+    dn = "cn=Far,ou=people,dc=example,dc=test"
+    contact = f"dn: {dn}\nobjectClass: contact\nmail: far@elsewhere.test\nentryUUID: far-1\n\n"
+    fill(case.path, pump, ANN + contact + group_of(person_dn("ann"), dn), schema=schema)
+    group = case.ask("team")
+    assert isinstance(group, Group)
+    assert group.members == ("ann@example.test", "far@elsewhere.test")
+    assert case.servers.asked == []
+    assert case.pump.wait(case.directory.find_by_address(Address("far", "elsewhere.test"))) is None
+    assert case.pump.wait(case.directory.find_by_id(AccountId("far-1"))) is None
+    assert len(case.pump.wait(case.directory.people("", 10))) == 1
 
 
 def test_a_large_group_lets_others_run_while_it_is_resolved(case: Case) -> None:

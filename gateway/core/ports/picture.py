@@ -28,11 +28,13 @@ class KeyKind(IntEnum):
 class EntryKind(IntEnum):
     PERSON = 1
     GROUP = 2
+    CONTACT = 3
+    """Somebody elsewhere, whom groups have as a member; found by DN alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class PicturedEntry:
-    """One person or group.
+    """One person, group or contact.
 
     Args:
         source: the name of the directory it is from; one of a few.

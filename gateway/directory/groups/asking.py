@@ -124,6 +124,13 @@ def _matches(wanted: Filter, entry: Entry) -> bool:
         return False
 
 
+def is_contact(entry: Entry, schema: Schema) -> bool:
+    """Whether an entry is nobody here, and may be a member of groups all the same."""
+    if schema.contact is None or kind_of(entry, schema) is not Kind.OTHER:
+        return False
+    return _matches(schema.contact, entry)
+
+
 def is_group(entry: Entry, schema: Schema) -> bool:
     """Whether an entry that is a recipient is a group and no person."""
     kind = kind_of(entry, schema)

@@ -20,11 +20,11 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.log_text import shown
-from gateway.directory.dn import dn_key
+from gateway.directory.dn import dn_key, is_below
 from gateway.directory.entries import Entry
 from gateway.directory.groups.asking import BATCH, MAX_GROUPS, Ambiguous, Search, TooMany
 from gateway.directory.ldap.asking import Asks, Found, LdapFailed
-from gateway.directory.ldap.member_steps import next_step, with_step
+from gateway.directory.ldap.member_steps import in_steps
 from gateway.directory.ldap.results import NO_SUCH_ENTRY, SIZE_LIMIT_EXCEEDED, SUCCESS
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.controls import page_of, paged
@@ -141,7 +141,7 @@ class ServerEntries:
 
     async def matching(self, search: Search) -> Sequence[Entry]:
         base = search.base or self._base
-        if not _is_below(base, self._base):
+        if not is_below(base, self._base):
             raise FilterSyntax(f"{shown(base, 200)} is not below the directory's base")
         return await self._all(search, base)
 
@@ -172,16 +172,12 @@ class ServerEntries:
 
     async def whole(self, group: Entry) -> Entry:
         """MS-ADTS section 3.1.1.3.1.3.3: ``member;range=0-1499``, and then the next."""
-        while (step := next_step(group)) is not None:
-            if step.first > self._schema.members:
-                # More than may be, which is said where they are counted.
-                group = with_step(group, step, {})
-                continue
-            found = await self._ask(_ANY, 1, (step.asked,), base=group.dn, scope=Scope.BASE)
-            if not found.entries:
-                raise LdapFailed(f"{shown(group.dn)} is gone while its members are read")
-            group = with_step(group, step, found.entries[0].attributes)
-        return group
+
+        async def reads(dn: str, attribute: str) -> Sequence[SearchEntry]:
+            found = await self._ask(_ANY, 1, (attribute,), base=dn, scope=Scope.BASE)
+            return found.entries
+
+        return await in_steps(group, self._schema.members, reads)
 
     # -- asking
 
@@ -313,11 +309,3 @@ def _entries(found: Found) -> list[Entry]:
 
 def _entry(found: SearchEntry) -> Entry:
     return Entry(found.dn, found.attributes)
-
-
-def _is_below(dn: str, base: str) -> bool:
-    inner, outer = dn_key(dn), dn_key(base)
-    if inner == outer:
-        return True
-    # A comma that is part of a value has a backslash before it.
-    return inner.endswith(f",{outer}") and not inner[: -len(outer) - 1].endswith("\\")

@@ -1,17 +1,23 @@
 """The members of a large group in steps, as Active Directory gives them: ``member;range=0-1499``
 (MS-ADTS section 3.1.1.3.1.3.3; SECURITY L18).
 
-Owns reading which step an entry has, what the next one is called, and putting them together.
+Owns reading which step an entry has, what the next one is called, and putting them together. Who
+asks for them is given.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.core.log_text import shown
 from gateway.directory.entries import Entry
 from gateway.directory.ldap.asking import LdapFailed
+from gateway.wire.ldap.messages import SearchEntry
+
+Reads = Callable[[str, str], Awaitable[Sequence[SearchEntry]]]
+"""One attribute of the entry with this DN."""
 
 _STEP = re.compile(r"([^;]+);range=(\d{1,9})-(\d{1,9}|\*)\Z")
 
@@ -31,6 +37,25 @@ class Step:
     @property
     def asked(self) -> str:
         return f"{self.attribute};range={self.first}-*"
+
+
+async def in_steps(entry: Entry, most: int, reads: Reads) -> Entry:
+    """The entry with all values of its attributes.
+
+    Args:
+        most: beyond so many no more are asked for: where they are counted they are too many.
+
+    Raises: LdapFailed.
+    """
+    while (step := next_step(entry)) is not None:
+        told: Mapping[str, Sequence[bytes]] = {}
+        if step.first <= most:
+            found = await reads(entry.dn, step.asked)
+            if not found:
+                raise LdapFailed(f"{shown(entry.dn)} is gone while its members are read")
+            told = found[0].attributes
+        entry = with_step(entry, step, told)
+    return entry
 
 
 def next_step(entry: Entry) -> Step | None:
@@ -77,4 +102,5 @@ def _found(
     ):
         # A group of exactly so many: the server answers the step behind the last one with nothing.
         return step.attribute, (), None
-    raise LdapFailed(f"the server does not give the values of {step.attribute} in order")
+    missing = f"the values of {shown(step.attribute)} from number {step.first} on are missing"
+    raise LdapFailed(missing)

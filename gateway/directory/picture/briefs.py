@@ -17,7 +17,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryMistake
 from gateway.core.group import Group
 from gateway.core.ids import AccountId
-from gateway.core.ports.picture import EntryKind, PicturedEntry
+from gateway.core.ports.picture import EntryKind, KeyKind, PicturedEntry
 from gateway.core.quota import NOTHING_SAID, Allowance
 from gateway.directory.dn import dn_key
 from gateway.directory.entries import (
@@ -27,7 +27,7 @@ from gateway.directory.entries import (
     addresses_from,
     display_name_from,
 )
-from gateway.directory.groups.asking import is_group
+from gateway.directory.groups.asking import is_contact, is_group
 from gateway.directory.picture.keys import keys_of_group, keys_of_person
 from gateway.directory.schema import Schema
 
@@ -132,12 +132,17 @@ class Depiction:
         self._schema = schema
 
     def pictured(self, entry: Entry) -> PicturedEntry:
-        """An entry that a listing of people and groups has brought.
+        """An entry that a listing has brought.
 
         Raises:
             DirectoryMistake: it cannot be used; ``reason`` says why.
         """
         schema = self._schema
+        if is_contact(entry, schema):
+            contact_id = account_id_from(entry, schema) or dn_key(entry.dn)
+            keys = ((KeyKind.DN, dn_key(entry.dn)),)
+            whole = whole_of(entry, schema)
+            return PicturedEntry(self._source, contact_id, EntryKind.CONTACT, b"", whole, keys)
         if schema.group is not None and is_group(entry, schema):
             addresses = addresses_from(entry, schema)
             group_id = account_id_from(entry, schema) or dn_key(entry.dn)
@@ -163,10 +168,12 @@ class Depiction:
         """Of a person; of one whose octets are another version's nothing but the id is known.
 
         Raises:
-            DirectoryMistake: it is a group.
+            DirectoryMistake: it is none.
         """
         if kept.kind is not EntryKind.PERSON:
-            raise DirectoryMistake(reason="a group where a person is expected", id=kept.entry_id)
+            raise DirectoryMistake(
+                reason=f"a {kept.kind.name.lower()} where a person is expected", id=kept.entry_id
+            )
         account = account_in(kept.brief)
         if account is None:
             return Account(AccountId(kept.entry_id), "", "", ())

@@ -137,7 +137,9 @@ class Differ:
     def name_of(self, entry: PicturedEntry) -> str:
         """For administrators."""
         account = self._person(entry)
-        return called(account) if account is not None else f"group {shown(entry.entry_id)}"
+        if account is not None:
+            return called(account)
+        return f"{entry.kind.name.lower()} {shown(entry.entry_id)}"
 
     async def remove(self, entry_ids: Sequence[str]) -> None:
         """These are gone. Raises: GatewayError."""

@@ -3,7 +3,8 @@
 Owns the order of who is asked. As long as the picture is fresh, whoever is in it is known from it;
 whoever is not may be new, so the servers are asked, once in a while. When it is stale the servers
 come first. When they are down, known people are known however old what is known of them is, and of
-others nobody can say (451 4.4.3, never 550). A mistake in the directory that the servers tell of is
+others nobody can say (451 4.4.3, never 550); a group is expanded then as far as a complete picture
+shows, or not at all. A mistake in the directory that the servers tell of is
 final: nothing that is remembered stands in for it (SECURITY L5).
 
 Passwords, certificates and secrets are the servers' alone, so that whoever bears an old name by now
@@ -42,7 +43,7 @@ from gateway.directory.groups.resolving import group_from
 from gateway.directory.ldap.seldom import Seldom
 from gateway.directory.picture.briefs import entry_in
 from gateway.directory.picture.caches import Asked, Resolved
-from gateway.directory.picture.entries import NotHere, PictureEntries
+from gateway.directory.picture.entries import Absent, NotHere, PictureEntries
 from gateway.directory.picture.keys import address_key
 from gateway.directory.picture.lookup import Lookup, Pictured, Standing
 
@@ -83,8 +84,10 @@ class PicturedDirectory:
         self._around: Asked[AccountId, tuple[Group, ...]] = Asked(
             monotonic, found_s=GROUPS_OF_S, most_found=1000
         )
-        self._resolving: Asked[tuple[str, int], Group] = Asked(monotonic, found_s=0, most_found=1)
-        self._resolved = Resolved()
+        self._resolving: Asked[tuple[str, int, Absent], Group] = Asked(
+            monotonic, found_s=0, most_found=1
+        )
+        self._resolved = {Absent.NOT_HERE: Resolved(), Absent.NOBODY_BELOW_BASE: Resolved()}
         self._closed = False
 
     # -- who gets mail
@@ -118,7 +121,7 @@ class PicturedDirectory:
             self._groups,
             address_key(address),
             lambda: self._servers.find_group(address),
-            lambda: self._group_in_picture(address),
+            lambda: self._group_in_picture(address, self._in_outage),
         )
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
@@ -268,30 +271,44 @@ class PicturedDirectory:
 
     async def _recipient_in_picture(self, addresses: Sequence[Address]) -> Account | Group | None:
         found = self._lookup.recipient(addresses)
-        return await self._resolve(found) if isinstance(found, PicturedEntry) else found
+        if not isinstance(found, PicturedEntry):
+            return found
+        absent = self._in_outage
+        return self._known(found, absent) or await self._resolve(found, absent)
 
-    async def _group_in_picture(self, address: Address) -> Group | None:
+    async def _group_in_picture(
+        self, address: Address, absent: Absent = Absent.NOT_HERE
+    ) -> Group | None:
         found = self._lookup.by_address(address, EntryKind.GROUP)
-        return None if found is None else self._known(found) or await self._resolve(found)
+        if found is None:
+            return None
+        return self._known(found, absent) or await self._resolve(found, absent)
 
-    def _known(self, kept: PicturedEntry) -> Group | None:
-        return self._resolved.get(kept.entry_id, self._lookup.version)
+    @property
+    def _in_outage(self) -> Absent:
+        """What it means that a member is not in the picture, while nobody can be asked: a dead one
+        must not hold up the mail of all others."""
+        known = self._lookup.shows_everybody
+        return Absent.NOBODY_BELOW_BASE if known else Absent.NOT_HERE
 
-    async def _resolve(self, kept: PicturedEntry) -> Group | None:
+    def _known(self, kept: PicturedEntry, absent: Absent = Absent.NOT_HERE) -> Group | None:
+        return self._resolved[absent].get(kept.entry_id, self._lookup.version)
+
+    async def _resolve(self, kept: PicturedEntry, absent: Absent = Absent.NOT_HERE) -> Group | None:
         """The group with everybody in it; None: the picture does not say."""
         version = self._lookup.version
         return await self._resolving.ask(
-            (kept.entry_id, version), lambda: self._expand(kept, version)
+            (kept.entry_id, version, absent), lambda: self._expand(kept, version, absent)
         )
 
-    async def _expand(self, kept: PicturedEntry, version: int) -> Group | None:
+    async def _expand(self, kept: PicturedEntry, version: int, absent: Absent) -> Group | None:
         pictured = self._pictured
         try:
             whole = pictured.picture.entry(kept.source, kept.entry_id)
             entry = None if whole is None else entry_in(whole.whole)
             if entry is None:
                 return None
-            entries = self._entries(strict=True)
+            entries = self._entries(absent)
             group = await group_from(entry, pictured.schema, entries, pause=self._pause)
         except (NotHere, StoreUnavailable):
             return None
@@ -300,17 +317,17 @@ class PicturedDirectory:
         except ExpansionFailed as error:
             self.log.error("a group of the directory: {error}", error=shown(str(error), 500))
             raise
-        self._resolved.put(kept.entry_id, version, group)
+        self._resolved[absent].put(kept.entry_id, version, group)
         return group
 
     async def _groups_around(self, account: Account) -> tuple[Group, ...] | None:
-        entries = self._entries(strict=False)
+        entries = self._entries(Absent.NOBODY)
         try:
             return tuple(await groups_around(account, self._pictured.schema, entries))
         except (NotHere, StoreUnavailable):
             return None
 
-    def _entries(self, *, strict: bool) -> PictureEntries:
+    def _entries(self, absent: Absent) -> PictureEntries:
         pictured = self._pictured
         return PictureEntries(
             pictured.picture,
@@ -318,7 +335,8 @@ class PicturedDirectory:
             pictured.schema,
             self._account_now,
             self._pause,
-            strict=strict,
+            base=pictured.base,
+            absent=absent,
         )
 
     def _account_now(self, kept: PicturedEntry) -> Account | None:

@@ -3,17 +3,18 @@
 Owns which keys a question becomes. People come finished, as nothing else of them is wanted unless
 the settings leave some members out. What the picture cannot know is NotHere, and the servers are
 asked about all of it: a search by another filter, the rest of a member list that came in steps,
-and, where that would lose mail, a member that is not among the people and groups seen.
+and, where that would lose mail, a member that is not among those seen (``Absent``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.ports.picture import EntryKind, KeyKind, PicturedEntry, ReadsPicture
-from gateway.directory.dn import dn_key
+from gateway.directory.dn import dn_key, is_below
 from gateway.directory.entries import Entry
 from gateway.directory.groups.asking import Search, Subject, TooMany
 from gateway.directory.groups.bounds import Pause
@@ -33,6 +34,14 @@ class NotHere(Exception):
     """The picture does not say; the servers may."""
 
 
+class Absent(Enum):
+    """What it means that somebody is named who is not in the picture."""
+
+    NOT_HERE = "the servers may know them"
+    NOBODY_BELOW_BASE = "nobody, as all below the base were seen; elsewhere the servers may know"
+    NOBODY = "nobody"
+
+
 class PictureEntries:
     """Implements ``groups.asking.Entries``.
 
@@ -40,7 +49,7 @@ class PictureEntries:
         source: the directory's name.
         account_of: a person of the picture as they are by now; None: that is not to be said.
         pause: lets others run, between larger reads.
-        strict: whoever is named and not in the picture is NotHere, not nobody.
+        base: of what the picture holds.
     """
 
     def __init__(
@@ -51,14 +60,16 @@ class PictureEntries:
         account_of: Callable[[PicturedEntry], Account | None],
         pause: Pause,
         *,
-        strict: bool,
+        base: str,
+        absent: Absent,
     ) -> None:
         self._picture = picture
         self._source = source
         self._schema = schema
         self._account_of = account_of
         self._pause = pause
-        self._strict = strict
+        self._base = base
+        self._absent = absent
 
     async def having(self, addresses: Sequence[Address], wanted: Filter) -> Sequence[Subject]:
         """People; ``groups`` asks for no others so."""
@@ -72,7 +83,7 @@ class PictureEntries:
             subjects = self._subjects(KeyKind.DN, (key,))
             if subjects:
                 found[key] = subjects[0]
-            elif self._strict:
+            elif not self._is_nobody(dn):
                 raise NotHere(dn)
             if position % BREATH == BREATH - 1:
                 await self._pause()
@@ -82,7 +93,7 @@ class PictureEntries:
         found: list[Subject] = []
         for login in logins:
             subjects = self._subjects(KeyKind.LOGIN, (login_key(login),), EntryKind.PERSON)
-            if not subjects and self._strict:
+            if not subjects and self._absent is Absent.NOT_HERE:
                 raise NotHere(login)
             found += subjects
         return found
@@ -147,6 +158,11 @@ class PictureEntries:
         return None
 
     # -- the picture itself
+
+    def _is_nobody(self, dn: str) -> bool:
+        if self._absent is Absent.NOBODY_BELOW_BASE:
+            return is_below(dn, self._base)
+        return self._absent is Absent.NOBODY
 
     def _of(
         self, kind: KeyKind, keys: Sequence[str], wanted: EntryKind | None = None, limit: int = 0

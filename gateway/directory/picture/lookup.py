@@ -70,6 +70,7 @@ class Pictured:
         source: the name of this one.
         schema: of it.
         fingerprint: of what it was asked (``source.Source.fingerprint``); empty: any.
+        base: below which everybody was listed.
         fresh_s: since its last refresh the picture is asked before the servers.
     """
 
@@ -77,6 +78,7 @@ class Pictured:
     source: str
     schema: Schema
     fingerprint: str = ""
+    base: str = ""
     fresh_s: float = 600.0
 
 
@@ -112,6 +114,11 @@ class Lookup:
         if self._monotonic() >= self._next_look:
             self._look()
         return self._standing
+
+    @property
+    def shows_everybody(self) -> bool:
+        """Whether whoever the settings in force mean was there at the last look, or is in it."""
+        return self.standing is not Standing.ABSENT and not self._other_settings
 
     @property
     def version(self) -> int:

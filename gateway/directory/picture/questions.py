@@ -1,13 +1,11 @@
 """Questions to one server whose answers are all or nothing: a search, a listing in pages.
 
-Owns paging (RFC 2696), the ranges in which Active Directory gives large attributes (MS-ADTS
-3.1.1.3.1.3.3), and the difference between an answer and half of one: any result code but success
-is LdapFailed, a size limit that was met (SECURITY L19) above all, whatever came before it.
+Owns paging (RFC 2696), and the difference between an answer and half of one: any result code but
+success is LdapFailed, a size limit that was met (SECURITY L19) above all, whatever came before.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -15,7 +13,9 @@ from twisted.internet.defer import Deferred
 
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import Timers
+from gateway.directory.entries import Entry
 from gateway.directory.ldap.asking import Found, LdapFailed, Listening
+from gateway.directory.ldap.member_steps import in_steps
 from gateway.directory.picture.source import BATCH
 from gateway.wire.ldap.ber import LdapGarbage
 from gateway.wire.ldap.controls import PAGED_RESULTS, page_of, paged
@@ -38,7 +38,6 @@ _HINTS = {
     NO_SUCH_OBJECT: "there is no such base",
     50: "the service account may not read this",
 }
-_RANGE = re.compile(r"([^;]+);range=(\d+)-(\d+|\*)\Z")
 
 Taken = Callable[[Sequence[SearchEntry]], Coroutine[Deferred[Any], Any, None]]
 
@@ -161,8 +160,8 @@ def _cookie(found: Found) -> bytes:
 
 
 async def with_all_values(listening: Listening, entry: SearchEntry, most: int) -> SearchEntry:
-    """The entry with all values of attributes of which the server gave only a range (SECURITY
-    L18).
+    """The entry with all values of attributes of which the server gave only the first ones
+    (SECURITY L18).
 
     Args:
         most: values are enough: whoever has more of them is too large anyway.
@@ -170,30 +169,10 @@ async def with_all_values(listening: Listening, entry: SearchEntry, most: int) -
     Raises:
         LdapFailed: some of them cannot be had.
     """
-    ranges = [found for found in map(_RANGE.match, entry.attributes) if found]
-    if not ranges:
-        return entry
-    attributes = {
-        name: values for name, values in entry.attributes.items() if not _RANGE.match(name)
-    }
-    for found in ranges:
-        name, last = found[1], found[3]
-        values = [*entry.attributes[found[0]]]
-        while last != "*" and len(values) <= most:
-            wanted = f"{name};range={int(last) + 1}-*"
-            request = SearchRequest(entry.dn, Scope.BASE, Present("objectClass"), (wanted,))
-            more = (await ask(listening, request)).entries
-            following = _following(more, name, int(last) + 1)
-            values += following[1]
-            last = following[0]
-        attributes[name] = values
-    return SearchEntry(entry.dn, attributes)
 
+    async def more(dn: str, attribute: str) -> Sequence[SearchEntry]:
+        request = SearchRequest(dn, Scope.BASE, Present("objectClass"), (attribute,))
+        return (await ask(listening, request)).entries
 
-def _following(more: Sequence[SearchEntry], name: str, first: int) -> tuple[str, Sequence[bytes]]:
-    """The end of the next range, and its values. Raises: LdapFailed."""
-    for attribute, values in more[0].attributes.items() if more else ():
-        found = _RANGE.match(attribute)
-        if found and found[1] == name and int(found[2]) == first and values:
-            return found[3], values
-    raise LdapFailed(f"the values of {shown(name)} from number {first} on are missing")
+    whole = await in_steps(Entry(entry.dn, entry.attributes), most, more)
+    return SearchEntry(whole.dn, whole.attributes)

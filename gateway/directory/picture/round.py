@@ -217,13 +217,12 @@ class Round:
 
     async def _settle_unseen(self, differ: Differ, number: int) -> None:
         name = self._source.name
-        before = -1
+        before: list[str] = []
         while batch := await self._picture.unseen(name, number, BATCH):
-            left = sum(await self._picture.count_unseen(name, number))
-            if left == before:
+            ids = sorted(each.entry_id for each in batch)
+            if ids == before:
                 raise LdapFailed("whoever a listing has not seen cannot be settled")
-            before = left
-            ids = [each.entry_id for each in batch]
+            before = ids
             await settle(self._listening, self._source, differ, ids)
 
     async def _with_all_values(self, found: Sequence[SearchEntry]) -> list[SearchEntry]:
@@ -248,7 +247,8 @@ class Round:
             left = await missing(self._picture, source, there, self._timers)
             gone += [each for each in left if each.entry_id not in known]
         people = sum(each.kind is EntryKind.PERSON for each in gone)
-        leaving = self._leaving(state, cursor, differ, people, len(gone) - people, gone)
+        groups = sum(each.kind is EntryKind.GROUP for each in gone)
+        leaving = self._leaving(state, cursor, differ, people, groups, gone)
         stopped = state.stopped or objection(leaving, source.mass_change_percent)
         new = replace(cursor, position=learnt.position, checked_at=checked_at, unchecked=unchecked)
         if stopped:

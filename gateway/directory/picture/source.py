@@ -59,9 +59,12 @@ class Source:
 
     @property
     def everybody(self) -> Filter:
-        """People and groups."""
+        """People, groups, and contacts that may be in these."""
         schema = self.schema
-        return schema.person if schema.group is None else Or((schema.person, schema.group))
+        if schema.group is None:
+            return schema.person
+        kinds = (schema.person, schema.group, schema.contact)
+        return Or(tuple(each for each in kinds if each is not None))
 
     @property
     def kept(self) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ _COMPUTED = "msDS-User-Account-Control-Computed"
 _USER = Equal("sAMAccountType", "805306368")
 """SAM_NORMAL_USER_ACCOUNT: people, and neither computers nor trusts; one index has it."""
 
-_CONTACT = And((Equal("objectClass", "contact"), Present("targetAddress")))
+_ANY_CONTACT = Equal("objectClass", "contact")
+_CONTACT = And((_ANY_CONTACT, Present("targetAddress")))
 """Somebody whose mail is elsewhere, under an address of ours."""
 
 _NOBODYS = Or(
@@ -95,6 +96,7 @@ AD = Schema(
     group=Or(
         (Equal("objectClass", "group"), Equal("objectClass", "msExchDynamicDistributionList"))
     ),
+    contact=_ANY_CONTACT,
     member_attributes=("member",),
     member_of_attributes=("memberOf",),
     about_groups=ACTIVE_DIRECTORY,

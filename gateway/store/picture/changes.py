@@ -36,7 +36,7 @@ _RESET = (
 _KNOWN = (
     "SELECT e.number, e.kind, e.brief, w.keys, w.whole FROM entries AS e"
     " CROSS JOIN wholes AS w ON w.entry = e.number"
-    " WHERE e.source = ? AND e.kind IN (1, 2) AND e.entry_id = ?"
+    " WHERE e.source = ? AND e.kind IN (1, 2, 3) AND e.entry_id = ?"
 )
 _ADD = "INSERT INTO entries (source, kind, entry_id, brief) VALUES (?, ?, ?, ?)"
 _CHANGE = "UPDATE entries SET kind = ?, brief = ? WHERE number = ?"
@@ -44,7 +44,7 @@ _WHOLE = "INSERT OR REPLACE INTO wholes (entry, keys, whole) VALUES (?, ?, ?)"
 _LISTED = "INSERT OR REPLACE INTO listed (entry, source, listing) VALUES (?, ?, ?)"
 _SAW = (
     "UPDATE listed SET listing = ? WHERE listing < ? AND entry = (SELECT number FROM entries"
-    " WHERE source = ? AND kind IN (1, 2) AND entry_id = ?)"
+    " WHERE source = ? AND kind IN (1, 2, 3) AND entry_id = ?)"
 )
 _NAME = "SELECT number FROM names WHERE name = ?"
 _ADD_NAME = "INSERT INTO names (name) VALUES (?)"

@@ -32,7 +32,7 @@ _WHOLES = (
 )
 _ENTRY = (
     "SELECT s.name, e.entry_id, e.kind, e.brief, w.whole FROM sources AS s"
-    " CROSS JOIN entries AS e ON e.source = s.number AND e.kind IN (1, 2) AND e.entry_id = ?"
+    " CROSS JOIN entries AS e ON e.source = s.number AND e.kind IN (1, 2, 3) AND e.entry_id = ?"
     " CROSS JOIN wholes AS w ON w.entry = e.number WHERE s.name = ?"
 )
 _PAGE = (
@@ -68,7 +68,7 @@ class PictureReader:
 
     def find(self, kind: KeyKind, keys: Sequence[str], limit: int = 0) -> Sequence[PicturedEntry]:
         if len(keys) == 1:  # each recipient
-            # SQLite would ask the enumeration what it is as a number, in more time than it searches.
+            # SQLite would ask the enumeration for its number, in more time than it searches.
             rows = self._rows(_FIND, (int(kind), keys[0], limit or -1))
             return [_brief(row) for row in rows]
         rows = self._of_keys(_FIND, kind, keys, limit)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.ports.picture import EntryKind, KeyKind
+from gateway.directory.dn import dn_key
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.picture.round import GONE_CHECK_S
 from gateway.directory.presets.ad import AD
@@ -78,6 +79,28 @@ def test_every_change_is_seen_without_a_listing(
         world.close()
         for dn in (*map(dn_of, ("refresh1", "refresh2", "refresh5")), f"CN=refresh4,{BASE}"):
             samba_ad.change(f"dn: {dn}\nchangetype: delete\n")
+
+
+def test_contacts_are_there_for_groups_alone(
+    samba_ad: SambaAd, pump: ReactorPump, tmp_path: Path
+) -> None:
+    world = world_at(samba_ad, pump, tmp_path / "contacts.sqlite", PEOPLE)
+    dn = dn_of("Far Away")
+    contact = f"dn: {dn}\nchangetype: add\nobjectClass: contact\nmail: far@elsewhere.test\n\n"
+    try:
+        world.refresh()
+        people = world.state.people
+        samba_ad.change(contact)
+        assert not world.refresh(30)
+        (kept,) = world.picture.wholes(KeyKind.DN, [dn_key(dn)])
+        assert kept.kind is EntryKind.CONTACT and b"far@elsewhere.test" in kept.whole
+        assert not world.picture.find(KeyKind.ADDRESS, ["far@elsewhere.test"])
+        assert world.state.people == people
+        samba_ad.change(f"dn: {dn}\nchangetype: delete\n")
+        assert not world.refresh(GONE_CHECK_S)
+        assert not world.picture.find(KeyKind.DN, [dn_key(dn)])
+    finally:
+        world.close()
 
 
 def test_L18_all_members_of_a_large_group_come_into_the_picture(

@@ -12,6 +12,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.picture import questions
 from gateway.directory.presets.openldap import OPENLDAP
+from gateway.wire.ldap.filters import Equal
 from gateway.wire.ldap.messages import SearchRequest
 from tests.directory.picture.world import World, asked_for_everybody
 from tests.support.ldap_fakes import BASE
@@ -258,6 +259,23 @@ def test_L18_members_that_cannot_be_had_stop_the_listing() -> None:
     with pytest.raises(LdapFailed, match="from number 1 on are missing"):
         world.refresh()
     assert ("", group) not in world.picture.entries
+
+
+def test_contacts_come_and_go_and_are_no_people() -> None:
+    world = World(
+        "pages", "stamps", schema=replace(OPENLDAP, contact=Equal("objectClass", "contact"))
+    )
+    world.server.add("p")
+    names = [f"c{number}" for number in range(120)]
+    for name in names:
+        world.server.add(name, f"cn={name},{BASE}", objectClass="contact")
+    world.refresh()
+    assert (world.state.people, world.state.groups) == (1, 0)
+    assert len(world.picture.entries) == 121
+    world.server.delete(*names)
+    world.clock.advance(world.source.listing_s)
+    world.refresh()
+    assert len(world.picture.entries) == 1 and not world.state.stopped
 
 
 def test_all_processes_ask_alike() -> None:
