@@ -97,6 +97,19 @@ class PersonBudget:
         failures = min(self._tallies.get(_kept(account_id)) + 1, MOST)
         self._tallies.put(_kept(account_id), failures, WINDOW_S)
 
+    def obstacle(self, account_id: AccountId, state: PasswordState, *, known: bool) -> str:
+        """Why the directory would not be asked about this person now, in words for administrators;
+        empty: it would be. Counts nothing."""
+        failures, _ = self._count(account_id, state)
+        counted = max(failures, state.failures or 0)
+        most = self.most(state.lockout, known=known, untold=state.failures is None)
+        if counted < most:
+            return ""
+        left_s = self._tallies.left_s(_person(account_id, state))
+        where = "" if known else " from where the person is not known"
+        ends = f"; for {left_s:.0f} s more" if failures >= most else ""
+        return f"{counted} failures, and the directory may count {most} at most{where}{ends}"
+
     # -- for permits
 
     def take(self, permit: Permit) -> None:

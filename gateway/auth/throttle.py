@@ -175,6 +175,32 @@ class LoginThrottle:
         """Nobody was asked, or nobody could say."""
         self._settle(attempt, 0, 0.0, failures=0)
 
+    def obstacle(self, peer_ip: str, login: str) -> str:
+        """Why a password of this login would not be asked about now if it came from there, in words
+        for administrators; empty: it would be. Counts nothing and tells nobody."""
+        attempt = Attempt(login, self._networks(peer_ip), counted(login), guessed=bool(login))
+        if not attempt.networks:
+            return ""
+        stranger = self._is_stranger(attempt)
+        around = attempt.networks[: len(AROUND) if stranger else 1]
+        names = [
+            (of_network(network, rate), rate, network)
+            for network, rates in zip(around, self._rates, strict=False)
+            for rate in rates
+        ]
+        names += [(of_login(attempt, rate), rate, "that login there") for rate in self._rates[0]]
+        for name, rate, what in names:
+            if not self._counters.take(name, rate, only_look=True).allowed:
+                return f"more than {rate.limit} failures in {rate.per_s:g} s from {what}"
+        failures, _ = self._reserved(attempt)
+        if stranger and failures >= self._bounds.asked_per_login:
+            left_s = self._tallies.left_s(b"asked " + attempt.whose)
+            return (
+                f"{failures} failures of this login from where it is not known; for {left_s:.0f} s"
+                " more only from where it has worked lately"
+            )
+        return ""
+
     # -- who comes
 
     def _networks(self, peer_ip: str) -> tuple[str, ...]:

@@ -54,6 +54,13 @@ class SharedMarks:
             return number if ends_ms > now_ms else 0
         return 0
 
+    def left_s(self, name: bytes) -> float:
+        """For how long the number is kept still; 0: there is none."""
+        places, tag = self._find(name)
+        now_ms = int(self._monotonic() * 1000)
+        ends = (ends_ms for _, ends_ms, _ in self._of_tag(places, tag))
+        return max(0, next(ends, now_ms) - now_ms) / 1000
+
     def put(self, name: bytes, number: int, for_s: float) -> None:
         """Keep the number for so long, in place of any that the name has."""
         assert 0 < number <= MAX_NUMBER
