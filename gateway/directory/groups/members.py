@@ -27,6 +27,7 @@ from gateway.directory.entries import (
     account_id_from,
     addresses_from,
     display_name_from,
+    links_of,
     unusable,
 )
 from gateway.directory.groups.asking import (
@@ -82,6 +83,15 @@ class Members:
         self.dead: list[str] = []
         self.nested: list[str] = []
         self.dynamic: list[str] = []
+        self._forwarding: dict[str, Entry] = {}
+
+    async def follow_links(self) -> None:
+        """Learn where those forward their mail to who name an entry for that."""
+        named = [dn for each in self._forwarding.values() for dn in links_of(each, self._schema)]
+        if named:
+            found = await self._entries.named(list({dn_key(dn): dn for dn in named}.values()))
+            for key, entry in self._forwarding.items():
+                self.people[key] = account_from(entry, self._schema, found)
 
     async def collect(self, group: Entry) -> None:
         """Raises: ExpansionFailed."""
@@ -261,7 +271,9 @@ class Members:
         elif not self._is_left_out(subject):
             key = address or account.primary_address
             self.addresses.setdefault(key)
-            self.people.setdefault(key, account)
+            kept = self.people.setdefault(key, account)
+            if kept is account and isinstance(subject, Entry) and links_of(subject, self._schema):
+                self._forwarding[key] = subject
 
     def _is_left_out(self, subject: Subject) -> bool:
         rule = self._schema.about_groups.left_out

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timers
 from gateway.directory.dn import dn_key
-from gateway.directory.ldap.asking import Asks, LdapFailed
+from gateway.directory.ldap.asking import Asks
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import Present
 from gateway.wire.ldap.messages import Scope, SearchRequest
@@ -40,26 +41,29 @@ class WindowsDomain:
         self._given = self._schema = schema
         self._timers = timers
         self._asked_until = float("-inf")
+        self._one_at_a_time = DeferredLock()
 
     async def for_login(self, login: str) -> Schema:
         """The schema that knows whom such a login means.
 
         Raises: LdapFailed.
         """
-        schema = self._schema
         domain, backslash, _ = login.partition("\\")
-        if (
-            backslash
-            and schema.account_name_attribute
-            and domain.casefold() not in schema.windows_domains
-            and self._timers.seconds() >= self._asked_until
-        ):
-            await self._learn()
+        if backslash and self._given.account_name_attribute:
+            # Who comes while another one's question is under way waits for its answer: without
+            # it their login would be an unknown one.
+            await self._one_at_a_time.acquire()
+            try:
+                unknown = domain.casefold() not in self._schema.windows_domains
+                if unknown and self._timers.seconds() >= self._asked_until:
+                    await self._learn()
+            finally:
+                self._one_at_a_time.release()
         return self._schema
 
     async def _learn(self) -> None:
-        self._asked_until = self._timers.seconds() + TROUBLE_S
         names = await self.names()
+        self._asked_until = self._timers.seconds() + TROUBLE_S
         if not names:
             self.log.warn(
                 "the NetBIOS name of the domain cannot be read, so logins as DOMAIN\\user are"
@@ -91,11 +95,7 @@ class WindowsDomain:
             ("nETBIOSName", "dnsRoot", "nCName"),
             most=_MOST,
         )
-        try:
-            found = await self._asks.search(request)
-        except LdapFailed as failed:
-            self.log.info("the partitions cannot be read: {why}", why=failed.reason)
-            return []
+        found = await self._asks.search(request)
         for entry in found.entries:
             contexts = entry.attributes.get("ncname", ())
             root_of = [octets.decode("utf-8", "replace") for octets in contexts]

@@ -243,6 +243,8 @@ class LdifDirectory:
             raise WrongCredentials(LoginReason.WRONG_PASSWORD, account_id=account.account_id)
         if not account.enabled:
             raise WrongCredentials(LoginReason.DISABLED, proven=True, account_id=account.account_id)
+        if account.locked:
+            raise WrongCredentials(LoginReason.LOCKED, proven=True, account_id=account.account_id)
         return account
 
     async def probe(self) -> str:

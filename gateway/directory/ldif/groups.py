@@ -39,7 +39,7 @@ class FileGroups:
         self._people = people
         self._by_dn = {dn_key(entry.dn): entry for entry in others}
         self._by_dn.update((dn_key(person.entry.dn), person.entry) for person in people)
-        self._accounts = {id(person.entry): person.account for person in people}
+        self._persons = {id(person.entry): person for person in people}
         self._by_id = {person.account.account_id: person.entry for person in people}
         self._by_address: dict[str, list[Entry]] = {}
         self._holding: dict[str, list[Entry]] = {}
@@ -56,7 +56,7 @@ class FileGroups:
 
     def account(self, entry: Entry) -> Account:
         """Of an entry that is a person's."""
-        return self._accounts[id(entry)]
+        return self._persons[id(entry)].account
 
     def resolved(self, entry: Entry) -> Group | None:
         """The group, if somebody has asked for it before."""

@@ -15,7 +15,7 @@ import os
 import uuid
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from gateway.core.errors import DirectoryUnavailable, SettingsError, SettingsPro
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_secret import LoginSecret, SecretKind
+from gateway.directory.dn import dn_key
 from gateway.directory.entries import Entry, account_from, account_id_from
 from gateway.directory.ldif.reader import MAX_FILE_OCTETS, Record, problem, read_ldif
 from gateway.directory.passwords import (
@@ -54,9 +55,24 @@ or made readable again (which only the change time tells)."""
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """Args:
+    read: the account as it was when the file was read.
+    others: all entries of the file, by ``dn_key``.
+    """
+
     entry: Entry
-    account: Account
+    read: Account
     passwords: tuple[StoredPassword, ...] = field(repr=False)
+    schema: Schema = field(repr=False)
+    others: Mapping[str, Entry] = field(default_factory=dict, repr=False)
+
+    @property
+    def account(self) -> Account:
+        """As it is by now: time ends accounts and locks though the file is the same."""
+        until = self.read.state_until
+        if not until or self.schema.wall_clock() < until:
+            return self.read
+        return account_from(self.entry, self.schema, self.others)
 
     def secret(self) -> LoginSecret:
         """What of the person's passwords tells more than right or wrong."""
@@ -85,8 +101,8 @@ class People:
         self.signature = signature
         self.verifier = Verifier([value for person in persons for value in person.passwords])
         self._persons = tuple(persons)
-        self._in_order: list[Account] | None = None
-        self._by_id = {person.account.account_id: person.account for person in persons}
+        self._in_order: list[Person] | None = None
+        self._by_id = {person.read.account_id: person for person in persons}
         self._index: dict[tuple[str, str], list[Person]] = {}
         self._indexed = {
             name.lower()
@@ -109,7 +125,8 @@ class People:
         return len(self._persons)
 
     def with_id(self, account_id: AccountId) -> Account | None:
-        return self._by_id.get(account_id)
+        person = self._by_id.get(account_id)
+        return person.account if person is not None else None
 
     def shared_addresses(self) -> list[str]:
         """Addresses that more than one person has, and that therefore reach nobody (L5)."""
@@ -124,10 +141,9 @@ class People:
     def page(self, after: str, limit: int) -> list[Account]:
         """In the order of their ids, beginning behind ``after``."""
         if self._in_order is None:
-            accounts = (person.account for person in self._persons)
-            self._in_order = sorted(accounts, key=_id)
+            self._in_order = sorted(self._persons, key=_id)
         begin = bisect_right(self._in_order, after, key=_id)
-        return self._in_order[begin : begin + limit]
+        return [person.account for person in self._in_order[begin : begin + limit]]
 
     def find(self, wanted: Filter) -> list[Person]:
         """Everybody who matches, each once."""
@@ -158,8 +174,8 @@ class People:
         return None
 
 
-def _id(account: Account) -> str:
-    return account.account_id
+def _id(person: Person) -> str:
+    return person.read.account_id
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -192,7 +208,9 @@ def load_people(path: Path, schema: Schema) -> tuple[People, list[Entry]]:
     persons: list[Person] = []
     others: list[Entry] = []
     lines: dict[str, int] = {}
-    for record in read_ldif(data, source):
+    records = list(read_ldif(data, source))
+    everything = {dn_key(record.entry.dn): record.entry for record in records}
+    for record in records:
         try:
             if not matches(schema.person, record.entry.attributes):
                 others.append(record.entry)
@@ -202,7 +220,7 @@ def load_people(path: Path, schema: Schema) -> tuple[People, list[Entry]]:
             raise SettingsError(
                 [SettingsProblem(source, "person filter", str(error), expected)]
             ) from error
-        persons += _person(record, schema, source, problems)
+        persons += _person(record, schema, source, everything, problems)
         if len(persons) > len(lines):
             account_id = persons[-1].account.account_id
             first = lines.setdefault(account_id, record.line)
@@ -220,7 +238,11 @@ def load_people(path: Path, schema: Schema) -> tuple[People, list[Entry]]:
 
 
 def _person(
-    record: Record, schema: Schema, source: str, problems: list[SettingsProblem]
+    record: Record,
+    schema: Schema,
+    source: str,
+    everything: Mapping[str, Entry],
+    problems: list[SettingsProblem],
 ) -> Iterator[Person]:
     """The person in a record, or nothing and an addition to ``problems``."""
     entry = record.entry
@@ -239,13 +261,13 @@ def _person(
         passwords.append(Scram(verifier))
     entry = _with_id(entry, schema)
     try:
-        account = account_from(entry, schema)
+        account = account_from(entry, schema, everything)
     except DirectoryUnavailable as error:
         found = f"{shown(entry.dn)}: {error.fields['reason']}"
         expected = f"one {schema.id_attribute} (or none) and a login"
         problems.append(problem(source, record.line, found, expected))
         return
-    yield Person(entry, account, tuple(passwords))
+    yield Person(entry, account, tuple(passwords), schema, everything)
 
 
 def _with_id(entry: Entry, schema: Schema) -> Entry:

@@ -76,7 +76,7 @@ def _uuid(seed: str) -> str:
 def entries_of(schema: Schema, *everything: Entry) -> FileGroups:
     people = [each for each in everything if matches(schema.person, each.attributes)]
     others = [each for each in everything if each not in people]
-    persons = [Person(each, account_from(each, schema), ()) for each in people]
+    persons = [Person(each, account_from(each, schema), (), schema) for each in people]
     return FileGroups(People(persons, schema, (0, 0, 0, 0)), others, schema)
 
 

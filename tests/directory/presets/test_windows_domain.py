@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from gateway.directory.at_once import at_once
@@ -13,6 +14,7 @@ from gateway.directory.ldap.asking import Asks, BindAnswer, Found, LdapFailed, L
 from gateway.directory.ldap.windows_domain import KEPT_S, TROUBLE_S, WindowsDomain
 from gateway.directory.presets.ad import AD
 from gateway.directory.presets.openldap import OPENLDAP
+from gateway.directory.schema import Schema
 from gateway.wire.ldap.messages import Control, Result, SearchEntry, SearchRequest
 
 CONFIGURATION = "CN=Configuration,DC=example,DC=com"
@@ -110,8 +112,37 @@ def test_L17_what_cannot_be_read_is_unknown_and_asked_again_later(logged: list[s
 def test_L15_a_server_that_does_not_answer_is_trouble_and_no_wrong_login() -> None:
     asks = Partitions(*FOREST)
     asks.down = True
-    with pytest.raises(LdapFailed):
-        at_once(domain(asks, "DC=example,DC=com").for_login("EXAMPLE\\anna"))
+    known = domain(asks, "DC=example,DC=com")
+    for _ in range(3):  # the second one no more than the first
+        with pytest.raises(LdapFailed):
+            at_once(known.for_login("EXAMPLE\\anna"))
+    asks.down = False
+    assert "example" in at_once(known.for_login("EXAMPLE\\anna")).windows_domains
+
+
+def test_L17_who_comes_while_it_is_asked_waits_for_the_answer() -> None:
+    class Slow(Partitions):
+        def __init__(self, *entries: SearchEntry) -> None:
+            super().__init__(*entries)
+            self.gate: Deferred[None] = Deferred()
+
+        async def search(self, request: SearchRequest, controls: Sequence[Control] = ()) -> Found:
+            if not request.base:
+                await self.gate
+            return await super().search(request, controls)
+
+    asks = Slow(*FOREST)
+    known = domain(asks, "DC=example,DC=com")
+    logins = [Deferred.fromCoroutine(known.for_login("EXAMPLE\\anna")) for _ in range(3)]
+    hung_up = Deferred.fromCoroutine(known.for_login("EXAMPLE\\bert"))
+    hung_up.addErrback(lambda failure: failure.trap(CancelledError))
+    hung_up.cancel()
+    assert not any(login.called for login in logins)
+    asks.gate.callback(None)
+    for login in logins:
+        assert isinstance(login.result, Schema)
+        assert "example" in login.result.windows_domains
+    assert len(asks.asked) == 2
 
 
 def test_other_directories_have_no_such_logins() -> None:
