@@ -18,6 +18,7 @@ FLOORS = {
     "store": 3,
     "directory": 3,
     "auth": 4,
+    "people": 4,
     "routing": 4,
     "delivery": 5,
     "transfer": 5,

@@ -20,6 +20,7 @@ from typing import Protocol
 
 from cryptography import x509
 
+from gateway.auth.account_sessions import AccountSessions
 from gateway.auth.app_passwords_sessions import AppPasswordSessions
 from gateway.auth.sasl import Exchange, Found, Mechanism, SaslUnknownMechanism
 from gateway.auth.sasl_bearer import OAuthBearer, XOAuth2
@@ -83,6 +84,7 @@ class Means:
         throttle: what guessing costs; None: no more than the time of each failure.
         tell_reasons: whoever had the right password may hear why it lets them in no more.
         app_password_sessions: hears of those that an app password has opened.
+        account_sessions: hears of all that somebody has opened.
     """
 
     secrets: SecretFinder | None = None
@@ -95,6 +97,7 @@ class Means:
     throttle: LoginThrottle | None = None
     tell_reasons: bool = False
     app_password_sessions: AppPasswordSessions | None = None
+    account_sessions: AccountSessions | None = None
 
     @property
     def passwords(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import GatewayError, RelayDenied, UnknownRecipient
+from gateway.core.errors import GatewayError, MailboxDisabled, RelayDenied, UnknownRecipient
 from gateway.core.messages import QueuedRecipient
 from gateway.core.ports.routing import Router
 from gateway.core.queue import LocalCopy, Outcome, QueueItem, Verdict, WaitingRecipient
@@ -50,6 +50,8 @@ class LocalDelivery:
                     copies.setdefault(account.account_id, copy)
                 else:
                     others.append((end.address, end.route.next_hop))
+        except MailboxDisabled as closed:
+            return Outcome(number, Verdict.FAILED, "5.2.1", closed.safe_text)
         except (UnknownRecipient, RelayDenied) as gone:
             return Outcome(number, Verdict.FAILED, "5.1.1", gone.safe_text)
         except GatewayError as problem:

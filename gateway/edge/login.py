@@ -9,7 +9,7 @@ ends with the connection.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -263,15 +263,21 @@ async def log_in_at_door(
 
 
 def _watched(visitor: Visitor, logged_in: LoggedIn) -> LoggedIn:
-    """It ends with the app password that opened it, if one did."""
-    sessions = visitor.door.means.app_password_sessions
+    """It ends with the account, and with the app password that opened it, if one did."""
+    means = visitor.door.means
+    ended: list[Callable[[], None]] = []
     number = logged_in.app_password
-    if not number or sessions is None:
+    if number and means.app_password_sessions is not None:
+        ended.append(means.app_password_sessions.opened(number, visitor))
+    if means.account_sessions is not None:
+        account_id = logged_in.avatar.account.account_id
+        ended.append(means.account_sessions.opened(account_id, visitor))
+    if not ended:
         return logged_in
-    ended = sessions.opened(number, visitor)
 
     def log_out() -> None:
-        ended()
+        for each in ended:
+            each()
         logged_in.logout()
 
     return replace(logged_in, logout=log_out)

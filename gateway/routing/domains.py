@@ -5,8 +5,9 @@ directory has it, exactly or without its tag, who gets what nobody has; is the d
 another server, may the sender relay. One question to the directory at most for one recipient, and
 none where the settings alone decide. Never opens a connection, never caches.
 
-A disabled account still receives mail: whether a leaver's mail is refused is a policy for the
-administrator, and a lost message cannot be had back. Such a person merely cannot log in.
+A disabled account still receives mail unless the administrator's policy for leavers says something
+else, as a lost message cannot be had back. Who had an address once is asked about when nobody has
+it: behind directory and aliases, before a catch-all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway.core.errors import RelayDenied, UnknownRecipient
 from gateway.core.group import Group
 from gateway.core.hosts import parse_ip
 from gateway.core.ports.directory import RecipientFinder
+from gateway.core.ports.leavers import LeaversMail
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
 from gateway.directory.groups.bounds import Pause, no_pause
@@ -105,6 +107,11 @@ class DomainRouter:
         self._own_hosts = frozenset(map(_fold, own_hosts))
         self._whence = whence
         self._pause = pause
+        self._leavers: LeaversMail | None = None
+
+    def ask_about_leavers(self, leavers: LeaversMail) -> None:
+        """Their notes are in the store, which is opened when the settings have proved usable."""
+        self._leavers = leavers
 
     async def route(
         self, recipient: Address, *, may_relay: bool, steps: Steps | None = None
@@ -218,7 +225,15 @@ class DomainRouter:
             return Outbound(domain.relay)
         if found is None:
             _note(steps, f"nobody in the directory has {' or '.join(map(str, names[:position]))}")
-            return self._fallback(address, domain, ignored, steps)
+            # Of a relayed domain, the server there knows who had what.
+            if self._leavers is not None and not domain.relay:
+                found = await self._leavers.former_owner(names[:position], steps)
+            if found is None:
+                return self._fallback(address, domain, ignored, steps)
+        if isinstance(found, Account) and not found.enabled:
+            instead = await self._instead_of(found, ignored, steps)
+            if instead is not None:
+                return instead
         if isinstance(found, Account) and found.elsewhere is not None:
             way = way_of(found, found.elsewhere, address, self._own_hosts, ignored, steps)
             if way is not None:
@@ -231,6 +246,18 @@ class DomainRouter:
             return of_group(found, self._member_address)
         _note(steps, f"{address} is {found.login}, with a mailbox here")
         return LocalMailbox(found)
+
+    async def _instead_of(
+        self, person: Account, ignored: str, steps: Steps | None
+    ) -> Several | None:
+        """Who gets the mail of somebody who is disabled. Raises: MailboxDisabled."""
+        key = f"leaver {person.account_id}"
+        if self._leavers is None or ignored == key:
+            return None
+        target = await self._leavers.goes_to(person, steps)
+        if target is None:
+            return None
+        return Several(key, f"mail of {person.login}, who has left", (target,), owner=person)
 
     def _alias_among(
         self, names: Sequence[Address], domain: Domain, ignored: str

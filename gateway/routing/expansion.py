@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import ExpansionFailed, NobodyThere
+from gateway.core.errors import ExpansionFailed, MailboxDisabled, NobodyThere
 from gateway.core.group import Group
 from gateway.core.log_text import escaped
 from gateway.core.ports.routing import Steps
@@ -172,7 +172,12 @@ class _Walk:
             if len(self._asked) % SLICE == SLICE - 1:
                 await self._pause()
             # An alias that is among its own targets means the person's own mailbox as well.
-            found = await find(address, several.people.get(key), several.key, self._steps)
+            try:
+                found = await find(address, several.people.get(key), several.key, self._steps)
+            except MailboxDisabled as closed:
+                self._asked[key] = ""
+                self._skip(f"{address}: {closed.safe_text}")
+                continue
             self._asked[key] = found.key if isinstance(found, Several) else ""
             if found is None:
                 self._skip(f"{address}: nobody has this address")

@@ -79,6 +79,7 @@ def check_addresses(settings: Settings, origins: Mapping[str, str]) -> None:
         SettingsError: with every one that cannot be used.
     """
     _fixed(settings, tuple(_domains(settings, origins)), origins)
+    _address(settings.leavers.forward_to, "leavers.forward_to", origins)
 
 
 def _domains(settings: Settings, origins: Mapping[str, str]) -> dict[str, Domain]:

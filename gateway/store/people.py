@@ -23,6 +23,7 @@ from gateway.store.kept_passwords import (
     expire_refusals,
 )
 from gateway.store.machinery import Options
+from gateway.store.people_notes import PeopleNotesTable
 from gateway.store.readers import Pool
 from gateway.store.transaction import Transaction, in_pieces
 
@@ -39,7 +40,7 @@ Step = Callable[[Transaction], bool]
 
 
 class PeopleTables:
-    """The ports AppPasswordStore, KeptPasswords, Refusals and Standings."""
+    """The ports AppPasswordStore, KeptPasswords, Refusals, Standings and PeopleNotes."""
 
     def __init__(
         self, committer: Committer, readers: Pool[StoredOctets], wall_clock: WallClock
@@ -48,6 +49,7 @@ class PeopleTables:
         self.kept_passwords = KeptPasswordTable(committer, readers)
         self.refusals = RefusalTable(committer, readers)
         self.standings = StandingView(readers)
+        self.notes = PeopleNotesTable(committer, readers)
 
 
 class StandingView:

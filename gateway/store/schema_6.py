@@ -58,16 +58,20 @@ _LOGIN_REFUSALS = (
 )
 
 _PEOPLE = (
-    # What was last seen of people who have a mailbox or had one, and since when they are away
-    # (times are 0 where they are not).
+    # What was last seen of people who have a mailbox or are disabled, and since when they are away
+    # (times are 0 where they are not). ``addresses`` are case folded, with a line end between.
     """CREATE TABLE people_notes (
         account_id TEXT NOT NULL PRIMARY KEY,
         login TEXT NOT NULL,
         primary_address TEXT NOT NULL,
-        seen_at BIGINT NOT NULL,
+        addresses TEXT NOT NULL,
+        noted_at BIGINT NOT NULL,
         disabled_since BIGINT NOT NULL,
-        gone_since BIGINT NOT NULL
+        gone_since BIGINT NOT NULL,
+        removed_at BIGINT NOT NULL
     ) WITHOUT ROWID""",
+    "CREATE INDEX people_away ON people_notes (account_id)"
+    " WHERE disabled_since <> 0 OR gone_since <> 0",
     # Addresses that somebody had once.
     """CREATE TABLE former_addresses (
         address TEXT NOT NULL PRIMARY KEY,
@@ -75,6 +79,7 @@ _PEOPLE = (
         since BIGINT NOT NULL
     ) WITHOUT ROWID""",
     "CREATE INDEX former_addresses_by_owner ON former_addresses (account_id)",
+    "CREATE INDEX former_addresses_by_age ON former_addresses (since)",
 )
 
 VERSION_6: tuple[str, ...] = (*_APP_PASSWORDS, *_KEPT_PASSWORDS, *_LOGIN_REFUSALS, *_PEOPLE)

@@ -11,6 +11,7 @@ from gateway.core.errors import (
     DirectoryUnavailable,
     ExpansionFailed,
     GatewayError,
+    MailboxDisabled,
     MessageTooBig,
     NobodyThere,
     OverQuota,
@@ -38,6 +39,9 @@ def reply_for(error: GatewayError) -> Reply:
         case NobodyThere():
             # RFC 3463 section 3.3: 2.4, mailing list expansion problem.
             return Reply(550, "5.2.4", error.safe_text)
+        case MailboxDisabled():
+            # RFC 3463 section 3.3: 2.1, mailbox disabled, not accepting messages.
+            return Reply(550, "5.2.1", error.safe_text)
         case ExpansionFailed():
             return Reply(451, "4.2.4", error.safe_text)
         case UnknownRecipient():
