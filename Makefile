@@ -18,7 +18,7 @@ TESTS_AT_ONCE ?= 2
 .PHONY: help run test lint fast system fuzz crash bench bench-directory bench-queue bench-scale image-check clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed  ## start the demo in the foreground
 	$(BIN)/twistd --nodaemon --pidfile= gateway --demo $(DEMO) --port-base $(PORT_BASE)
