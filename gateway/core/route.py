@@ -14,9 +14,10 @@ from gateway.core.group import Group
 
 @dataclass(frozen=True, slots=True)
 class LocalMailbox:
-    """A person here."""
+    """A person here, or a group that has a mailbox of its own."""
 
     account: Account
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,14 @@ class Expansion:
 
 
 Route = LocalMailbox | Outbound | Expansion
+
+
+def addressed_alone(route: Route) -> Account | None:
+    """Whose mailbox the address is and leads to, and to nobody else's: a person's, or a group's."""
+    if isinstance(route, Expansion) and len(route.members) == 1:
+        only = route.members[0].route
+        return only.account if isinstance(only, LocalMailbox) and only.is_shared else None
+    return route.account if isinstance(route, LocalMailbox) else None
 
 
 def ends_of(address: Address, route: Route) -> tuple[Member, ...]:

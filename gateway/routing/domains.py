@@ -24,6 +24,7 @@ from gateway.core.ports.directory import RecipientFinder
 from gateway.core.ports.leavers import LeaversMail
 from gateway.core.ports.routing import Steps
 from gateway.core.route import LocalMailbox, Outbound, Route
+from gateway.core.shared_mailboxes import NO_SHARES, Shares, share_for
 from gateway.directory.groups.bounds import Pause, no_pause
 from gateway.routing.alias_file import AliasSource, FixedAliases
 from gateway.routing.elsewhere import way_of
@@ -81,6 +82,7 @@ class DomainRouter:
         own_hosts: names of this server, by which the directory may say that a mailbox is here.
         whence: tells administrators where the directory's answer about some names comes from.
         pause: lets others run while a large group is worked on.
+        shares: groups that have mailboxes of their own.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class DomainRouter:
         own_hosts: Collection[str] = (),
         whence: Whence | None = None,
         pause: Pause = no_pause,
+        shares: Shares = NO_SHARES,
     ) -> None:
         self._domains = {_fold(name): domain for name, domain in domains.items()}
         self._first = next(iter(self._domains.values()), None)
@@ -107,6 +110,7 @@ class DomainRouter:
         self._own_hosts = frozenset(map(_fold, own_hosts))
         self._whence = whence
         self._pause = pause
+        self._shares = shares
         self._leavers: LeaversMail | None = None
 
     def ask_about_leavers(self, leavers: LeaversMail) -> None:
@@ -243,7 +247,8 @@ class DomainRouter:
             return Outbound(domain.relay)
         if isinstance(found, Group):
             _note(steps, f"{address} is the group {found.name}")
-            return of_group(found, self._member_address)
+            share = share_for(self._shares, found.addresses)
+            return of_group(found, self._member_address, share)
         _note(steps, f"{address} is {found.login}, with a mailbox here")
         return LocalMailbox(found)
 

@@ -17,11 +17,12 @@ from twisted.logger import Logger
 
 from gateway.core.account import Account
 from gateway.core.address import Address
-from gateway.core.errors import ExpansionFailed, MailboxDisabled, NobodyThere
+from gateway.core.errors import DirectoryMistake, ExpansionFailed, MailboxDisabled, NobodyThere
 from gateway.core.group import Group
 from gateway.core.log_text import escaped
 from gateway.core.ports.routing import Steps
 from gateway.core.route import Expansion, LocalMailbox, Member, Outbound
+from gateway.core.shared_mailboxes import Deliver, Share, account_of
 from gateway.directory.groups.bounds import Pause, no_pause
 
 MAX_DEPTH = 10
@@ -45,6 +46,7 @@ class Several:
         is_catch_all: it stands for whatever nobody has.
         owner: the one person whose address it is, whoever the members are.
         group: of the directory, if it is one.
+        mailbox: the group's own, which gets the mail beside the members.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Several:
     is_catch_all: bool = False
     owner: Account | None = None
     group: Group | None = None
+    mailbox: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +98,39 @@ def of_catch_all(key: str, target: Address) -> Several:
     return Several(key, key, (target,), is_catch_all=True)
 
 
-def of_group(group: Group, address_of: Callable[[str, Account | None], str]) -> Several:
+def of_group(
+    group: Group,
+    address_of: Callable[[str, Account | None], str],
+    share: Share | None = None,
+) -> Several:
     """Addresses of a group have passed the directory's checks.
 
     Args:
         address_of: by which of their addresses a member gets the mail.
+        share: it has a mailbox of its own.
+
+    Raises:
+        DirectoryMistake: that has nothing to hang on.
     """
     members = []
     people = {}
-    for text in group.members:
+    to_members = share is None or share.deliver is not Deliver.MAILBOX
+    for text in group.members if to_members else ():
         account = group.people.get(text)
         local, _, domain = address_of(text, account).rpartition("@")
         members.append(Address(_unquoted(local), domain))
         if account is not None:
             people[members[-1].key] = account
     key, name = f"group {group.group_id}", f"group {group.name}"
-    return Several(key, name, members, people, group.dead, group=group)
+    dead = group.dead if to_members else ()
+    mailbox = None
+    if share is not None and share.deliver is not Deliver.MEMBERS:
+        owner = account_of(group)
+        if owner is None:
+            raise DirectoryMistake(reason="a mailbox needs an immutable id", group=group.name)
+        local, _, domain = address_of(owner.primary_address, owner).rpartition("@")
+        mailbox = Member(Address(_unquoted(local), domain), LocalMailbox(owner, is_shared=True))
+    return Several(key, name, members, people, dead, group=group, mailbox=mailbox)
 
 
 def _unquoted(local: str) -> str:
@@ -162,6 +182,9 @@ class _Walk:
         inner = []
         if several.group is not None:
             self._tell_of(several.group)
+        if several.mailbox is not None:
+            self._note(f"{several.name} has a shared mailbox")
+            self._add(several.mailbox.address, several.mailbox.route)
         for text in several.dead:
             self._skip(text)
         for address in several.members:

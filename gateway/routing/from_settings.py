@@ -19,6 +19,7 @@ from gateway.core.next_hop import BY_MX, chain_text, parse_next_hop
 from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.explain import join
+from gateway.core.settings.groups import shares_in
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.routing.alias_file import AliasFile, AliasSource, FixedAliases
@@ -54,6 +55,7 @@ def router_from(
         members=recipients.members,
         whence=whence,
         pause=partial(_breathe, call_from_thread),
+        shares=shares_in(settings.groups, settings.domains),
     )
 
 

@@ -8,7 +8,7 @@ from gateway.core.address import path
 from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.route import Expansion, LocalMailbox, Route
+from gateway.core.route import Expansion, LocalMailbox, Route, addressed_alone
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.transaction import Transaction
@@ -74,11 +74,12 @@ async def _word_of_groups(session: SmtpSession, route: Route) -> Verdict | None:
 async def _weigh(quota: QuotaPolicy, route: Route, announced_octets: int) -> Collection[AccountId]:
     """The members of a group who have no room: one of them must not keep the mail from the others.
 
-    Raises: OverQuota for somebody who is addressed alone.
+    Raises: OverQuota for whoever is addressed alone.
     """
-    if isinstance(route, LocalMailbox):
-        await quota.admit(route.account, announced_octets)
-    if not isinstance(route, Expansion):
+    alone = addressed_alone(route)
+    if alone is not None:
+        await quota.admit(alone, announced_octets)
+    if alone is not None or not isinstance(route, Expansion):
         return ()
     full: list[AccountId] = []
     for member in route.members:

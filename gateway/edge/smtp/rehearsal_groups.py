@@ -52,7 +52,8 @@ def _shown_group(group: Group) -> dict[str, Any]:
 
 def _where(route: LocalMailbox | Outbound) -> str:
     if isinstance(route, LocalMailbox):
-        return f"mailbox of {route.account.login}"
+        whose = "shared mailbox" if route.is_shared else "mailbox"
+        return f"{whose} of {route.account.login}"
     return route.next_hop or "another server"
 
 

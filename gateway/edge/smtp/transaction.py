@@ -13,7 +13,7 @@ from gateway.core.envelope import Hold
 from gateway.core.ids import AccountId
 from gateway.core.messages import LOCAL, NewMessage, QueuedRecipient
 from gateway.core.ports.body import IncomingBody
-from gateway.core.route import Expansion, LocalMailbox, Outbound, Route, ends_of
+from gateway.core.route import Expansion, Outbound, Route, addressed_alone, ends_of
 from gateway.core.submissions import Submission
 from gateway.core.trace import TraceRecord
 from gateway.edge.smtp.trace_header import delivered_to, return_path
@@ -91,9 +91,9 @@ class Transaction:
     def set_aside(self, full: Collection[AccountId]) -> tuple[AccountId, ...]:
         """Let those of them who are members of groups wait in the queue; returns the others."""
         named = {
-            recipient.route.account.account_id
+            alone.account_id
             for recipient in self.envelope.recipients
-            if isinstance(recipient.route, LocalMailbox)
+            if (alone := addressed_alone(recipient.route)) is not None
         }
         for account_id in full:
             if account_id not in named and account_id in self._local:
@@ -110,8 +110,8 @@ class Transaction:
     def is_left_out(self, recipient: Recipient) -> bool:
         if not self._left_out:
             return False
-        route = recipient.route
-        return isinstance(route, LocalMailbox) and route.account.account_id in self._left_out
+        alone = addressed_alone(recipient.route)
+        return alone is not None and alone.account_id in self._left_out
 
     @property
     def sender_path(self) -> str:
