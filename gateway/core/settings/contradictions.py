@@ -12,6 +12,8 @@ from gateway.core.settings.app_passwords import app_password_contradictions
 from gateway.core.settings.directory_contradictions import directory_contradictions
 from gateway.core.settings.domains import domain_contradictions
 from gateway.core.settings.explain import show
+from gateway.core.settings.group_contradictions import group_contradictions
+from gateway.core.settings.leavers import leaver_contradictions
 from gateway.core.settings.listen import OF_MAIL_DOORS
 from gateway.core.settings.login import login_contradictions, oauth_contradictions
 from gateway.core.settings.networks import open_relay, unknown_names
@@ -42,11 +44,13 @@ def find(raw: Raw) -> Iterator[tuple[str, str, str]]:
     yield from _listeners(raw)
     yield from _domains(_section(raw, "domains"))
     yield from domain_contradictions(_section(raw, "domains"))
+    yield from group_contradictions(_section(raw, "groups"), _section(raw, "domains"))
     yield from unknown_names(raw)
     yield from open_relay(raw)
     yield from policies.contradictions(raw)
     yield from login_contradictions(_section(raw, "login"), raw)
     yield from app_password_contradictions(_section(raw, "app_passwords"))
+    yield from leaver_contradictions(_section(raw, "leavers"))
     yield from oauth_contradictions(_section(raw, "oauth"))
     yield from sni_contradictions(_section(raw, "tls"))
     yield from _secrets(_section(raw, "oauth"), "oauth", "client_secret")

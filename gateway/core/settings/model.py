@@ -22,6 +22,7 @@ from gateway.core.settings.domains import (
     RecipientSettings,
 )
 from gateway.core.settings.groups import GroupAddress, GroupSettings
+from gateway.core.settings.leavers import LeaverSettings
 from gateway.core.settings.listen import ListenSettings, Networks, standard_listeners
 from gateway.core.settings.login import LoginSettings, OAuthSettings
 from gateway.core.settings.networks import Cidrs, NetworkName
@@ -100,7 +101,8 @@ class Settings(Section):
         RecipientSettings(), description="what else is an address of ours"
     )
     groups: dict[GroupAddress, GroupSettings] = Field(
-        {}, description="who may write to groups of the directory, and in their name"
+        {},
+        description="who may write to groups of the directory and in their name; their mailboxes",
     )
     networks: dict[NetworkName, Cidrs] = Field(
         {}, description="names for networks, used where settings ask for networks"
@@ -127,6 +129,9 @@ class Settings(Section):
     login: LoginSettings = Field(LoginSettings(), description="how people prove who they are")
     app_passwords: AppPasswordSettings = Field(
         AppPasswordSettings(), description="passwords made here, for one program each"
+    )
+    leavers: LeaverSettings = Field(
+        LeaverSettings(), description="people who leave, or get another address"
     )
     oauth: OAuthSettings = Field(OAuthSettings(), description="logins by token of an issuer")
     outbound: OutboundSettings = Field(OutboundSettings(), description="mail that leaves")
