@@ -21,6 +21,7 @@ from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
 from gateway.app.picturing import Picturing
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
+from gateway.app.sharing import sharing_from
 from gateway.app.submissions import group_rules, posting_from, send_as_from, submission_from
 from gateway.app.tls_care import TlsCare, make_tls_care
 from gateway.app.ways import Ways, make_ways
@@ -150,7 +151,8 @@ def build(
     policies = make_policies(settings, reactor, store, counting, lists)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)
-    realm = MailRealm(store, quota.learn)
+    sharing = sharing_from(settings, directory, store, quota.learn)
+    realm = MailRealm(store, quota.learn, sharing)
     logins = logins_from(
         settings,
         directory,
