@@ -190,6 +190,7 @@ def password_aids(
             kept.kept_passwords,
             key=key,
             random=secrets.token_bytes,
+            said=memory.tallies,
             threads=threads,
             background=background,
             timers=timers,

@@ -168,8 +168,8 @@ class TokenChecker:
     async def _account(self, credentials: TokenLogin) -> Account:
         name = await self._issuer.whose(credentials.token)
         account = await self._directory.find(name)
-        if account is None or not account.enabled:
-            raise _refused(f"a good token for {shown(name)}, who is nobody here or disabled")
+        if account is None or not account.enabled or account.locked:
+            raise _refused(f"a good token for {shown(name)}, who is nobody here or may not log in")
         if not _is_called(account, credentials.login):
             raise _refused(f"a good token for {account.login}, used as {shown(credentials.login)}")
         return account
@@ -207,8 +207,8 @@ class CertificateChecker:
             whose = ", ".join(map(shown, names)) or "no name"
             raise _refused(f"a certificate for {whose} belongs to {len(owners)} people")
         (account,) = owners.values()
-        if not account.enabled:
-            raise _refused(f"a certificate of {account.login}, who is disabled")
+        if not account.enabled or account.locked:
+            raise _refused(f"a certificate of {account.login}, who is disabled or locked")
         if not _is_called(account, credentials.login):
             raise _refused(f"a certificate of {account.login}, used as {shown(credentials.login)}")
         return account

@@ -6,6 +6,10 @@ is not reached today is at one of their next logins. A password that the directo
 compared with what is kept, and removed if it is that; with doubt it is removed as well. So after a
 change elsewhere the old one serves no longer than until it is refused once.
 
+A password may wait for long, and another process may hear meanwhile that it is refused. So what is
+said against people is also in the memory of all processes until they are confirmed again, and
+whoever has kept a password looks there afterwards.
+
 In memory there are keyed hashes of what is kept, so that repeated logins cost nothing. Never keeps
 a password longer than it waits for its turn; never asks the directory; never lets anybody in
 (``outage`` does).
@@ -31,11 +35,14 @@ from gateway.core.login_reasons import LoginReason
 from gateway.core.pause import pause
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.kept_passwords import KeptPassword, KeptPasswords
+from gateway.core.shared_marks import MAX_NUMBER, SharedMarks
 from gateway.directory.threads import WorkerThreads
 
 DAY_S = 86_400
 MAX_KNOWN = 50_000
 MAX_WAITING = 256
+SAID_S = 3600.0
+"""Longer than any password waits."""
 RESTS = 1.0
 """Times as long as the hashing took: half of a core at most goes into it, if nobody wants it."""
 
@@ -60,6 +67,7 @@ class Keeper:
     Args:
         key: secret; the keyed hashes in memory are made with it.
         random: octets nobody can guess.
+        said: against whom or which password, for all processes.
         threads: where somebody waits for a comparison.
         background: where nobody waits.
     """
@@ -72,6 +80,7 @@ class Keeper:
         *,
         key: bytes,
         random: Callable[[int], bytes],
+        said: SharedMarks,
         threads: WorkerThreads,
         background: WorkerThreads,
         timers: Timers,
@@ -80,6 +89,7 @@ class Keeper:
         self._store = store
         self._key = key
         self._random = random
+        self._said = said
         self._threads = threads
         self._background = background
         self._timers = timers
@@ -92,6 +102,10 @@ class Keeper:
 
     def confirmed(self, account_id: AccountId, password: bytes) -> None:
         """The directory has just said that this is right."""
+        if self._is_refused(account_id, password):
+            self._said.forget(_person(account_id))
+            self._said.forget(_password(account_id, password))
+            self._known.pop(account_id, None)
         known = self._known.get(account_id)
         if (
             known is not None
@@ -112,6 +126,7 @@ class Keeper:
             # More than can be compared: better no login in an outage than one with an old password.
             self._run(partial(self.forget, account_id))
         elif not error.proven:
+            self._said.put(_password(account_id, password), MAX_NUMBER, SAID_S)
             if self._confirmed.get(account_id) == password:
                 del self._confirmed[account_id]
             self._refused[account_id, password] = None
@@ -119,6 +134,7 @@ class Keeper:
 
     async def forget(self, account_id: AccountId) -> None:
         """This person may not log in any more. Raises: StoreUnavailable."""
+        self._said.put(_person(account_id), MAX_NUMBER, SAID_S)
         self._confirmed.pop(account_id, None)
         self._known.pop(account_id, None)
         await self._store.forget(account_id)
@@ -186,6 +202,12 @@ class Keeper:
             if self._confirmed.get(account_id) != password:
                 return  # it was refused meanwhile, or another one confirmed
             await self._store.keep(account_id, hashed)
+        if self._is_refused(account_id, password):
+            # Whoever said it may have looked before this was kept.
+            await self._store.forget(account_id, hashed)
+            if self._confirmed.get(account_id) == password:
+                del self._confirmed[account_id]
+            return
         if self._confirmed.get(account_id) == password:
             del self._confirmed[account_id]
             self._learn(account_id, Known(mark, hashed, now))
@@ -213,6 +235,10 @@ class Keeper:
                 error=str(error),
             )
 
+    def _is_refused(self, account_id: AccountId, password: bytes) -> bool:
+        said = self._said.get
+        return bool(said(_person(account_id)) or said(_password(account_id, password)))
+
     def _learn(self, account_id: AccountId, known: Known) -> None:
         self._known.pop(account_id, None)
         if len(self._known) >= MAX_KNOWN:
@@ -230,3 +256,11 @@ class Keeper:
                 "what is kept for outages cannot be changed: {error}", error=str(failure.value)
             )
         )
+
+
+def _person(account_id: AccountId) -> bytes:
+    return b"unkept " + account_id.encode()
+
+
+def _password(account_id: AccountId, password: bytes) -> bytes:
+    return b"unkept " + account_id.encode() + b"\0" + password

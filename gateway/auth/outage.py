@@ -28,6 +28,9 @@ from gateway.directory.threads import WorkerThreads
 
 DAY_S = 86_400
 MAX_TRIED = 20_000
+MAX_STRANGERS = 16
+"""Compared at once; more hear that nobody can say. So whoever guesses from everywhere leaves the
+threads to people from where they are known, and waiting for a thread tells nothing."""
 
 
 class OutageLogins:
@@ -61,13 +64,17 @@ class OutageLogins:
         self._salt = random(SALT_OCTETS)
         self._nobodys = ""
         self._tried: dict[bytes, None] = {}
+        self._strangers = 0
 
-    async def log_in(self, login: str, account: Account | None, password: bytes) -> Account:
+    async def log_in(
+        self, login: str, account: Account | None, password: bytes, *, known: bool
+    ) -> Account:
         """The account, if this is the password that worked last.
 
         Args:
             login: as typed.
             account: as it was last seen; None: nobody that is known.
+            known: the login has worked lately from around where it comes from.
 
         Raises:
             NotAsKept: it is not, or there is none.
@@ -77,10 +84,17 @@ class OutageLogins:
         tried = self._mark(login, password)
         if tried in self._tried:
             raise DirectoryUnavailable(reason="not the password that worked last, as before")
-        kept = await self._kept(account)
-        if kept is None or account is None:
-            await self._threads.submit(partial(fits, await self._hash_of_nobody(), password))
-        elif await self._keeper.is_kept(account.account_id, kept, password):
+        if known:
+            kept = await self._fitting(account, password)
+        elif self._strangers >= MAX_STRANGERS:
+            raise DirectoryUnavailable(reason="too many strangers' passwords are being compared")
+        else:
+            self._strangers += 1
+            try:
+                kept = await self._fitting(account, password)
+            finally:
+                self._strangers -= 1
+        if kept is not None and account is not None:
             self.log.warn(
                 "{login} is let in by the password that worked last, {days} days ago or less:"
                 " the directory cannot be asked",
@@ -98,6 +112,13 @@ class OutageLogins:
         """The directory answers again: in its next outage another password may be kept."""
         if self._tried:
             self._tried.clear()
+
+    async def _fitting(self, account: Account | None, password: bytes) -> KeptPassword | None:
+        kept = await self._kept(account)
+        if kept is None or account is None:
+            await self._threads.submit(partial(fits, await self._hash_of_nobody(), password))
+            return None
+        return kept if await self._keeper.is_kept(account.account_id, kept, password) else None
 
     async def _kept(self, account: Account | None) -> KeptPassword | None:
         if account is None or not account.enabled or account.locked:

@@ -134,7 +134,7 @@ class PasswordDesk:
         ):
             account = None  # whoever guesses on learns nothing, not even that (SECURITY A6)
         try:
-            return await aids.outage.log_in(came.login, account, came.password)
+            return await aids.outage.log_in(came.login, account, came.password, known=permit.known)
         except NotAsKept:
             if account is not None:
                 aids.budget.kept_was_wrong(account.account_id)

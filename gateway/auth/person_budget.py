@@ -135,8 +135,9 @@ class PersonBudget:
         had = 0 if failures is None else min(had + failures, MOST)
         self._put(account_id, state, had, max(asking - 1, 0))
         if wrong:
-            # Without the time of its last change, a reset could not be seen.
-            for_s = max(REMEMBERED_S, _window(state)) if state.changed else REMEMBERED_S
+            # Without any time of a change, a reset could not be seen.
+            sees_reset = bool(state.changed or state.touched)
+            for_s = max(REMEMBERED_S, _window(state)) if sees_reset else REMEMBERED_S
             said = wrong_for(LoginReason.WRONG_AGAIN, proven=False)
             self._answers.put(_wrong(account_id, state, permit.password), said, for_s)
 
@@ -242,4 +243,6 @@ def _kept(account_id: AccountId) -> bytes:
 
 
 def _wrong(account_id: AccountId, state: PasswordState, password: bytes) -> bytes:
-    return f"wrong {account_id} {state.changed}\0".encode() + password
+    # Any change may be that of the password; one of something else costs another try, and all
+    # tries are counted.
+    return f"wrong {account_id} {state.changed or state.touched}\0".encode() + password

@@ -54,11 +54,11 @@ from gateway.core.ports.clock import Timers
 from gateway.core.shared_counters import Rate
 
 DAY_S = 86_400.0
-REMEMBERED_S = 300.0
-REMEMBERED_PROVEN_S = 60.0
-"""The right password of somebody who may not log in: it counts nowhere, and may soon do."""
-REMEMBERED_BELOW_S = 10.0
-"""Long enough for a storm; ``person_budget`` remembers it until the password is changed."""
+REMEMBERED_S = 10.0
+"""Long enough for a storm, and no longer: under this name nobody sees what becomes right meanwhile.
+``person_budget`` remembers what a directory refused until it is changed there."""
+REMEMBERED_OURS_S = 300.0
+"""An app password that never becomes right."""
 RIGHT_S = 10.0
 """Other connections of a client whose password was right need not wait for each other."""
 ASKING_S = 60.0
@@ -74,6 +74,8 @@ LAST_LOOK_S = 0.5
 TURN_S = 15.0
 LOGGED_AGAIN_S = 600.0
 MAX_LOGGED_LOGIN = 64
+
+_FOR_GOOD = (LoginReason.NO_APP_PASSWORD, LoginReason.APP_PASSWORD_EXPIRED)
 
 Ask = Callable[[], Coroutine[Deferred[Any], Any, LoggedIn]]
 
@@ -296,17 +298,17 @@ class LoginThrottle:
 
     def _was_refused(self, attempt: Attempt, error: WrongCredentials) -> None:
         said = wrong_for(error.reason, proven=error.proven)
+        for_s = REMEMBERED_OURS_S if error.reason in _FOR_GOOD else REMEMBERED_S
         if error.reason is LoginReason.WRONG_AGAIN:
-            self._settle(attempt, said, REMEMBERED_BELOW_S, failures=0)
-        elif error.proven:
-            self._count_failure(attempt, said, REMEMBERED_PROVEN_S)
+            self._settle(attempt, said, for_s, failures=0)
         else:
-            for_s = REMEMBERED_BELOW_S if error.changed else REMEMBERED_S
             self._count_failure(attempt, said, for_s)
 
     def _count_failure(self, attempt: Attempt, said: int, for_s: float) -> None:
-        self._settle(attempt, said, for_s, failures=1)
-        if self._was_counted(attempt):
+        is_repeat = self._was_counted(attempt)
+        # What the directory counts of repeats is in ``person_budget``.
+        self._settle(attempt, said, for_s, failures=0 if is_repeat else 1)
+        if is_repeat:
             return
         for network, rates in zip(attempt.networks, self._rates, strict=False):
             for rate in rates:

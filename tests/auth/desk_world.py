@@ -26,6 +26,7 @@ from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, GatewayError, WrongCredentials
 from gateway.core.ids import AccountId
 from gateway.core.login_reasons import LoginReason
+from gateway.core.pause import pause
 from gateway.core.ports.kept_passwords import KeptPassword, Refusal
 from gateway.core.ports.may_ask import Lockout, MayAsk, PasswordState
 from gateway.core.shared_counters import SLOTS, SharedCounters
@@ -50,6 +51,7 @@ class Person:
     names: tuple[str, ...]
     failures: int = 0
     changed: str = "1"
+    touched: str = ""
     refusal: tuple[LoginReason, bool] | None = None
 
 
@@ -60,12 +62,14 @@ class CountingDirectory:
     Args:
         tells: its entries say when the password was set and how many failures are counted.
         binds: who was bound as, with what.
+        slow: by this clock it takes its time.
     """
 
     lockout: Lockout | None = field(default_factory=lambda: Lockout(5, 1800))
     tells: bool = True
     people: list[Person] = field(default_factory=list)
     down: Exception | None = None
+    slow: Clock | None = None
     searches: int = 0
     binds: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -94,9 +98,12 @@ class CountingDirectory:
             person.changed if self.tells else "",
             person.failures if self.tells else None,
             self.lockout,
+            person.touched,
         )
         assert may_ask is not None
-        may_ask.allowed(person.account.account_id, state)
+        await may_ask.allowed(person.account.account_id, state)
+        if self.slow is not None:
+            await pause(cast(Any, self.slow), 0.1)
         self.binds.append((person.account.login, password))
         about: Any = {"account_id": person.account.account_id, "changed": state.changed}
         if person.account.login in self.locked():
@@ -231,9 +238,20 @@ class Desks:
             "threads": self.threads,
             "wall_clock": self.wall_clock,
         }
-        keeper = Keeper(self.kept, background=self.threads, timers=cast(Any, self.clock), **parts)
+        keeper = Keeper(
+            self.kept,
+            said=memory.tallies,
+            background=self.threads,
+            timers=cast(Any, self.clock),
+            **parts,
+        )
         aids = Aids(
-            PersonBudget(memory.answers, memory.tallies, asked_per_person=asked_per_person),
+            PersonBudget(
+                memory.answers,
+                memory.tallies,
+                cast(Any, self.clock),
+                asked_per_person=asked_per_person,
+            ),
             RememberedLogins(
                 memory.answers, for_s=remembered_s, monotonic=now, random=lambda _: next(numbers)
             ),

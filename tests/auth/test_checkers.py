@@ -96,6 +96,8 @@ def refused(offer: Offer, people: dict[str, Account] = PEOPLE, **more: Any) -> N
 
 GONE = {"alice": replace(ALICE, enabled=False), "alice@example.test": replace(ALICE, enabled=False)}
 
+LOCKED = {name: replace(ALICE, locked=True) for name in GONE}
+
 
 def test_a_proof_that_holds() -> None:
     assert enter(ProofOffer("alice", ALICE, Proof(True))) == ALICE
@@ -124,6 +126,7 @@ def test_A6_a_token_that_is_wrong_or_of_nobody_here() -> None:
     refused(TokenOffer("", "t"), issuer=WrongCredentials(LoginReason.DISABLED))
     refused(TokenOffer("", "t"), issuer="nobody")
     refused(TokenOffer("", "t"), people=GONE)
+    refused(TokenOffer("", "t"), people=LOCKED)
 
 
 def test_A5_trouble_is_told_apart() -> None:
@@ -147,6 +150,7 @@ def test_A3_certificates_that_let_nobody_in() -> None:
     refused(CertificateOffer("", certificate(common_name="alice")))
     refused(CertificateOffer("", certificate()))
     refused(CertificateOffer("", CERTIFICATE), people=GONE)
+    refused(CertificateOffer("", CERTIFICATE), people=LOCKED)
     # The subject's address is looked at only where there is no other (RFC 5280 section 4.1.2.6).
     both = certificate("nobody@example.test", subject_email="alice@example.test")
     refused(CertificateOffer("", both))

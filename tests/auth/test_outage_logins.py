@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.auth.login_memory import Bounds
+from gateway.auth.outage import MAX_STRANGERS
 from gateway.auth.slow_hash import SALT_OCTETS, fits, slow_hash
 from gateway.core.errors import DirectoryMistake, LoginsPaused, StoreUnavailable
 from gateway.core.login_reasons import LoginReason
 from gateway.core.ports.may_ask import Lockout
-from tests.auth.desk_world import ABROAD, DAY_S, HOME, Desks
+from tests.auth.desk_world import ABROAD, DAY_S, HOME, Desks, outcome
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +87,23 @@ def test_A7_guesses_in_an_outage_are_counted_as_ever() -> None:
     desks.be_down()
     said = [desks.say(f"nobody{n}", b"x") for n in range(6)]
     assert said == ["NotAsKept"] * 3 + ["TooManyFailures"] * 3
+
+
+def test_A7_guesses_from_everywhere_leave_the_threads_to_people_who_are_known() -> None:
+    desks = used()
+    desks.restart()  # nothing of what is kept is in memory
+    desks.be_down()
+    desks.threads.held = []
+    waiting = [
+        desks.begin(f"nobody{n}", b"x", f"198.{51 + n // 250}.{n % 250}.1") for n in range(400)
+    ]
+    said = [outcome(each) for each in waiting]
+    assert said.count("waits") == MAX_STRANGERS and said.count("DirectoryUnavailable") == 384
+    alice = desks.begin("alice", b"secret", "127.0.0.1")
+    assert len(desks.threads.held) == MAX_STRANGERS + 1
+    finish(desks)
+    assert outcome(alice) == "in alice"
+    assert outcome(desks.begin("nobody", b"x", ABROAD)) == "waits", "there is room again"
 
 
 def test_a_program_that_repeats_a_new_password_in_an_outage_shuts_nobody_out() -> None:
@@ -252,17 +270,42 @@ def test_passwords_that_wait_are_few_and_hashing_rests(monkeypatch: pytest.Monke
     assert len(desks.threads.held) == 1
 
 
-def test_a_password_that_is_refused_while_it_is_hashed_is_not_kept() -> None:
+@pytest.mark.parametrize("process", [0, 1])
+def test_a_password_that_is_refused_while_it_is_hashed_is_not_kept(process: int) -> None:
     desks = Desks()
     desks.threads.held = []
     assert desks.say("alice", b"secret") == "in alice"
     desks.alice.password, desks.alice.changed = b"new", "2"
     desks.clock.advance(61)
-    assert desks.say("alice", b"secret") == "WRONG_PASSWORD"
+    assert desks.say("alice", b"secret", process=process) == "WRONG_PASSWORD"
+    finish(desks)
+    assert not desks.kept.rows
+    # Set back to the old one, it is kept like any other.
+    desks.alice.password, desks.alice.changed = b"secret", "3"
+    desks.clock.advance(61)
+    assert desks.say("alice", b"secret") == "in alice"
+    finish(desks)
+    assert desks.kept.rows
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_L16_whoever_is_disabled_while_their_password_is_hashed_keeps_none(process: int) -> None:
+    desks = Desks()
+    desks.threads.held = []
+    assert desks.say("alice", b"secret") == "in alice"
+    desks.alice.refusal = (LoginReason.DISABLED, True)
+    desks.clock.advance(61)
+    assert desks.say("alice", b"secret", process=process) == "DISABLED"
+    finish(desks)
+    assert not desks.kept.rows
+
+
+def finish(desks: Desks) -> None:
+    """All that waits for a thread is done."""
+    assert desks.threads.held is not None
     while desks.threads.held:
         desks.threads.held.pop(0)()
         desks.clock.advance(10)
-    assert not desks.kept.rows
 
 
 def test_trouble_of_the_store_costs_no_login() -> None:

@@ -31,6 +31,7 @@ class PasswordState:
 
     Args:
         changed: another text whenever the password is set; empty: the directory does not tell.
+        touched: another text whenever anything of the entry is changed; empty: the same.
         failures: that the directory itself counts now, whoever caused them; None: it does not tell.
         lockout: None: nobody could say.
     """
@@ -38,6 +39,7 @@ class PasswordState:
     changed: str = ""
     failures: int | None = None
     lockout: Lockout | None = None
+    touched: str = ""
 
 
 NOTHING_TOLD = PasswordState()
@@ -46,8 +48,9 @@ NOTHING_TOLD = PasswordState()
 class MayAsk(Protocol):
     """About one attempt to log in."""
 
-    def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
-        """Called once, with the entry found, right before its password is tried.
+    async def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
+        """Called once, with the entry found, right before its password is tried. Waits for others'
+        answers while they might all be failures.
 
         Raises:
             WrongCredentials: this very password was wrong for this person, and nothing changed.
