@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.auth.app_passwords_desk import AppPasswordDesk, called
+from gateway.auth.group_mailboxes import GroupMailbox, GroupMailboxes
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, GatewayError
@@ -63,7 +64,11 @@ class KnowsPeople(Protocol):
 
 
 class PeopleDesk:
-    """Answers calls."""
+    """Answers calls.
+
+    Args:
+        mailboxes: of groups, which are shown as people are.
+    """
 
     def __init__(
         self,
@@ -72,12 +77,14 @@ class PeopleDesk:
         standings: Standings,
         refusals: Refusals,
         app_passwords: AppPasswordDesk,
+        mailboxes: GroupMailboxes | None = None,
     ) -> None:
         self._directory = directory
         self._router = router
         self._standings = standings
         self._refusals = refusals
         self._app_passwords = app_passwords
+        self._mailboxes = mailboxes
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Raises: GatewayError."""
@@ -85,6 +92,9 @@ class PeopleDesk:
             case "list":
                 return await self._list(arguments)
             case "show":
+                mailbox = await self._mailbox(arguments)
+                if mailbox is not None:
+                    return await self._show_mailbox(mailbox)
                 return await self._show(await self._person(arguments))
             case "app-password-create":
                 account = await self._person(arguments)
@@ -155,6 +165,30 @@ class PeopleDesk:
                 f" gone from it are named by their immutable id, as {BY_ID}..."
             )
         return found
+
+    async def _mailbox(self, arguments: Arguments) -> GroupMailbox | None:
+        person = _argument(arguments, "person", str, "")
+        if self._mailboxes is None or "@" not in person or person.startswith(BY_ID):
+            return None
+        return await self._mailboxes.find(person)
+
+    async def _show_mailbox(self, mailbox: GroupMailbox) -> Answer:
+        account = mailbox.account
+        standings = await self._standings.standings([account.account_id])
+        standing = standings.get(account.account_id, UNKNOWN)
+        return {
+            **_row(account, standing),
+            "state": "shared mailbox of a group",
+            "addresses": list(account.addresses),
+            "in_directory": True,
+            "quota": _quota(account, standing),
+            "groups": [],
+            "groups_trouble": "",
+            "mail_goes": await self._mail_goes(account),
+            "app_passwords": [],
+            "refusals": [],
+            "shared": mailbox.shown(),
+        }
 
     async def _show(self, account: Account) -> Answer:
         standings = await self._standings.standings([account.account_id])

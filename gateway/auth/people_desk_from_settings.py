@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.auth.app_passwords_desk import AppPasswordDesk
 from gateway.auth.app_passwords_making import AppPasswordMaker
+from gateway.auth.group_mailboxes import GroupMailboxes
 from gateway.auth.people_desk import PeopleDesk
 from gateway.core.ports.app_passwords import AppPasswordStore
 from gateway.core.ports.clock import WallClock
@@ -18,6 +19,7 @@ from gateway.core.ports.kept_passwords import Refusals
 from gateway.core.ports.routing import Router
 from gateway.core.ports.standings import Standings
 from gateway.core.ports.trace import TraceStore
+from gateway.core.settings.groups import shares_in
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 
@@ -66,4 +68,5 @@ def people_desk_from(
         wall_clock=wall_clock,
         revoked=revoked,
     )
-    return PeopleDesk(directory, router, kept.standings, kept.refusals, app_passwords)
+    mailboxes = GroupMailboxes(directory, shares_in(settings.groups, settings.domains))
+    return PeopleDesk(directory, router, kept.standings, kept.refusals, app_passwords, mailboxes=mailboxes)

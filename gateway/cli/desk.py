@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
+from gateway.auth.group_mailboxes import GroupMailboxes
 from gateway.cli.control_client import ControlClient
 from gateway.cli.hints import Hints
 from gateway.cli.loop import Loop
@@ -35,6 +36,7 @@ from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
+from gateway.core.settings.groups import shares_in
 from gateway.core.settings.model import Settings
 from gateway.core.settings.paths import control_socket
 from gateway.delivery.destinations import Destinations
@@ -102,7 +104,8 @@ class Desk:
         return answer.result()
 
     def account(self, person: str) -> Account:
-        """Whom the administrator means: a login, an address or, with ``id:`` before it, an id.
+        """Whom the administrator means: a login, an address or, with ``id:`` before it, an id; or
+        a group that has a mailbox, by its address.
 
         Of somebody known by id only, nothing but the id is known.
 
@@ -115,13 +118,21 @@ class Desk:
             if not self.call(self.store.list_mailboxes(account_id)):
                 raise PersonUnknown(f"the store has no mailboxes of {shown(person)}")
             return Account(account_id, "", "", ())
-        found = self.call(self.directory.find(person))
+        found = self.call(self._find(person))
         if found is None:
             raise PersonUnknown(
                 f"nobody in the directory has the login or address {shown(person)}; people who are"
                 f" gone from it are named by their immutable id, as {BY_ID}..."
             )
         return found
+
+    async def _find(self, person: str) -> Account | None:
+        found = await self.directory.find(person)
+        if found is not None:
+            return found
+        shares = shares_in(self.settings.groups, self.settings.domains)
+        mailbox = await GroupMailboxes(self.directory, shares).find(person)
+        return mailbox.account if mailbox is not None else None
 
     # -- the main thread
 

@@ -19,6 +19,12 @@ _HEADINGS = ("login", "address", "state", "size", "last login")
 # Wide enough for most, so that the columns of several pages stand below each other.
 _FRAME = ("x" * LOGIN_WIDTH, "x" * ADDRESS_WIDTH, "enabled", "100,000.0 MiB", "2026-01-01 00:00:00")
 
+_DELIVERED = {
+    "mailbox": "goes into the mailbox",
+    "members": "goes to the members, and not into the mailbox",
+    "both": "goes into the mailbox and to the members",
+}
+
 Row = Mapping[str, Any]
 
 
@@ -82,6 +88,11 @@ def details(person: Row) -> Iterator[str]:
         yield plain(
             f"            the directory's quota is not usable: {person['quota']['unreadable']}"
         )
+    shared = person.get("shared")
+    if shared is not None:
+        yield plain(f"opened as   {shared['name']}, by {shared['members']:,} members")
+        yield plain(f"rights      {', '.join(f'{a}: {b}' for a, b in shared['rights'].items())}")
+        yield plain(f"mail        {_DELIVERED[shared['deliver']]}")
     last = moment(person["last_login_at"]) if person["last_login_at"] else "none is known"
     yield f"last login  {last}"
     for title, lines in (

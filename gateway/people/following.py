@@ -29,6 +29,7 @@ from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.people import PersonChange
 from gateway.core.ports.people_notes import PeopleNotes, PersonNote, Resident, Writing
+from gateway.core.shared_mailboxes import is_of_a_group
 from gateway.directory.picture.safety import Leaving, objection
 from gateway.people.rules import Event, Planned, folded, plan
 
@@ -139,8 +140,9 @@ class PeopleFollower:
         after, here = "", 0
         while not compared.unfinished:
             page = await self._notes.residents(after, PAGE)
-            found = await self._looked_up(page, compared)
-            here += sum(each.note is None or not each.note.gone_since for each in page)
+            people = [each for each in page if not is_of_a_group(each.account_id)]
+            found = await self._looked_up(people, compared)
+            here += sum(each.note is None or not each.note.gone_since for each in people)
             gone += [each for each in found if each.after is None]
             await self._take([each for each in found if each.after is not None], compared, dry_run)
             if len(page) < PAGE:
