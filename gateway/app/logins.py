@@ -209,6 +209,7 @@ def password_aids(
         PersonBudget(
             memory.answers,
             memory.tallies,
+            timers,
             asked_per_person=login.asked_per_person,
             asked_per_login=login.asked_per_login,
         ),

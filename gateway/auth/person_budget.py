@@ -5,7 +5,9 @@ entry is found, under its immutable id. The same wrong password of a person is n
 twice while the directory counts it and nobody has set another, by whichever name it comes.
 All failures together stay below the lock-out, and from where the person is not known at least one
 below that, so that one try is left for where they are. Failures that the directory itself tells of
-count as well: those of other services, and those from before a restart, which forgets ours.
+count as well: those of other services, and those from before a restart, which forgets ours. Whoever
+comes while as many answers may still be failures waits for them: all devices of a person with the
+right password get in, a few at a time.
 
 Where the directory does not tell, half of the bound counts as used for a while after the start.
 Never keeps a name or a password, only keyed hashes. Limits: those of ``core.shared_marks``.
@@ -21,6 +23,8 @@ from gateway.auth.login_memory import wrong_for
 from gateway.core.errors import LoginsPaused, WrongCredentials
 from gateway.core.ids import AccountId
 from gateway.core.login_reasons import LoginReason
+from gateway.core.pause import pause
+from gateway.core.ports.clock import Timers
 from gateway.core.ports.may_ask import NOTHING_TOLD, Lockout, PasswordState
 from gateway.core.shared_marks import MAX_NUMBER, SharedMarks
 
@@ -29,6 +33,9 @@ REMEMBERED_S = 300.0
 DAY_S = 86_400.0
 YEARS_S = 3_650 * DAY_S
 ASKING_S = 60.0
+FIRST_LOOK_S = 0.01
+LAST_LOOK_S = 0.2
+TURN_S = 15.0
 UNTOLD = 4
 """Where nobody can say at how many failures the directory locks, the bound is at most this."""
 TOLD_AGAIN_S = 600.0
@@ -42,6 +49,7 @@ class PersonBudget:
 
     Args:
         answers, tallies: see ``login_memory.LoginMemory``.
+        timers: for who has to wait.
         asked_per_person, asked_per_login: see ``[login]`` of the settings.
     """
 
@@ -51,12 +59,14 @@ class PersonBudget:
         self,
         answers: SharedMarks,
         tallies: SharedMarks,
+        timers: Timers,
         *,
         asked_per_person: int = 8,
         asked_per_login: int = 4,
     ) -> None:
         self._answers = answers
         self._tallies = tallies
+        self._timers = timers
         self._per_person = asked_per_person
         self._per_login = asked_per_login
         if not tallies.get(_BEGUN):
@@ -112,20 +122,28 @@ class PersonBudget:
 
     # -- for permits
 
-    def take(self, permit: Permit) -> None:
+    async def take(self, permit: Permit) -> None:
         """Raises: WrongCredentials, LoginsPaused."""
         account_id, state = permit.whose, permit.state
-        if self._answers.get(_wrong(account_id, state, permit.password)):
-            raise WrongCredentials(
-                LoginReason.WRONG_AGAIN, account_id=account_id, changed=state.changed
-            )
-        failures, asking = self._count(account_id, state)
-        untold = state.failures is None
-        counted = max(failures, state.failures or 0)
-        most = self.most(state.lockout, known=permit.known, untold=untold)
-        if counted + asking >= most:
-            permit.is_news = self._tell(account_id, counted, most)
-            raise LoginsPaused(reason=f"{counted} failures of {most}; {asking} on their way")
+        most = self.most(state.lockout, known=permit.known, untold=state.failures is None)
+        before = self._count(account_id, state)[0]
+        give_up_at, look_s = self._timers.seconds() + TURN_S, FIRST_LOOK_S
+        while True:
+            if self._answers.get(_wrong(account_id, state, permit.password)):
+                raise WrongCredentials(
+                    LoginReason.WRONG_AGAIN, account_id=account_id, changed=state.changed
+                )
+            failures, asking = self._count(account_id, state)
+            # What has failed since the entry was read is not among what it tells.
+            told = (state.failures or 0) + max(failures - before, 0)
+            counted = max(failures, told)
+            if counted + asking < most:
+                break
+            if counted >= most or self._timers.seconds() >= give_up_at:
+                permit.is_news = self._tell(account_id, counted, most)
+                raise LoginsPaused(reason=f"{counted} failures of {most}; {asking} on their way")
+            await pause(self._timers, look_s)
+            look_s = min(look_s * 1.5, LAST_LOOK_S)
         self._put(account_id, state, failures, asking + 1)
 
     def settle(self, permit: Permit, *, failures: int | None, wrong: bool) -> None:
@@ -195,13 +213,13 @@ class Permit:
         assert self.account_id is not None
         return self.account_id
 
-    def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
+    async def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
         self.account_id, self.state = account_id, state
         lockout = state.lockout
         if lockout is not None and lockout.threshold:
             self.locked = (state.failures or 0) >= lockout.threshold
         try:
-            self._budget.take(self)
+            await self._budget.take(self)
         except LoginsPaused:
             self.paused = True
             raise

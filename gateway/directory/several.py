@@ -255,8 +255,8 @@ class _MarkedAsking:
         self._may_ask = may_ask
         self._name = name
 
-    def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
-        self._may_ask.allowed(_marked_id(account_id, self._name), state)
+    async def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
+        await self._may_ask.allowed(_marked_id(account_id, self._name), state)
 
 
 def _called(served: Served) -> str:

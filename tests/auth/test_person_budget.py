@@ -4,12 +4,13 @@ come (SECURITY A7, A8, L22)."""
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import CancelledError, Deferred
 
 from gateway.auth.login_memory import Bounds
-from gateway.core.errors import LoginsPaused
+from gateway.core.errors import WrongCredentials
 from gateway.core.login_reasons import LoginReason
 from gateway.core.ports.may_ask import Lockout, PasswordState
-from tests.auth.desk_world import ABROAD, HOME, Desks
+from tests.auth.desk_world import ABROAD, HOME, Desks, outcome
 
 NAMES = ("alice", "alice@example.test", "a.smith@example.test", "ALICE", "A.Smith@example.test")
 
@@ -166,22 +167,47 @@ def test_L22_without_a_word_about_its_lock_out_it_is_asked_less() -> None:
 def test_L22_guesses_at_once_do_not_get_past_the_count() -> None:
     desks = Desks()
     budget = desks.aids.budget
-    lockout = Lockout(5, 1800)
-    assert [budget.most(lockout, known=True), budget.most(lockout, known=False)] == [4, 3]
+    whose, state = desks.alice.account.account_id, PasswordState("1", 0, Lockout(5, 1800))
+    assert [budget.most(state.lockout, known=known) for known in (True, False)] == [4, 3]
     permits = [budget.permit(b"%d" % n, known=True) for n in range(10)]
-    allowed = 0
-    for permit in permits:
-        try:
-            permit.allowed(desks.alice.account.account_id, PasswordState("1", 0, lockout))
-            allowed += 1
-        except LoginsPaused:
-            assert permit.paused
-    assert allowed == 4
-    for permit in permits:
+    asked = [Deferred.fromCoroutine(permit.allowed(whose, state)) for permit in permits]
+    assert [each.called for each in asked] == [True] * 4 + [False] * 6
+    desks.clock.pump([0.1] * 50)
+    assert sum(each.called for each in asked) == 4
+    for permit in permits[:2]:
         permit.unsaid()
         permit.unsaid()  # once is enough
-    again = budget.permit(b"x", known=True)
-    again.allowed(desks.alice.account.account_id, PasswordState("1", 0, lockout))
+    desks.clock.pump([0.1] * 5)
+    assert sum(each.called for each in asked) == 6
+    for permit in permits:
+        permit.wrong(WrongCredentials(LoginReason.WRONG_PASSWORD, account_id=whose))
+    desks.clock.pump([0.1] * 5)
+    assert [outcome(each) for each in asked[6:]] == ["LoginsPaused"] * 4
+    assert all(permit.paused for permit in permits[6:])
+
+
+def test_L22_whoever_waits_for_a_silent_directory_does_so_for_a_while() -> None:
+    desks = Desks()
+    whose, state = desks.alice.account.account_id, PasswordState("1", 0, Lockout(2, 1800))
+    permits = [desks.aids.budget.permit(b"%d" % n, known=True) for n in range(3)]
+    first, waits, leaves = (
+        Deferred.fromCoroutine(permit.allowed(whose, state)) for permit in permits
+    )
+    leaves.cancel()
+    desks.clock.pump([0.1] * 200)
+    assert first.called and outcome(waits) == "LoginsPaused"
+    leaves.addErrback(lambda failure: failure.trap(CancelledError))
+    assert not desks.clock.getDelayedCalls()
+
+
+def test_A7_many_devices_at_once_with_the_right_password_all_get_in() -> None:
+    desks = Desks(remembered_s=0)
+    desks.directory.slow = desks.clock
+    said = [desks.begin(NAMES[n % 5], b"secret", HOME, process=n % 2) for n in range(40)]
+    assert not any(each.called for each in said)
+    desks.clock.pump([0.05] * 400)
+    assert {outcome(each) for each in said} == {"in alice"}
+    assert not desks.directory.locked()
 
 
 def test_L15_the_right_password_of_somebody_refused_counts_nowhere() -> None:

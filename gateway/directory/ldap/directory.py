@@ -196,7 +196,7 @@ class LdapDirectory:
         if may_ask is not None:
             state = await self._lockouts.state_of(entry.attributes)
             changed = state.changed
-            may_ask.allowed(account.account_id, state)
+            await may_ask.allowed(account.account_id, state)
         answer = await self._asks.bind(entry.dn, password)
         judged = judge(answer, account)
         match judged.verdict:
