@@ -58,6 +58,7 @@ class Alone:
         if parts.tls_care is not None:
             parts.tls_care.start()
         parts.picturing.start()
+        parts.people_care.start()
         Deferred.fromCoroutine(parts.store.ask_destinations())
         look_at(parts.directory)
 

@@ -112,9 +112,11 @@ async def answer(server: MailServer, kind: str, body: Any) -> Mapping[str, Any]:
         return await at_desk(server.parts.queue_desk, body)
     if kind == "people":
         return await at_desk(server.parts.people_desk, body)
+    if kind == "leavers":
+        return await at_desk(server.parts.leavers_desk, body)
     if kind == "picture":
         return await at_desk(server.parts.picturing, body)
-    expected = "trace, explain, queue, people or picture"
+    expected = "trace, explain, queue, people, leavers or picture"
     raise Unanswerable(f"found a question about {kind!r}; expected {expected}")
 
 

@@ -19,6 +19,7 @@ from gateway.app.free_space import FreeSpace
 from gateway.app.hurry import Hurry, Starter, revive
 from gateway.app.logins import Logins, issuer_from, login_threads, logins_from
 from gateway.app.outbound import make_queue, outbound_trust
+from gateway.app.people_care import PeopleCare
 from gateway.app.picturing import Picturing
 from gateway.app.policies import Counting, counting_alone, make_policies, policy_lists
 from gateway.app.sharing import sharing_from
@@ -39,6 +40,8 @@ from gateway.delivery.destinations import Destinations
 from gateway.delivery.dns.services import ServicesByDns, make_resolver
 from gateway.edge.sessions import Limits, Sessions
 from gateway.edge.smtp.services import SubmissionServices
+from gateway.people.desk import LeaversDesk
+from gateway.people.from_settings import leaver_mail_from, leavers_desk_from
 from gateway.policy.connections import ConnectionLimits
 from gateway.policy.engine import Policy
 from gateway.policy.posting import GroupPosting
@@ -71,6 +74,8 @@ class Parts:
     free_space: FreeSpace
     queue_desk: QueueDesk
     people_desk: PeopleDesk
+    people_care: PeopleCare
+    leavers_desk: LeaversDesk
     submission: SubmissionServices
     posting: GroupPosting
     picturing: Picturing
@@ -147,6 +152,8 @@ def build(
     meaning = group_rules(settings, directory)
     lists = policy_lists(settings, reactor)
     store = open_store(settings, reactor)
+    router.ask_about_leavers(leaver_mail_from(settings, directory, store.people.notes, time.time))
+    care = PeopleCare(settings, directory, store, reactor, time.time)
     counting = counting or counting_alone()
     policies = make_policies(settings, reactor, store, counting, lists)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
@@ -206,6 +213,8 @@ def build(
             time.time,
             logins.app_passwords.look,
         ),
+        people_care=care,
+        leavers_desk=leavers_desk_from(store, directory, care.follower, time.time),
         submission=submission_from(
             settings,
             store=store,
@@ -215,16 +224,16 @@ def build(
             meaning=meaning,
         ),
         posting=posting_from(settings, meaning),
-        picturing=Picturing(directories, reactor, _followers(logins)),
+        picturing=Picturing(directories, reactor, _followers(logins, care)),
         queue_starter=Starter(store.queue, hurry or partial(revive, queue)),
         ways=ways,
         tls_care=tls_care,
     )
 
 
-def _followers(logins: Logins) -> tuple[PeopleChanged, ...]:
+def _followers(logins: Logins, care: PeopleCare) -> tuple[PeopleChanged, ...]:
     """Who hears of people as the directory changes, in this order."""
-    return (ForgetsLogins(logins.aids.remembered, logins.aids.keeper),)
+    return (ForgetsLogins(logins.aids.remembered, logins.aids.keeper), care.follower)
 
 
 def _quota(settings: Settings, store: Store, new_id: Callable[[], str]) -> QuotaPolicy:

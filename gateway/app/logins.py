@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from twisted.cred.portal import Portal
 
 from gateway.app.trust import trust_root
+from gateway.auth.account_sessions import AccountSessions
 from gateway.auth.app_passwords import AppPasswords
 from gateway.auth.app_passwords_sessions import AppPasswordSessions
 from gateway.auth.certificate_names import names_by
@@ -78,11 +79,13 @@ class Logins:
     means: Means
     threads: WorkerThreads
     app_passwords: AppPasswordSessions
+    accounts: AccountSessions
     aids: Aids
     background: WorkerThreads
 
     async def close(self) -> None:
         self.app_passwords.close()
+        self.accounts.close()
         if self.aids.keeper is not None:
             self.aids.keeper.close()
         await self.threads.close()
@@ -117,6 +120,7 @@ def logins_from(
     # Any: mypy does not see what zope's @implementer declares.
     apps = app_passwords_from(settings, directory, kept, threads)
     sessions = AppPasswordSessions(kept.app_passwords, reactor)
+    accounts = AccountSessions(directory, reactor)
     key = kept_key(login_key(Path(settings.state_dir)))
     throttle = LoginThrottle(
         Bounds(login.failures_per_minute, login.failures_per_day, login.asked_per_login),
@@ -165,9 +169,10 @@ def logins_from(
         throttle=throttle,
         tell_reasons=login.tell_reasons,
         app_password_sessions=sessions,
+        account_sessions=accounts,
     )
     any_realm: Any = realm
-    return Logins(Portal(any_realm, checkers), means, threads, sessions, aids, background)
+    return Logins(Portal(any_realm, checkers), means, threads, sessions, accounts, aids, background)
 
 
 def password_aids(

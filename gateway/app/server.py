@@ -97,6 +97,7 @@ class MailServer:
             if parts.tls_care is not None:
                 await parts.tls_care.stop()
             await parts.picturing.stop()
+            await parts.people_care.stop()
             await parts.store.close()
             await parts.directories.close()
             await parts.logins.close()

@@ -42,6 +42,7 @@ from gateway.edge import listener
 from gateway.edge.http.control import ControlResource
 from gateway.edge.http.control_asking import asking_routes
 from gateway.edge.http.control_changes import changes_route
+from gateway.edge.http.control_leavers import leavers_routes
 from gateway.edge.http.control_people import people_routes
 from gateway.edge.http.control_picture import picture_routes
 from gateway.edge.http.control_queue import queue_routes
@@ -202,6 +203,7 @@ class GatewayService(Service):
                         *asking_routes(serving.ask),
                         *queue_routes(serving.ask),
                         *people_routes(serving.ask),
+                        *leavers_routes(serving.ask),
                         *picture_routes(serving.ask),
                     ],
                 ),

@@ -175,6 +175,7 @@ class Worker:
             if parts.tls_care is not None:
                 parts.tls_care.start()
             parts.picturing.start()
+            parts.people_care.start()
             Deferred.fromCoroutine(parts.store.ask_destinations())
             self.log.info("runs the queue")
 

@@ -23,7 +23,15 @@ from gateway.cli.user_shown import details, listing
 FIRST_PAGE = 100
 PAGE = 200
 
-_COMMANDS = {"app-password": "gateway.cli.user_app_password:group"}
+_COMMANDS = {
+    "app-password": "gateway.cli.user_app_password:group",
+    "reconcile": "gateway.cli.user_reconcile:reconcile",
+}
+
+
+def at_leavers(config_path: str | None, work: Callable[[Call], None]) -> None:
+    """Run ``work`` at the desk for people who leave and move. Raises: GatewayError."""
+    at_gateway(config_path, "leavers", "gateway.cli.leavers_store", work)
 
 
 def at_people(config_path: str | None, work: Callable[[Call], None]) -> None:
@@ -121,9 +129,7 @@ def _pages(
 @json_option
 def show(person: str, config_path: str | None, as_json: bool) -> None:
     """Show one person: state, quota, where mail goes, groups, app passwords, refusals."""
-
-    def work(call: Call) -> None:
-        answer = call("show", {"person": person})
-        click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(details(answer)))
-
-    at_people(config_path, work)
+    answer: dict[str, Any] = {}
+    at_people(config_path, lambda call: answer.update(call("show", {"person": person})))
+    at_leavers(config_path, lambda call: answer.update(noted=call("noted", {"id": answer["id"]})))
+    click.echo(json.dumps(answer, indent=2) if as_json else "\n".join(details(answer)))

@@ -80,9 +80,17 @@ def details(person: Row) -> Iterator[str]:
     state = person["state"] + (f": {person['condition']}" if person["condition"] else "")
     yield plain(f"login       {person['login'] or '-'}")
     yield plain(f"id          {person['id']}")
+    noted = person.get("noted") or {}
+    if not person["login"] and noted.get("login"):
+        yield plain(f"            once {noted['login']}, {noted['address'] or 'no address'}")
     if person["name"]:
         yield plain(f"name        {person['name']}")
     yield plain(f"state       {state}")
+    for title, key in (("disabled", "disabled_since"), ("gone", "gone_since")):
+        if noted.get(key):
+            yield f"{title:11} since {moment(noted[key])}"
+    if noted.get("removed_at"):
+        yield f"mailboxes   removed {moment(noted['removed_at'])}"
     yield plain(f"size        {_size(person)}")
     if person["quota"]["unreadable"]:
         yield plain(
@@ -97,6 +105,7 @@ def details(person: Row) -> Iterator[str]:
     yield f"last login  {last}"
     for title, lines in (
         ("addresses, and where their mail goes", _mail(person)),
+        ("former addresses", _former(noted)),
         ("groups", _groups(person)),
         ("app passwords", _texts_of(person["app_passwords"])),
         ("refused lately", _refusals(person)),
@@ -121,6 +130,11 @@ def _mail(person: Row) -> Iterator[str]:
     for way in person["mail_goes"]:
         to = "; ".join(way["to"]) or f"nowhere: {way['trouble']}"
         yield plain(f"{way['address']}: {to}")
+
+
+def _former(noted: Row) -> Iterator[str]:
+    for each in noted.get("former_addresses", ()):
+        yield plain(f"{each['address']}: since {moment(each['since'])}")
 
 
 def _groups(person: Row) -> Iterator[str]:

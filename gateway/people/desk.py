@@ -1,8 +1,8 @@
 """Where administrators ask about people who leave and move, in JSON's shapes.
 
 Owns the calls behind ``gateway user reconcile``: comparing notes with the directory, who is away,
-who moved lately, and removing the mailboxes of one who is gone. Each removal is logged and traced
-with who did it. Limits: PAGE people a call, MOST_MOVED addresses.
+who moved lately, what is noted of one, and removing the mailboxes of one who is gone. Each removal
+is logged and traced with who did it. Limits: PAGE people a call, MOST_MOVED addresses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.people.removal import Removed, Remover
 PAGE = 200
 MOST_MOVED = 200
 
-CALLS = frozenset({"compare", "away", "moved", "remove"})
+CALLS = frozenset({"compare", "away", "moved", "noted", "remove"})
 
 Answer = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -37,8 +37,8 @@ class LeaversCallRefused(GatewayError):
 
     temporary = False
     default_text = (
-        'expected compare with "dry_run" and "accept", away with "after", moved with "days", or'
-        ' remove with "id" and "days"'
+        'expected compare with "dry_run" and "accept", away with "after", moved with "days",'
+        ' noted with "id", or remove with "id" and "days"'
     )
 
 
@@ -71,6 +71,8 @@ class LeaversDesk:
             case "moved", {"days": int() as days}:
                 since = int(self._wall_clock()) - days * DAY_S
                 return {"moved": await self._moved(since)}
+            case "noted", {"id": str() as account_id}:
+                return await self._noted(AccountId(account_id))
             case "remove", {"id": str() as account_id, "days": int() as days} if days > 0:
                 return await self._remove(AccountId(account_id), days, actor)
         raise LeaversCallRefused
@@ -83,6 +85,7 @@ class LeaversDesk:
             )
         return {
             "looked_at": compared.looked_at,
+            "with_mailboxes": compared.with_mailboxes,
             "changes": compared.count,
             "events": [str(each) for each in compared.events],
             "gone": compared.gone,
@@ -99,6 +102,18 @@ class LeaversDesk:
             if note is None or not note.gone_since:
                 rows.append({**former_row(each), **_now(note)})
         return rows
+
+    async def _noted(self, account_id: AccountId) -> Answer:
+        note = (await self._notes.known((account_id,))).notes.get(account_id)
+        former = await self._notes.former_of((account_id,))
+        return {
+            "disabled_since": note.disabled_since or None if note else None,
+            "gone_since": note.gone_since or None if note else None,
+            "removed_at": note.removed_at or None if note else None,
+            "login": note.login if note else "",
+            "address": note.primary_address if note else "",
+            "former_addresses": [former_row(each) for each in former.get(account_id, ())],
+        }
 
     async def _remove(self, account_id: AccountId, days: int, actor: str) -> Answer:
         removed = await self._remover.remove(account_id, days)

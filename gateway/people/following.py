@@ -57,6 +57,7 @@ class Compared:
     """A comparison.
 
     Args:
+        with_mailboxes: people in the directory who have some.
         events: what was found and is noted now; the first MOST_TOLD.
         count: how many there were.
         held: why nobody of ``gone`` is noted as such; empty: they are.
@@ -65,6 +66,7 @@ class Compared:
     """
 
     looked_at: int = 0
+    with_mailboxes: int = 0
     events: list[Event] = field(default_factory=list)
     count: int = 0
     gone: int = 0
@@ -166,6 +168,7 @@ class PeopleFollower:
                 return found
             compared.looked_at += 1
             if account is not None:
+                compared.with_mailboxes += each.octets is not None
                 found.append(PersonChange("", None, account))
             elif each.note is None or not each.note.gone_since:
                 found.append(PersonChange("", _as_noted(each), None))

@@ -115,7 +115,10 @@ def test_gone_and_back_with_the_same_id(tmp_path: Path) -> None:
         world.tell(BOB, None)
         note = world.note(ALICE)
         assert note is not None and note.gone_since == NOW and world.note(BOB) is None
-        assert [each for each, _ in world.former(ALICE)] == ["al@example.test", "alice@example.test"]
+        assert [each for each, _ in world.former(ALICE)] == [
+            "al@example.test",
+            "alice@example.test",
+        ]
         assert world.house.contents(ALICE.account_id), "nothing is deleted"
         world.later(1)
         world.tell(None, ALICE)
@@ -186,7 +189,7 @@ def test_who_was_told_of_meanwhile_is_not_noted_as_looked_up_before(tmp_path: Pa
             await world.follower.changed([PersonChange("", ALICE, DISABLED)])
             return found
 
-        world.folk.find_by_id = while_looking  # type: ignore[assignment, method-assign]
+        world.folk.find_by_id = while_looking  # type: ignore[method-assign]
         world.compare()
         note = world.note(ALICE)
         assert note is not None and note.disabled_since == NOW
