@@ -212,6 +212,7 @@ def build(
             threads,
             time.time,
             logins.app_passwords.look,
+            logins.obstacles,
         ),
         people_care=care,
         leavers_desk=leavers_desk_from(store, directory, care.follower, time.time),

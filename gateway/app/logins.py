@@ -36,6 +36,7 @@ from gateway.auth.mechanisms import Means
 from gateway.auth.outage import OutageLogins
 from gateway.auth.passwords import Aids, PasswordDesk
 from gateway.auth.person_budget import PersonBudget
+from gateway.auth.person_known import Obstacles
 from gateway.auth.realm import MailRealm
 from gateway.auth.remembered import RememberedLogins
 from gateway.auth.secrets import Secrets
@@ -82,6 +83,7 @@ class Logins:
     accounts: AccountSessions
     aids: Aids
     background: WorkerThreads
+    obstacles: Obstacles
 
     async def close(self) -> None:
         self.app_passwords.close()
@@ -172,7 +174,10 @@ def logins_from(
         account_sessions=accounts,
     )
     any_realm: Any = realm
-    return Logins(Portal(any_realm, checkers), means, threads, sessions, accounts, aids, background)
+    obstacles = Obstacles(throttle, aids.budget)
+    return Logins(
+        Portal(any_realm, checkers), means, threads, sessions, accounts, aids, background, obstacles
+    )
 
 
 def password_aids(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from gateway.auth.app_passwords_desk import AppPasswordDesk, called
 from gateway.auth.group_mailboxes import GroupMailbox, GroupMailboxes
+from gateway.auth.person_known import PersonKnown, question_in
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, GatewayError
@@ -32,7 +33,9 @@ MAX_MATCH = 200
 BY_ID = "id:"
 SHOWN_MEMBERS = 10
 
-CALLS = frozenset({"list", "show", "app-passwords", "app-password-create", "app-password-revoke"})
+CALLS = frozenset(
+    {"list", "show", "known", "app-passwords", "app-password-create", "app-password-revoke"}
+)
 
 Answer = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -77,6 +80,7 @@ class PeopleDesk:
         standings: Standings,
         refusals: Refusals,
         app_passwords: AppPasswordDesk,
+        known: PersonKnown | None = None,
         mailboxes: GroupMailboxes | None = None,
     ) -> None:
         self._directory = directory
@@ -85,6 +89,7 @@ class PeopleDesk:
         self._refusals = refusals
         self._app_passwords = app_passwords
         self._mailboxes = mailboxes
+        self._known = known
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Raises: GatewayError."""
@@ -96,6 +101,10 @@ class PeopleDesk:
                 if mailbox is not None:
                     return await self._show_mailbox(mailbox)
                 return await self._show(await self._person(arguments))
+            case "known":
+                question = question_in(arguments)
+                if question is not None and self._known is not None:
+                    return await self._known.told(question)
             case "app-password-create":
                 account = await self._person(arguments)
                 if not account.login:

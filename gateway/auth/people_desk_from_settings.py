@@ -12,10 +12,9 @@ from gateway.auth.app_passwords_desk import AppPasswordDesk
 from gateway.auth.app_passwords_making import AppPasswordMaker
 from gateway.auth.group_mailboxes import GroupMailboxes
 from gateway.auth.people_desk import PeopleDesk
-from gateway.core.ports.app_passwords import AppPasswordStore
+from gateway.auth.person_known import KeptOfPeople, Obstacles, PersonKnown
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.directory import Directory
-from gateway.core.ports.kept_passwords import Refusals
 from gateway.core.ports.routing import Router
 from gateway.core.ports.standings import Standings
 from gateway.core.ports.trace import TraceStore
@@ -24,14 +23,8 @@ from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 
 
-class Kept(Protocol):
+class Kept(KeptOfPeople, Protocol):
     """What the store keeps of people."""
-
-    @property
-    def app_passwords(self) -> AppPasswordStore: ...
-
-    @property
-    def refusals(self) -> Refusals: ...
 
     @property
     def standings(self) -> Standings: ...
@@ -46,8 +39,9 @@ def people_desk_from(
     threads: WorkerThreads,
     wall_clock: WallClock,
     revoked: Callable[[], Awaitable[None]],
+    obstacles: Obstacles | None = None,
 ) -> PeopleDesk:
-    """See ``PeopleDesk`` and ``AppPasswordDesk``."""
+    """See ``PeopleDesk``, ``AppPasswordDesk`` and ``PersonKnown``."""
     section = settings.app_passwords
     maker = AppPasswordMaker(
         kept.app_passwords,
@@ -68,5 +62,9 @@ def people_desk_from(
         wall_clock=wall_clock,
         revoked=revoked,
     )
+    outage_days = settings.login.outage_days
+    known = PersonKnown(kept, wall_clock, outage_days=outage_days, obstacles=obstacles)
     mailboxes = GroupMailboxes(directory, shares_in(settings.groups, settings.domains))
-    return PeopleDesk(directory, router, kept.standings, kept.refusals, app_passwords, mailboxes=mailboxes)
+    return PeopleDesk(
+        directory, router, kept.standings, kept.refusals, app_passwords, known, mailboxes
+    )

@@ -28,6 +28,7 @@ _COMMANDS = {
     "backup": "gateway.cli.backup:backup",
     "check": "gateway.cli.check:check",
     "config": "gateway.cli.config:group",
+    "doctor": "gateway.cli.doctor:doctor",
     "explain": "gateway.cli.explain:explain",
     "export": "gateway.cli.export:group",
     "health": "gateway.cli.health:health",

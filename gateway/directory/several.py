@@ -154,7 +154,7 @@ class SeveralDirectories:
                 # Only who is nobody there may be somebody in the next: one password, one owner.
                 if error.reason is not LoginReason.UNKNOWN:
                     if error.account_id is not None:
-                        error.account_id = _marked_id(error.account_id, each.name)
+                        error.account_id = marked_id(error.account_id, each.name)
                     raise
                 refusal = error
             else:
@@ -256,7 +256,7 @@ class _MarkedAsking:
         self._name = name
 
     async def allowed(self, account_id: AccountId, state: PasswordState = NOTHING_TOLD) -> None:
-        await self._may_ask.allowed(_marked_id(account_id, self._name), state)
+        await self._may_ask.allowed(marked_id(account_id, self._name), state)
 
 
 def _called(served: Served) -> str:
@@ -264,11 +264,12 @@ def _called(served: Served) -> str:
 
 
 def _marked(account: Account, name: str) -> Account:
-    account_id = _marked_id(account.account_id, name)
+    account_id = marked_id(account.account_id, name)
     return account if account_id is account.account_id else replace(account, account_id=account_id)
 
 
-def _marked_id(account_id: AccountId, name: str) -> AccountId:
+def marked_id(account_id: AccountId, name: str) -> AccountId:
+    """What an id of the directory with this name is called among several."""
     if name == MAIN or _UNIQUE.match(account_id):
         return account_id
     return AccountId(f"{account_id}{_MARK}{name}")
@@ -277,5 +278,5 @@ def _marked_id(account_id: AccountId, name: str) -> AccountId:
 def _marked_group(group: Group, name: str) -> Group:
     people = {address: _marked(account, name) for address, account in group.people.items()}
     # The name of one without an id is its DN, which is as unique as directories are.
-    group_id = _marked_id(AccountId(group.group_id), name)
+    group_id = marked_id(AccountId(group.group_id), name)
     return replace(group, group_id=group_id, people=people)

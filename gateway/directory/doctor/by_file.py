@@ -19,7 +19,7 @@ from gateway.directory.doctor.entry import MOST, entries_found, filter_sent
 from gateway.directory.doctor.mapping import mapped
 from gateway.directory.doctor.person import Asked, Learnt
 from gateway.directory.doctor.standing import UNTRIED, Tried, groups_told, state_told
-from gateway.directory.doctor.step import Look, Step, Tell, skipped
+from gateway.directory.doctor.step import Look, Step, Tell, skip
 from gateway.directory.entries import Entry, links_of
 from gateway.directory.ldap.results import Verdict
 from gateway.directory.ldif.groups import FileGroups
@@ -28,6 +28,8 @@ from gateway.directory.logins import login_is_possible, password_is_possible
 from gateway.directory.passwords import Argon2, Clear, Digest, Scram, StoredPassword
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import Filter
+
+_BEHIND = ("filter", "entries", "mapping", "state", "groups")
 
 
 class InFile:
@@ -54,7 +56,7 @@ class InFile:
             first = error.problems[0]
             text = f"{first.source}: {first.key}: found {first.found}"
             self._tell(look.failed(escaped(text), f"expected {escaped(first.expected)}", lines))
-            self._tell(skipped("filter, entries, mapping, state, groups", "", "no usable file"))
+            skip(_BEHIND, "", "no usable file", self._tell)
             return Learnt(self._name, answered=False, why_not="the file cannot be used")
         changed = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._path.stat().st_mtime))
         self._tell(look.ok(f"{len(people)} people; changed {changed}"))
@@ -71,7 +73,7 @@ class InFile:
         self._tell(step)
         if entry is None:
             dns = step.facts.get("dns", ())
-            self._tell(skipped("mapping, state, groups", "", "no entry to look at"))
+            skip(_BEHIND[2:], "", "no entry to look at", self._tell)
             return Learnt(self._name, True, bool(dns), why_not=step.found)
         return await self._known(people, others, entry, asked)
 

@@ -29,7 +29,7 @@ from gateway.directory.doctor.standing import (
     password_tried,
     state_told,
 )
-from gateway.directory.doctor.step import Look, Step, Tell, skipped
+from gateway.directory.doctor.step import Look, Step, Tell, skip
 from gateway.directory.entries import Entry, links_of
 from gateway.directory.from_settings import ldap_settings
 from gateway.directory.ldap.asking import LdapFailed
@@ -43,7 +43,7 @@ from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
 from gateway.directory.steps import netbios_fits
 
-_BEHIND = "filter, entries, mapping, state, lockout, groups"
+_BEHIND = ("filter", "entries", "mapping", "state", "lockout", "groups")
 
 
 class AtServers:
@@ -88,7 +88,7 @@ class AtServers:
                     self._note_root(server)
                     servers.append(server)
             if not servers:
-                self._tell(skipped(_BEHIND, "", "no server can be asked"))
+                skip(_BEHIND, "", "no server can be asked", self._tell)
                 return self._unanswered("no server of the directory can be asked")
             return await self._ask(servers, asked)
         finally:
@@ -148,7 +148,7 @@ class AtServers:
         entry, step = await entries_found(login, finds, schema, attributes, look)
         self._tell(step)
         if entry is None:
-            self._tell(skipped("mapping, state, lockout, groups", "", "no entry to look at"))
+            skip(_BEHIND[2:], "", "no entry to look at", self._tell)
             dns = step.facts.get("dns", ())
             unknown = step.outcome is Outcome.FAILED and step.found.startswith("nobody")
             answered = bool(dns) or unknown
@@ -194,7 +194,7 @@ class AtServers:
         account, step = mapped(entry, schema, linked, asked.own_domains, look)
         self._tell(step)
         if account is None:
-            self._tell(skipped("state, lockout, groups", "", "the entry cannot be used"))
+            skip(_BEHIND[3:], "", "the entry cannot be used", self._tell)
             return Learnt(self._name, True, True, dn=entry.dn, why_not=step.found)
         state_step = state_told(entry, account, schema, self._look("state"))
         self._tell(state_step)

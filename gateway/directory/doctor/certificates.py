@@ -96,4 +96,4 @@ def _line(shown: Shown, now: datetime.datetime) -> str:
 def _ends(left: datetime.timedelta) -> str:
     if left < datetime.timedelta(0):
         return f"ended {-left.days} days ago"
-    return "ends within a day" if left.days == 0 else f"ends in {left.days} days"
+    return "ends within two days" if left.days < 2 else f"ends in {left.days} days"

@@ -62,7 +62,7 @@ def filter_sent(login: str, schema: Schema, where: str, look: Look) -> Step:
     wanted = schema.by_login(login)
     more = (f"people alone, who are found by {schema.person}", f"searched in {escaped(where)}")
     text = str(wanted)
-    return look.ok(escaped(text, 2000), more, filter=text)
+    return look.ok(text, more, filter=text)
 
 
 async def entries_found(
@@ -102,7 +102,7 @@ async def _nobody(login: str, finds: Finds, schema: Schema, look: Look) -> Step:
         if others:
             names = shortened([escaped(each.dn) for each in others], 3)
             return look.failed(
-                f"nobody; {len(others)} entries have this login and are no people by"
+                f"nobody has this login; {len(others)} entries have it and are no people by"
                 f" {schema.person}",
                 "change directory.person_filter if they should be, or the entry",
                 names,
@@ -114,14 +114,14 @@ async def _nobody(login: str, finds: Finds, schema: Schema, look: Look) -> Step:
     guessed = Or(tuple(guesses))
     likely = await finds.entries(guessed, _USUAL)
     if not likely:
-        return look.failed("nobody", advice)
+        return look.failed("nobody has this login", advice)
     lines = [
         f"{escaped(each.dn)} has it as {', '.join(matched_by(guessed, each)) or 'a name'}"
         for each in likely
     ]
     known = ", ".join(sorted(schema.login_names))
     return look.failed(
-        f"nobody by {known}",
+        f"nobody has this login, by {known}",
         "if one of these is meant: they log in by the attributes above; else name the right one in"
         " directory.login_attributes",
         shortened(lines, 3),

@@ -10,9 +10,13 @@ from gateway.core.account import Account
 from gateway.core.errors import DirectoryMistake, StoreUnavailable
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
+from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.picture import ReadsPicture
 from gateway.directory.doctor.step import Look, Step
-from gateway.directory.picture.source import Source
+from gateway.directory.ldap.seldom import Seldom
+from gateway.directory.picture.lookup import Lookup, Pictured
+from gateway.directory.picture.source import Depicts
+from gateway.directory.schema import Schema
 
 _FIELDS = {
     "login": "login",
@@ -28,7 +32,8 @@ OLD_S = 600.0
 
 def picture_told(
     picture: ReadsPicture,
-    source: Source,
+    source: str,
+    depicts: Depicts,
     account_id: AccountId,
     now: Account | None,
     clock_s: float,
@@ -38,13 +43,14 @@ def picture_told(
     """Who the picture has under this id.
 
     Args:
+        source: the name of the directory.
         now: as the servers have them; None: nobody could say.
         clock_s: Unix time.
     """
     advice = "is the gateway running? `gateway status` says how its picture is kept fresh"
     try:
-        state = picture.state(source.name)
-        kept = picture.entry(source.name, account_id)
+        state = picture.state(source)
+        kept = picture.entry(source, account_id)
     except StoreUnavailable as error:
         return None, look.warning(f"the picture cannot be read: {escaped(error)}", advice)
     if not state.refreshed_at and kept is None:
@@ -57,7 +63,7 @@ def picture_told(
         wait = f"who is new is asked of the servers; wait for the next refresh ({refresh_s:g} s)"
         return None, look.warning(text, wait if age_s < OLD_S else advice, (), **facts)
     try:
-        account = source.depicts.account(kept)
+        account = depicts.account(kept)
     except DirectoryMistake as mistake:
         return None, look.warning(f"{escaped(mistake)}; {age}", advice, (), **facts)
     if now is None:
@@ -82,3 +88,24 @@ def _age(seconds: float) -> str:
         if seconds >= 2 * unit_s:
             return f"{int(seconds / unit_s)} {name}"
     return f"{seconds:.0f} s"
+
+
+def last_seen(
+    picture: ReadsPicture,
+    source: str,
+    schema: Schema,
+    login: str,
+    timers: Timers,
+    wall_clock: WallClock,
+) -> Account | None:
+    """Whose the login was, as the gateway asks while no server answers."""
+    lookup = Lookup(
+        Pictured(picture, source, schema),
+        Seldom(timers),
+        wall_clock=wall_clock,
+        monotonic=timers.seconds,
+    )
+    try:
+        return lookup.called(login)
+    except DirectoryMistake:
+        return None

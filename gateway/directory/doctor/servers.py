@@ -24,7 +24,7 @@ from gateway.core.settings.directory import DirectorySettings
 from gateway.directory.doctor.certificates import advice_for, shown_by
 from gateway.directory.doctor.names import addresses_of
 from gateway.directory.doctor.one_server import OneServer
-from gateway.directory.doctor.step import Look, Step, Tell, skipped
+from gateway.directory.doctor.step import Look, Step, Tell, skip, skipped
 from gateway.directory.ldap.account import ServiceAccount, ServiceRefused
 from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.opening import Limits, Opener, Place, Security, TlsFailed
@@ -86,7 +86,7 @@ async def look_at(place: Place, means: Means, tell: Tell) -> OneServer | None:
 
 
 def _skip(done: int, place: Place, why: str, tell: Tell) -> None:
-    tell(skipped(", ".join(_BEHIND[done:]), place.name, why))
+    skip(_BEHIND[done:], place.name, why, tell)
 
 
 # -- TCP
@@ -173,8 +173,8 @@ def _protection(look: Look, lead: str, protection: Protection, place: Place, mea
     now = datetime.datetime.fromtimestamp(means.now(), datetime.UTC)
     shown = shown_by(protection, now)
     text = (
-        f"{lead}{how}{protection.protocol} {protection.cipher}; the certificate is for"
-        f" {place.server_name} and known; {shown.ends}"
+        f"{lead}{how}{protection.protocol} {protection.cipher}; the certificate is right for"
+        f" {place.server_name}, of a known authority; {shown.ends}"
     )
     if shown.ends_soon:
         return look.warning(text, "renew the server's certificate", shown.lines, **shown.facts)

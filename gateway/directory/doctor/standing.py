@@ -77,7 +77,8 @@ def state_told(entry: Entry, account: Account, schema: Schema, look: Look) -> St
                 f"will hold from {_moment(state.until)}: {escaped(rule.words)}"
                 f" ({', '.join(shown_there)})"
             )
-    looked_at = dict.fromkeys(name for rule in schema.states for name in rule.attributes)
+    names = {name.lower(): name for rule in schema.states for name in sorted(rule.attributes)}
+    looked_at = list(names.values())
     seen = [name for name in looked_at if entry.attributes.get(name.lower())]
     lines.append(
         f"looked at {', '.join(looked_at) or 'nothing'}; the entry shows"

@@ -89,6 +89,12 @@ def skipped(name: str, about: str, why: str, advice: str = "", **facts: object) 
     return Step(name, about, Outcome.SKIPPED, why, advice, facts=facts)
 
 
+def skip(names: Sequence[str], about: str, why: str, tell: Tell) -> None:
+    """Each of them."""
+    for name in names:
+        tell(skipped(name, about, why))
+
+
 def shortened(lines: Sequence[str], most: int) -> list[str]:
     """The first of them, and how many more there are."""
     left = len(lines) - most
