@@ -263,6 +263,29 @@ def test_says_where_an_answer_comes_from(case: Case) -> None:
     assert "is stale" in whence([address("alice")])
 
 
+def test_a_clock_that_jumps_makes_a_picture_stale_and_loses_nobody(case: Case) -> None:
+    """Forward or back: a time that cannot be told does not make it fresh."""
+    for days in (10, -400):
+        case.times.wall = NOW + days * 86_400
+        case.times.monotonic += 2
+        asked = len(case.servers.asked)
+        assert case.ask("alice") is None
+        assert len(case.servers.asked) == asked + 1
+        case.times.monotonic += caches.NOBODY_S
+        case.servers.down = True
+        assert case.known("alice") == "alice"
+        case.servers.down = False
+    case.times.wall = NOW - 5  # as clocks are set right
+    case.times.monotonic += 2
+    assert case.known("alice") == "alice"
+    assert "refreshed 0 s ago" in case.directory.whence([address("alice")])
+
+
+def test_what_nobody_may_type_is_no_question_and_takes_no_room(case: Case) -> None:
+    assert case.pump.wait(case.directory.find("x" * 100_000)) is None
+    assert case.servers.asked == []
+
+
 def test_a_login_is_the_servers_affair_and_the_picture_remembers_whose_it_was(case: Case) -> None:
     asked = []
 

@@ -17,9 +17,9 @@ from gateway.core.ids import AccountId
 from gateway.directory.picture.cursor import Cursor
 from gateway.directory.presets.openldap import OPENLDAP
 from gateway.wire.ldap.filters import Equal
-from tests.directory.contract import person
+from tests.directory.contract import PEOPLE, person
 from tests.directory.contract_groups import GROUPS
-from tests.directory.picturing import COMPLETE, Case, address, fill
+from tests.directory.picturing import COMPLETE, Case, Servers, address, fill
 from tests.support.pump import Pump
 
 
@@ -105,6 +105,35 @@ def test_in_an_outage_a_picture_of_other_settings_leaves_nobody_out(
     case.servers.down = True
     with pytest.raises(DirectoryUnavailable):
         case.ask("team")
+
+
+def test_L5_a_member_whose_name_two_entries_have_is_asked_for(case: Case) -> None:
+    """As while a refresh has seen the new bearer of a name and not yet where the old one went."""
+    old = person("ann", 80, "", "mail: old@example.test")
+    new = person("Ann", 81, "", "mail: new@example.test")
+    case.fill(old + new + group_of(person_dn("ann")))
+    asked = resolving(case)
+    group = case.ask("team")
+    assert isinstance(group, Group)
+    assert group.members == ("alice@example.test",) and len(asked) == 1
+    case.servers = Servers()
+    case.servers.down = True
+    case.directory = case.over()
+    with pytest.raises(DirectoryUnavailable):
+        case.ask("team")
+
+
+def test_a_picture_that_is_made_anew_is_another_version(case: Case) -> None:
+    """Or what was resolved from the lost one would still be taken for true."""
+    first = case.ask("unique")
+    assert isinstance(first, Group)
+    for each in case.path.parent.glob(f"{case.path.name}*"):
+        each.unlink()
+    case.fill(PEOPLE + GROUPS.replace("cn: Unique", "cn: Renamed"))
+    case.times.pass_s(1)
+    second = case.ask("unique")
+    assert isinstance(second, Group)
+    assert second.name == "Renamed"
 
 
 def test_contacts_are_members_and_neither_people_nor_recipients(tmp_path: Path, pump: Pump) -> None:

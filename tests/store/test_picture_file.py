@@ -191,7 +191,52 @@ def test_a_file_that_is_removed_or_replaced_is_noticed_by_all(
     pump.wait(writer.put([person(3)]))
     assert reading.count() == 1
     assert writer.state("").people == 1
+    pump.wait(writer.put([person(4)]))
+    assert reading.count() == 2
     pump.wait(writer.close())
+
+
+_READER = """
+import sys
+from pathlib import Path
+from gateway.store.picture.file import PictureFile
+
+reader = PictureFile.open_reading(Path(sys.argv[1]))
+for line in sys.stdin:
+    reader.look_again()
+    print(reader.state("").people, flush=True)
+"""
+
+
+def test_a_file_that_is_removed_alone_while_another_process_reads_it_is_made_anew(
+    path: Path, pump: Pump
+) -> None:
+    writer = open_writer(path, pump)
+    pump.wait(writer.put([person(1), person(2)]))
+    child = subprocess.Popen(
+        [sys.executable, "-c", _READER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+
+        def told() -> bytes:
+            assert child.stdin is not None and child.stdout is not None
+            child.stdin.write(b"?\n")
+            child.stdin.flush()
+            return child.stdout.readline()
+
+        assert told() == b"2\n"
+        path.unlink()  # its logs stay, and the child has them open
+        pump.wait(writer.put([person(3)]))
+        assert writer.state("").people == 1
+        assert told() == b"1\n"
+    finally:
+        child.kill()
+        child.communicate()
+        pump.wait(writer.close())
 
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path, pump: Pump) -> None:

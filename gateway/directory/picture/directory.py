@@ -41,6 +41,7 @@ from gateway.directory.groups.around import groups_around
 from gateway.directory.groups.asking import Ambiguous
 from gateway.directory.groups.resolving import group_from
 from gateway.directory.ldap.seldom import Seldom
+from gateway.directory.logins import login_is_possible
 from gateway.directory.picture.briefs import entry_in
 from gateway.directory.picture.caches import Asked, Resolved
 from gateway.directory.picture.entries import Absent, NotHere, PictureEntries
@@ -151,6 +152,8 @@ class PicturedDirectory:
         )
 
     async def find(self, login_or_address: str) -> Account | None:
+        if not login_is_possible(login_or_address):
+            return None
         return await self._find(
             self._named,
             login_or_address,

@@ -257,7 +257,7 @@ class Lookup:
     def _named(self, key: str) -> Entry | None:
         found = self._read(lambda: self._picture.wholes(KeyKind.DN, (key,)), _NONE)
         mine = [each for each in found if each.source == self._source]
-        return entry_in(mine[0].whole) if mine else None
+        return entry_in(mine[0].whole) if len(mine) == 1 else None
 
     def _only(self, found: Sequence[PicturedEntry], asked: str) -> PicturedEntry:
         if len(found) > 1:
@@ -287,7 +287,9 @@ class Lookup:
         self._other_settings = cursor is not None and cursor.fingerprint != self._fingerprint
         if self._other_settings:
             return Standing.STALE
-        return Standing.FRESH if self.age_s <= self._fresh_s else Standing.STALE
+        # A time far in the future tells nothing, but that the clock has been put back.
+        since = abs(self._wall_clock() - state.refreshed_at)
+        return Standing.FRESH if since <= self._fresh_s else Standing.STALE
 
     def _read(self, question: Callable[[], T], otherwise: T) -> T:
         try:

@@ -22,7 +22,8 @@ SHARED_IDS = 20
 _KIND_BITS = 3
 
 _SOURCE = "SELECT number, listing FROM sources WHERE name = ?"
-_NEW_SOURCE = "INSERT INTO sources (name) VALUES (?)"
+# A picture that is made anew must not come to a version that processes know of the lost one.
+_NEW_SOURCE = "INSERT INTO sources (name, version) VALUES (?, abs(random() % 1000000000000))"
 _NOTE = (
     "UPDATE sources SET cursor = ?, listed_at = ?, refreshed_at = ?, stopped = ? WHERE number = ?"
 )

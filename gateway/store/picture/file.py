@@ -140,6 +140,8 @@ def _own(path: Path) -> None:
     One that exists is not opened here: closing it again would drop the locks that this process's
     other connections have on it (fcntl(2)).
     """
+    if not path.exists():
+        _remove(path)  # the logs of a file that somebody has removed alone
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
     if path.stat().st_mode & 0o077:

@@ -144,6 +144,24 @@ def test_an_answer_that_holds_nobody_removes_nobody() -> None:
     assert len(world.people()) == 3 and world.state.stopped
 
 
+@each_way
+@pytest.mark.parametrize("days", [10, -400])
+def test_a_clock_that_jumps_removes_nobody_and_stops_nothing(
+    offers: tuple[str, ...], days: int
+) -> None:
+    world = filled(*offers)
+    world.jumped_s = days * 86_400
+    world.server.add("new")
+    world.refresh()
+    assert len(world.people()) == 41
+    assert world.state.refreshed_at == int(world.wall())
+    world.server.delete(*uids(12))
+    for _ in range(3):
+        world.clock.advance(STOPPED_LISTING_S)
+        world.refresh()
+    assert "12 of 41" in world.state.stopped and len(world.people()) == 41
+
+
 def test_groups_are_kept_likewise() -> None:
     world = World(*WAYS["syncrepl"], people=5)
     for number in range(20):

@@ -56,6 +56,7 @@ class World:
 
     def __init__(self, *offers: str, schema: Schema = OPENLDAP, people: int = 0) -> None:
         self.clock = Clock()
+        self.jumped_s = 0
         self.server = FakeServer(offers=set(offers), seconds=self.clock.seconds)
         self.asks = FakeAsks(self.server)
         self.picture = MemoryPicture()
@@ -66,7 +67,7 @@ class World:
             self.server.add(f"p{number:03}")
 
     def wall(self) -> float:
-        return NOW + self.clock.seconds()
+        return NOW + self.jumped_s + self.clock.seconds()
 
     def change_source(self, **changes: Any) -> None:
         schema = changes.get("schema", self.source.schema)
