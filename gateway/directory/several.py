@@ -14,14 +14,14 @@ directory never takes over mailboxes of the first.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.directory_health import DirectoryHealth
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
-from gateway.core.group import Group
+from gateway.core.group import Group, Named
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_reasons import LoginReason
@@ -95,13 +95,8 @@ class SeveralDirectories:
         return await self._first(name, lambda one: one.find_by_certificate(name))
 
     async def find_by_id(self, account_id: AccountId) -> Account | None:
-        own, mark, name = account_id.partition(_MARK)
-        for each in self._served:
-            if mark and each.name != name:
-                continue
-            if not mark and each.name != MAIN and not _UNIQUE.match(account_id):
-                continue
-            found = await each.directory.find_by_id(AccountId(own))
+        for each, own in self._may_have(account_id):
+            found = await each.directory.find_by_id(own)
             if found is not None:
                 return _marked(found, each.name)
         return None
@@ -133,12 +128,12 @@ class SeveralDirectories:
         return None
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
-        # In their own directory by their entry, in any other by their addresses.
-        return [
-            _marked_group(group, each.name)
-            for each in self._served
-            for group in await each.directory.groups_of(account)
-        ]
+        # In their own directory alone: the same id may be somebody else's in another.
+        for each, own in self._may_have(account.account_id):
+            groups = await each.directory.groups_of(replace(account, account_id=own))
+            if groups:
+                return [_marked_group(group, each.name) for group in groups]
+        return []
 
     # -- logins
 
@@ -202,6 +197,13 @@ class SeveralDirectories:
             await each.directory.close()
 
     # -- who is asked
+
+    def _may_have(self, account_id: AccountId) -> Iterator[tuple[Served, AccountId]]:
+        """Where somebody with this id may be, and their id there."""
+        own, mark, name = account_id.partition(_MARK)
+        for each in self._served:
+            if each.name == name if mark else each.name == MAIN or _UNIQUE.match(account_id):
+                yield each, AccountId(own)
 
     def _for_domain(self, domain: str) -> list[Served]:
         if domain in self._named:
@@ -279,4 +281,20 @@ def _marked_group(group: Group, name: str) -> Group:
     people = {address: _marked(account, name) for address, account in group.people.items()}
     # The name of one without an id is its DN, which is as unique as directories are.
     group_id = marked_id(AccountId(group.group_id), name)
-    return replace(group, group_id=group_id, people=people)
+    posting = group.posting
+    if posting.says_anything:
+        allowed = None if posting.allowed is None else _marked_named(posting.allowed, name)
+        refused = _marked_named(posting.refused, name)
+        posting = replace(posting, allowed=allowed, refused=refused)
+    return replace(
+        group,
+        group_id=group_id,
+        people=people,
+        owners=_marked_named(group.owners, name),
+        posting=posting,
+        delegates=_marked_named(group.delegates, name),
+    )
+
+
+def _marked_named(named: Named, name: str) -> Named:
+    return replace(named, people=frozenset(marked_id(each, name) for each in named.people))

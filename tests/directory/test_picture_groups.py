@@ -77,6 +77,7 @@ def test_in_an_outage_a_dead_member_holds_up_nobody_elses_mail(tmp_path: Path, p
         assert group.members == ("ann@example.test",)
         assert ["gone" in each for each in group.dead] == [True]
     assert case.ask("team") is group  # resolved once
+    assert isinstance(group, Group)
     found = case.pump.wait(case.directory.find_group(address("team")))
     assert found is not None and found.dead == group.dead
     case.servers.down = False

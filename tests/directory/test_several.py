@@ -159,6 +159,32 @@ def test_ids_of_files_are_kept_apart_and_unique_ones_stay(make: Make, pump: Pump
     assert [each.account_id for each in group.people.values()] == ["person-1@two"]
 
 
+def test_L5_ids_that_two_directories_share_give_nobody_the_others_groups(
+    make: Make, pump: Pump
+) -> None:
+    owned = team("two.example", "bob").replace("cn: team\n", "cn: team\nowner: uid=bob,dc=two\n")
+    both = make(
+        {
+            MAIN: entry("ann", "person-1", "one.example")
+            + team("one.example", "ann").replace("cn: team\n", "cn: team\nentryUUID: team-1\n"),
+            "two": entry("bob", "person-1", "two.example")
+            + owned.replace("cn: team\n", "cn: team\nentryUUID: team-1\n"),
+        }
+    )
+    people = {name: pump.wait(both.find(name)) for name in ("ann", "bob")}
+    ann, bob = people["ann"], people["bob"]
+    assert ann is not None and bob is not None
+    around = {name: pump.wait(both.groups_of(each)) for name, each in (("ann", ann), ("bob", bob))}
+    assert [each.addresses for each in around["ann"]] == [("team@one.example",)]
+    assert [each.addresses for each in around["bob"]] == [("team@two.example",)]
+    group = recipient(both, pump, "team@two.example")
+    assert isinstance(group, Group)
+    assert group.owners.has(bob) and not group.owners.has(ann)
+    # Rights in the mailbox of a group go by its id.
+    (of_ann,), (of_bob,) = around["ann"], around["bob"]
+    assert of_bob.group_id == group.group_id != of_ann.group_id
+
+
 def test_people_are_listed_in_pages_across_directories(make: Make, pump: Pump) -> None:
     both = make(
         {
