@@ -241,7 +241,7 @@ class Desks:
         keeper = Keeper(
             self.kept,
             said=memory.tallies,
-            background=self.threads,
+            background=cast(Any, self.threads),
             timers=cast(Any, self.clock),
             **parts,
         )
