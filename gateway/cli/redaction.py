@@ -26,7 +26,7 @@ _LAST = r"(?:\\[0-9A-Fa-f]{2}|\\.|[^\\,+=<>;\"'()\s:])+"
 _DN = re.compile(rf"(?:{_TYPE}={_VALUE}\s?[,+]\s?)+{_TYPE}={_LAST}")
 _RDN = re.compile(rf"({_TYPE})=({_VALUE})")
 _DC = re.compile(r"(?:,\s?)?dc=[^,+]*(?:,\s?dc=[^,+]*)*\Z", re.IGNORECASE)
-_WORD = r"[\w.@-]"
+_TAKEN_OUT = re.compile(r"(?:\A|\.)domain-\d+\Z")
 SHORTEST = 2
 
 
@@ -100,6 +100,8 @@ class Redaction:
 
     def _domain(self, name: str) -> str:
         name = name.lower().rstrip(".")
+        if _TAKEN_OUT.search(name):
+            return name
         known = ("domain", name) in self._words
         # A name within a known domain stays within it.
         _, dot, above = name.partition(".")
@@ -118,8 +120,7 @@ class Redaction:
         person = self._words.get(("person", name.casefold())) or self._word("person", name)
         if re.fullmatch(r"person-\d+", name):
             person = name
-        domain = domain if re.search(r"(?:\A|\.)domain-\d+\Z", domain) else self._domain(domain)
-        return f"{person}{'+tag' if plus and tag else plus}@{domain}"
+        return f"{person}{'+tag' if plus and tag else plus}@{self._domain(domain)}"
 
     def _dn(self, dn: str) -> str:
         end = _DC.search(dn)

@@ -77,7 +77,8 @@ async def entries_found(
     except (LdapFailed, FilterSyntax) as failed:
         reason = failed.reason if isinstance(failed, LdapFailed) else escaped(failed)
         return None, look.failed(reason, "look at the server's log, and at the filters in force")
-    lines = [f"{escaped(each.dn)} by {_by(wanted, each)}" for each in found]
+    by_login = _without_kind(wanted)
+    lines = [f"{escaped(each.dn)} by {_by(by_login, each)}" for each in found]
     if len(found) > 1:
         many = f"{MOST} or more" if len(found) >= MOST else str(len(found))
         return None, look.failed(
@@ -90,23 +91,20 @@ async def entries_found(
     (entry,) = found
     if not entry.dn:
         return None, look.failed("an entry without a DN", "look at the server")
-    return entry, look.ok(lines[0], dns=[entry.dn], matched=list(matched_by(wanted, entry)))
+    return entry, look.ok(lines[0], dns=[entry.dn], matched=list(matched_by(by_login, entry)))
 
 
 async def _nobody(login: str, finds: Finds, schema: Schema, look: Look) -> Step:
     """Why, as far as more questions can tell. Raises: LdapFailed."""
     advice = "is the login spelt as the directory has it? look at directory.base_dn and preset"
-    by_login = schema.by_login(login)
-    if isinstance(by_login, And) and len(by_login.operands) == 2:
-        others = await finds.entries(by_login.operands[1], ("1.1",))
-        if others:
-            names = shortened([escaped(each.dn) for each in others], 3)
-            return look.failed(
-                f"nobody has this login; {len(others)} entries have it and are no people by"
-                f" {schema.person}",
-                "change directory.person_filter if they should be, or the entry",
-                names,
-            )
+    others = await finds.entries(_without_kind(schema.by_login(login)), ("1.1",))
+    if others:
+        names = shortened([escaped(each.dn) for each in others], 3)
+        return look.failed(
+            f"nobody has this login who is a person by {schema.person}",
+            "change directory.person_filter if this should be one, or the entry",
+            [f"no person: {name}" for name in names],
+        )
     user = login.partition("@")[0].rpartition("\\")[2] or login
     guesses = dict.fromkeys(
         Equal(name, text) for text in dict.fromkeys((login, user)) for name in _USUAL
@@ -128,12 +126,18 @@ async def _nobody(login: str, finds: Finds, schema: Schema, look: Look) -> Step:
     )
 
 
+def _without_kind(by_login: Filter) -> Filter:
+    """What of ``Schema.by_login`` is about the login."""
+    assert isinstance(by_login, And)
+    return by_login.operands[1]
+
+
 def matched_by(wanted: Filter, entry: Entry) -> tuple[str, ...]:
     """The attributes by which an entry is what was asked for, as far as that can be seen."""
     names = []
     for each in _equals(wanted):
         try:
-            if each.attribute.lower() != "objectclass" and matches(each, entry.attributes):
+            if matches(each, entry.attributes):
                 names.append(each.attribute)
         except FilterSyntax:
             continue
