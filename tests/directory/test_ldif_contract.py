@@ -12,6 +12,7 @@ from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import PEOPLE, Place
 from tests.directory.contract_groups import *  # noqa: F403
 from tests.directory.contract_groups import GROUPS
+from tests.directory.contract_sharing import *  # noqa: F403
 from tests.support.pump import Pump
 
 

@@ -17,6 +17,7 @@ from tests.directory.contract import *  # noqa: F403
 from tests.directory.contract import PEOPLE, Place
 from tests.directory.contract_groups import *  # noqa: F403
 from tests.directory.contract_groups import GROUPS
+from tests.directory.contract_sharing import *  # noqa: F403
 from tests.directory.ldap_bench import directory_at
 from tests.directory.picturing import Servers, Times, directory_over, fill
 from tests.support.reactor_pump import ReactorPump
