@@ -23,7 +23,10 @@ from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import MEMBERS, Schema
 from gateway.directory.several import Served, as_one
-from gateway.wire.ldap.controls import ASK_FOR_POLICY
+from gateway.wire.ldap.controls import ASK_FOR_POLICY, DOMAIN_SCOPE
+
+_ACTIVE_DIRECTORY = ("ad", "samba")
+"""A search of a whole domain would bring references to three others with each answer."""
 
 
 def directory_from(
@@ -78,6 +81,7 @@ def servers_from(
         finds=finds,
         random=Random(),
         bind_controls=(ASK_FOR_POLICY,),
+        search_controls=(DOMAIN_SCOPE,) if settings.preset in _ACTIVE_DIRECTORY else (),
     )
 
 

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 from gateway.core.errors import WrongCredentials
+from gateway.core.settings.directory import DirectorySettings
+from gateway.directory.from_settings import servers_from
 from gateway.directory.ldap.settings import LdapSettings
+from gateway.wire.ldap.controls import DOMAIN_SCOPE
+from gateway.wire.ldap.filters import Present
+from gateway.wire.ldap.messages import Scope, SearchRequest
 from tests.directory.bad_server import (
     BIND,
     BIND_RESPONSE,
     SEARCH,
     SEARCH_DONE,
     UNBIND,
+    BadServer,
     Dialogue,
     Script,
     alice,
@@ -175,3 +181,29 @@ def test_L7_changed_authorities_are_read_again_and_broken_ones_are_not(
         made.clock.advance(60)
         assert "refused" in made.unavailable()
         assert any("what was there before is still used" in each for each in logged)
+
+
+def test_L6_active_directory_is_asked_for_no_references(pump: ReactorPump) -> None:
+    said: list[bytes] = []
+
+    def note(dialogue: Dialogue) -> None:
+        while (request := dialogue.next()) is not None:
+            said.append(request.octets)
+            dialogue.send(result(request.number, SEARCH_DONE, 0))
+
+    for preset, expected in (("ad", True), ("openldap", False)):
+        with BadServer(searching(note)) as server:
+            section = DirectorySettings.model_validate(
+                {
+                    "kind": "ldap",
+                    "preset": preset,
+                    "uri": [server.uri],
+                    "base_dn": SUFFIX,
+                    "start_tls": False,
+                }
+            )
+            servers = servers_from(section, reactor=pump.reactor, finds=None)
+            request = SearchRequest("dc=x", Scope.SUBTREE, Present("mail"), ("mail",))
+            pump.wait(servers.search(request))
+            pump.wait(servers.close())
+        assert (DOMAIN_SCOPE.oid.encode() in said.pop()) is expected

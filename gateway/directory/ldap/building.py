@@ -32,10 +32,12 @@ def make_servers(
     finds: FindsServices | None = None,
     random: Random,
     bind_controls: Sequence[Control] = (),
+    search_controls: Sequence[Control] = (),
 ) -> LdapServers:
     """Args:
         finds: servers of ``settings.domain``, which needs it.
         bind_controls: of people's binds.
+        search_controls: of searches that are no listings.
 
     Raises:
         SettingsError: with all mistakes found.
@@ -70,9 +72,11 @@ def make_servers(
             waiting=settings.waiting,
             idle_s=settings.idle_limit_s,
             reply_octets=settings.reply_limit_octets,
+            listing_octets=settings.listing_limit_octets,
         ),
         expiry=expiry,
         discovers=discovers,
+        search_controls=search_controls,
     )
 
 
@@ -101,13 +105,15 @@ class Opening:
         self._tls: LdapTls | None = None
         self._opener = Opener(reactor, None)
 
-    async def __call__(self, place: Place, *, deadline_s: float) -> tuple[Link, Protection]:
+    async def __call__(
+        self, place: Place, *, deadline_s: float, message_octets: int
+    ) -> tuple[Link, Protection]:
         if self._files is not None:
             tls = self._files.current()
             if tls is not self._tls:
                 self._tls, self._opener = tls, Opener(self._reactor, tls)
         connect_s = min(deadline_s, self._settings.connect_timeout_s)
-        limits = Limits(connect_s, deadline_s, self._settings.reply_limit_octets)
+        limits = Limits(connect_s, deadline_s, message_octets)
         opened = await self._opener.open(place, limits)
         return opened.dialogue, opened.protection
 

@@ -145,10 +145,10 @@ class Dialogue(Protocol):
         return answer
 
     def extended(
-        self, request: ExtendedRequest, controls: Sequence[Control] = (), *, deadline_s: float
+        self, request: ExtendedRequest, *, deadline_s: float, doing: str = "asking"
     ) -> Deferred[ExtendedResponse]:
-        """Such as Who am I? (RFC 4532). Fails with LdapFailed."""
-        return self._ask(request, controls, Pending("asking", ExtendedResponse, deadline_s))
+        """Section 4.12. Fails with LdapFailed."""
+        return self._ask(request, (), Pending(doing, ExtendedResponse, deadline_s))
 
     def close(self) -> None:
         """Say goodbye and close (RFC 4511 section 4.3); what is pending fails."""
@@ -177,9 +177,8 @@ class Dialogue(Protocol):
         if self.pending:
             raise self.failure("StartTLS must be alone on its connection")
         began = self._timers.seconds()
-        pending = Pending("StartTLS", ExtendedResponse, deadline_s)
-        answer: ExtendedResponse = await self._ask(ExtendedRequest(START_TLS), (), pending)
-        result = answer.result
+        request = ExtendedRequest(START_TLS)
+        result = (await self.extended(request, deadline_s=deadline_s, doing="StartTLS")).result
         problem = ""
         if result.code != 0:
             problem = f"StartTLS was refused: result code {result.code}, {result.diagnostic}"

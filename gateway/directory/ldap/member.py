@@ -64,7 +64,9 @@ class NotReached(LdapFailed):
 class Opens(Protocol):
     """Opens a connection to a server, TLS included."""
 
-    async def __call__(self, place: Place, *, deadline_s: float) -> tuple[Link, Protection]:
+    async def __call__(
+        self, place: Place, *, deadline_s: float, message_octets: int
+    ) -> tuple[Link, Protection]:
         """Raises: LdapFailed."""
         ...
 
@@ -100,6 +102,7 @@ class Member:
         self._account = account
         self._opens = opens
         self._timers = timers
+        self._limits = limits
         self._connect_s = connect_s
         self._changed = changed
         self._showed = showed
@@ -167,10 +170,16 @@ class Member:
         self._answered(began)
         return answer
 
-    async def open_service(self) -> Link:
-        """A fresh connection, bound as the service account. Raises: LdapFailed."""
+    async def open_service(self, *, listing: bool = False) -> Link:
+        """A fresh connection, bound as the service account.
+
+        Args:
+            listing: for entries of any size.
+
+        Raises: LdapFailed.
+        """
         self._account.check()
-        link = await self._open(self._connect_s)
+        link = await self._open(self._connect_s, listing=listing)
         reason = ""
         try:
             await self._account.bind(link, self.name, deadline_s=self._connect_s)
@@ -194,17 +203,21 @@ class Member:
             raise LdapFailed(f"{self.name}: no root DSE, result code {found.result.code}")
         return found.entries[0]
 
-    async def _open(self, deadline_s: float) -> Link:
+    async def _open(self, deadline_s: float, *, listing: bool = False) -> Link:
         deadline_s = min(deadline_s, self._connect_s)
         try:
-            return await self._connect(deadline_s)
+            return await self._connect(deadline_s, listing=listing)
         except LdapFailed as error:
             self.breaker.failed(error.reason)
             reason = error.reason
         raise NotReached(reason)
 
-    async def _connect(self, deadline_s: float) -> Link:
-        link, self.protection = await self._opens(self.place, deadline_s=deadline_s)
+    async def _connect(self, deadline_s: float, *, listing: bool = False) -> Link:
+        limits = self._limits
+        octets = limits.listing_octets if listing else limits.reply_octets
+        link, self.protection = await self._opens(
+            self.place, deadline_s=deadline_s, message_octets=octets
+        )
         self._showed(self.protection)
         return link
 

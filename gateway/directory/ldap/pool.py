@@ -33,6 +33,7 @@ class PoolLimits:
         waiting: how many more wait for that (SECURITY N4).
         idle_s: see above.
         reply_octets: of one answer.
+        listing_octets: of one message on connections that list everybody (SECURITY F4).
     """
 
     connections: int = 4
@@ -41,6 +42,7 @@ class PoolLimits:
     waiting: int = 256
     idle_s: float = 240.0
     reply_octets: int = 1024 * 1024
+    listing_octets: int = 1024 * 1024
 
 
 class Link(Protocol):

@@ -47,6 +47,7 @@ class LdapServers:
         deadline_s: of one question, all servers included.
         connect_s: of one connection, its TLS, or its bind.
         expiry: looks at the certificates that servers show.
+        search_controls: with each search.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class LdapServers:
         limits: PoolLimits,
         expiry: Expiry,
         discovers: Discovers | None = None,
+        search_controls: Sequence[Control] = (),
     ) -> None:
         self._fixed = tuple(places)
         self._account = account
@@ -72,6 +74,7 @@ class LdapServers:
         self._connect_s = connect_s
         self._limits = limits
         self._expiry = expiry
+        self._search_controls = tuple(search_controls)
         self._news = News(wall_clock)
         self._closed = False
         self._members: tuple[Member, ...] = tuple(map(self._member, self._fixed))
@@ -81,6 +84,7 @@ class LdapServers:
 
     async def search(self, request: SearchRequest, controls: Sequence[Control] = ()) -> Found:
         await self._ready()
+        controls = (*self._search_controls, *controls)
         hedge_s = self._deadline_s * HEDGE_SHARE
         bounded = bool(request.time_limit_s)
         if bounded:
@@ -129,7 +133,7 @@ class LdapServers:
         raise LdapFailed("; ".join(reasons))
 
     async def _listening_to(self, member: Member) -> Listening:
-        link = await member.open_service()
+        link = await member.open_service(listing=True)
         try:
             root = await member.root_dse(link, deadline_s=self._connect_s)
         except LdapFailed as error:
@@ -145,7 +149,7 @@ class LdapServers:
             Server(member.name, root, self._account.who, protection),
             link,
             deadline_s=self._deadline_s,
-            reply_octets=self._limits.reply_octets,
+            reply_octets=self._limits.listing_octets,
         )
 
     async def close(self) -> None:

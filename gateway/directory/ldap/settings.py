@@ -53,7 +53,9 @@ class LdapSettings:
         waiting: how many more may wait.
         refused_pause_s: how long the service account is left alone after a server refused its
             password, so that it does not get locked (SECURITY L22); longer each time.
-        reply_limit_octets: of one answer, and of one message of an answer.
+        reply_limit_octets: of one answer, and of one message of an answer: an entry may be a group
+            of a hundred thousand.
+        listing_limit_octets: of one message where whole directories are listed, one at a time.
     """
 
     uris: tuple[str, ...]
@@ -76,7 +78,8 @@ class LdapSettings:
     running: int = 128
     waiting: int = 256
     refused_pause_s: float = 30.0
-    reply_limit_octets: int = 1024 * 1024
+    reply_limit_octets: int = 8 * 1024 * 1024
+    listing_limit_octets: int = 64 * 1024 * 1024
 
     @property
     def security(self) -> Security:

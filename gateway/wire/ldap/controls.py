@@ -1,8 +1,8 @@
 """Controls and extended operations by their OIDs, with the octets inside them.
 
 Owns what a mail gateway asks for and reads: paging (RFC 2696), password policies (the draft of
-Behera and 389's own), Active Directory's for deleted entries, and who is who (RFC 4532). What
-brings changes only (RFC 4533, DirSync) is beside it (``sync``). Reads what servers send with the
+Behera and 389's own), and Active Directory's for deleted entries and for one domain alone. What
+brings changes only (RFC 4533) is beside it (``sync``). Reads what servers send with the
 bounds of ``ber``: LdapGarbage for octets that are not what the OID promises.
 """
 
@@ -25,14 +25,10 @@ from gateway.wire.ldap.messages import Control
 
 START_TLS = "1.3.6.1.4.1.1466.20037"  # RFC 4511 section 4.14
 NOTICE_OF_DISCONNECTION = "1.3.6.1.4.1.1466.20036"  # RFC 4511 section 4.4.1
-WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"  # RFC 4532
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
-MANAGE_DSA_IT = Control("2.16.840.1.113730.3.4.2", critical=True)  # RFC 3296
 SHOW_DELETED = Control("1.2.840.113556.1.4.417", critical=True)
 """Active Directory's: entries that were deleted are found too."""
-SHOW_RECYCLED = Control("1.2.840.113556.1.4.2064", critical=True)
-"""As SHOW_DELETED, also with those that the recycle bin has let go of."""
 DOMAIN_SCOPE = Control("1.2.840.113556.1.4.1339")
 """Active Directory's: no references to other domains."""
 

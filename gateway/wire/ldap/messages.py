@@ -47,7 +47,6 @@ class SearchRequest:
     attributes: tuple[str, ...]
     most: int = 0
     time_limit_s: int = 0
-    types_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

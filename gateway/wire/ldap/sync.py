@@ -1,7 +1,7 @@
-"""What brings changes only: content synchronisation (RFC 4533) and Active Directory's DirSync.
+"""What brings changes only: content synchronisation (RFC 4533), of which one refresh is asked for.
 
-Owns the octets in both; cookies are the server's and are handed back as they came. What follows
-from the changes is above (``directory``). LdapGarbage for octets that are not what they should be.
+Owns the octets; cookies are the server's and are handed back as they came. What follows from the
+changes is above (``directory``). LdapGarbage for octets that are not what they should be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from gateway.wire.ldap.ber import (
     SEQUENCE,
     SET,
     LdapGarbage,
-    boolean,
     boolean_at,
     expect,
     integer,
@@ -25,7 +24,7 @@ from gateway.wire.ldap.ber import (
     parts,
     tlv,
 )
-from gateway.wire.ldap.controls import fields, value_of
+from gateway.wire.ldap.controls import value_of
 from gateway.wire.ldap.messages import Control
 
 SYNC_REQUEST = "1.3.6.1.4.1.4203.1.9.1.1"
@@ -35,13 +34,8 @@ SYNC_INFO = "1.3.6.1.4.1.4203.1.9.1.4"
 REFRESH_REQUIRED = 4096
 """Result code e-syncRefreshRequired: the cookie is too old, begin anew (section 3.2)."""
 
-DIR_SYNC = "1.2.840.113556.1.4.841"
+_REFRESH_ONLY = 1
 _ID_OCTETS = 16
-
-
-class SyncMode(IntEnum):
-    REFRESH_ONLY = 1
-    REFRESH_AND_PERSIST = 3
 
 
 class Change(IntEnum):
@@ -92,18 +86,11 @@ class SyncInfo:
     entry_ids: tuple[bytes, ...] = ()
 
 
-def sync_request(
-    cookie: bytes | None = None,
-    mode: SyncMode = SyncMode.REFRESH_ONLY,
-    *,
-    reload_hint: bool = False,
-) -> Control:
+def sync_request(cookie: bytes | None = None) -> Control:
     """Section 2.2. Critical: without it a search would bring a listing that looks like changes."""
-    contents = integer(mode, ENUMERATED)
+    contents = integer(_REFRESH_ONLY, ENUMERATED)
     if cookie is not None:
         contents += tlv(OCTET_STRING, cookie)
-    if reload_hint:
-        contents += boolean(True)
     return Control(SYNC_REQUEST, True, tlv(SEQUENCE, contents))
 
 
@@ -172,29 +159,3 @@ def _flag(value: bytes, start: int, end: int, *, default: bool) -> bool:
         if tag == BOOLEAN:
             return boolean_at(value, first, stop)
     return default
-
-
-# --- DirSync -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DirSyncPage:
-    """Rides on the end. ``more``: ask again at once, with the cookie."""
-
-    more: bool
-    cookie: bytes
-
-
-def dir_sync(cookie: bytes = b"", *, flags: int = 0, most_octets: int = 1_048_576) -> Control:
-    """MS-ADTS section 3.1.1.3.4.1.3. Args: flags: 1: only what the account itself may see."""
-    contents = integer(flags) + integer(most_octets) + tlv(OCTET_STRING, cookie)
-    return Control(DIR_SYNC, True, tlv(SEQUENCE, contents))
-
-
-def dir_sync_page(controls: Iterable[Control]) -> DirSyncPage | None:
-    """Raises: LdapGarbage."""
-    value = value_of(controls, DIR_SYNC)
-    if value is None:
-        return None
-    (_, first, end), _, (_, start, stop) = fields(value, 3)
-    return DirSyncPage(integer_at(value, first, end) != 0, value[start:stop])

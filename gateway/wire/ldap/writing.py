@@ -93,9 +93,7 @@ def _write_bind(request: BindRequest) -> bytes:
 
 
 def _write_search(request: SearchRequest) -> bytes:
-    head = _search_head(
-        request.base, request.scope, request.most, request.time_limit_s, request.types_only
-    )
+    head = _search_head(request.base, request.scope, request.most, request.time_limit_s)
     wanted = write_filter(request.wanted)
     attributes = _attributes(request.attributes)
     length = length_of(len(head) + len(wanted) + len(attributes))
@@ -103,7 +101,7 @@ def _write_search(request: SearchRequest) -> bytes:
 
 
 @lru_cache(_KEPT_SEARCHES)
-def _search_head(base: str, scope: int, most: int, time_limit_s: int, types_only: bool) -> bytes:
+def _search_head(base: str, scope: int, most: int, time_limit_s: int) -> bytes:
     return b"".join(
         (
             tlv(OCTET_STRING, base.encode("utf-8")),
@@ -111,7 +109,7 @@ def _search_head(base: str, scope: int, most: int, time_limit_s: int, types_only
             _NEVER_DEREFERENCE,
             integer(min(most, _MAX_INT)),
             integer(min(time_limit_s, _MAX_INT)),
-            boolean(types_only),
+            boolean(False),  # typesOnly
         )
     )
 

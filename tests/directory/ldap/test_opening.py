@@ -16,7 +16,6 @@ from twisted.internet.defer import CancelledError
 from gateway.directory.ldap.asking import BindAnswer, LdapFailed
 from gateway.directory.ldap.opening import Limits, Opened, Opener, Place, Security, TlsFailed
 from gateway.directory.ldap.tls import LdapTls
-from gateway.wire.ldap.controls import WHO_AM_I
 from gateway.wire.ldap.messages import BindRequest, ExtendedRequest
 from tests.directory.bad_server import (
     BIND_RESPONSE,
@@ -33,6 +32,7 @@ from tests.support.authority import DAYS_LEFT, new_authority
 from tests.support.own_reactor import OwnReactor
 from tests.support.slapd import READER_DN, READER_PASSWORD, Slapd
 
+WHO_AM_I = "1.3.6.1.4.1.4203.1.11.3"  # RFC 4532
 LIMITS = Limits(connect_timeout_s=3.0, deadline_s=8.0, message_limit_octets=100_000)
 READER = BindRequest(READER_DN, READER_PASSWORD.encode())
 

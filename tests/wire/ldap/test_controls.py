@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ldap3.protocol.microsoft import dir_sync_control
 from ldap3.protocol.rfc2696 import paged_search_control
 from ldap3.utils.asn1 import encode
 
@@ -28,18 +27,13 @@ from gateway.wire.ldap.controls import (
 )
 from gateway.wire.ldap.messages import Control
 from gateway.wire.ldap.sync import (
-    DIR_SYNC,
     SYNC_DONE,
     SYNC_STATE,
     Change,
-    DirSyncPage,
     SyncDone,
     SyncInfo,
     SyncInfoKind,
-    SyncMode,
     SyncState,
-    dir_sync,
-    dir_sync_page,
     sync_done,
     sync_info,
     sync_request,
@@ -115,8 +109,7 @@ def test_the_question_for_the_policy_has_no_value() -> None:
 def test_a_refresh_begins_or_goes_on() -> None:
     first = sync_request()
     assert (first.critical, first.value) == (True, bytes.fromhex("3003 0a0101"))
-    later = sync_request(b"c", SyncMode.REFRESH_AND_PERSIST, reload_hint=True)
-    assert later.value == bytes.fromhex("3009 0a0103 040163 0101ff")
+    assert sync_request(b"c").value == bytes.fromhex("3006 0a0101 040163")
 
 
 def test_each_entry_says_what_has_changed() -> None:
@@ -152,21 +145,6 @@ def test_what_comes_between_entries(octets: bytes, info: SyncInfo) -> None:
     assert sync_info(octets) == info
 
 
-# --- Active Directory ----------------------------------------------------------------------------
-
-
-@given(st.binary(max_size=300), st.integers(0, 2**31 - 1))
-def test_dir_sync_is_asked_for_as_ldap3_does(cookie: bytes, most: int) -> None:
-    theirs = dir_sync_control(True, False, False, False, False, most, cookie)
-    assert write_control(dir_sync(cookie, most_octets=most)) == encode(theirs)
-
-
-def test_dir_sync_tells_whether_there_is_more() -> None:
-    value = tlv(0x30, integer(1) + integer(0) + tlv(4, b"MSDS"))
-    assert dir_sync_page(answer(DIR_SYNC, value)) == DirSyncPage(True, b"MSDS")
-    assert dir_sync_page([]) is None
-
-
 # --- garbage -------------------------------------------------------------------------------------
 
 
@@ -180,7 +158,6 @@ READERS: list[Callable[[Any], object]] = [
     lambda value: password_state(answer(EXPIRING, value)),
     lambda value: sync_state(answer(SYNC_STATE, value)),
     lambda value: sync_done(answer(SYNC_DONE, value)),
-    lambda value: dir_sync_page(answer(DIR_SYNC, value)),
     sync_info,
 ]
 
@@ -193,7 +170,7 @@ def test_L23_octets_are_understood_or_garbage(
         reader(value)
 
 
-@pytest.mark.parametrize("reader", READERS[:6])
+@pytest.mark.parametrize("reader", READERS[:5])
 def test_a_control_without_its_value_is_garbage(reader: Callable[[Any], object]) -> None:
     with pytest.raises(LdapGarbage):
         reader(None)
