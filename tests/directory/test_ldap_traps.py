@@ -200,10 +200,13 @@ def test_L6_active_directory_is_asked_for_no_references(pump: ReactorPump) -> No
                     "uri": [server.uri],
                     "base_dn": SUFFIX,
                     "start_tls": False,
+                    "bind_dn": READER_DN,
+                    "bind_password": SERVICE_PASSWORD,
                 }
             )
             servers = servers_from(section, reactor=pump.reactor, finds=None)
             request = SearchRequest("dc=x", Scope.SUBTREE, Present("mail"), ("mail",))
             pump.wait(servers.search(request))
             pump.wait(servers.close())
-        assert (DOMAIN_SCOPE.oid.encode() in said.pop()) is expected
+        assert any(DOMAIN_SCOPE.oid.encode() in octets for octets in said) is expected
+        said.clear()
