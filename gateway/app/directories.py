@@ -25,6 +25,7 @@ from gateway.directory.from_settings import (
     over_servers,
     servers_from,
 )
+from gateway.directory.ldap.account import Marks
 from gateway.directory.ldap.asking import Asks
 from gateway.directory.picture.briefs import Depiction
 from gateway.directory.picture.directory import PicturedDirectory
@@ -75,8 +76,12 @@ class Directories:
             self.picture.close()
 
 
-def directories_from(settings: Settings, reactor: Any, finds: FindsServices | None) -> Directories:
+def directories_from(
+    settings: Settings, reactor: Any, finds: FindsServices | None, marks: Marks
+) -> Directories:
     """Reads LDIF files, which blocks; connects to no server and opens no picture yet.
+
+    Args: marks: of all processes.
 
     Raises:
         SettingsError: a file cannot be used, or the settings contradict themselves.
@@ -90,12 +95,14 @@ def directories_from(settings: Settings, reactor: Any, finds: FindsServices | No
         domains = frozenset(section.domains)
         members = settings.recipients.members
         if section.kind != "ldap" or not section.picture:
-            plain = directory_from(section, reactor=reactor, finds=finds, members=members)
+            plain = directory_from(
+                section, reactor=reactor, finds=finds, members=members, marks=marks
+            )
             served.append(Served(name, plain, domains))
             continue
         picture = picture or PictureFile.open_reading(path)
         schema = replace(schema_from(section, {}), members=members)
-        servers = servers_from(section, reactor=reactor, finds=finds)
+        servers = servers_from(section, reactor=reactor, finds=finds, marks=marks)
         source = source_from(name, section, schema)
         fresh_s = max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s)
         pictured[name] = PicturedDirectory(
@@ -111,15 +118,27 @@ def directories_from(settings: Settings, reactor: Any, finds: FindsServices | No
         path,
         picture,
         tuple(refreshed),
-        partial(_whence, pictured) if pictured else None,
+        partial(_whence, served, pictured) if pictured else None,
     )
 
 
-def _whence(pictured: Mapping[str, PicturedDirectory], addresses: Sequence[Address]) -> str:
-    told = [
-        f"{name}: {each.whence(addresses)}" if name else each.whence(addresses)
-        for name, each in pictured.items()
-    ]
+def _whence(
+    served: Sequence[Served],
+    pictured: Mapping[str, PicturedDirectory],
+    addresses: Sequence[Address],
+) -> str:
+    """Of each directory that may be asked about these, in its order."""
+    named = {domain for each in served for domain in each.domains}
+    asked = {each.domain if each.domain in named else "" for each in addresses}
+    told = []
+    for each in served:
+        if not asked & (each.domains or {""}):
+            continue
+        name = f"{each.name}: " if each.name else ""
+        if each.name in pictured:
+            told.append(f"{name}{pictured[each.name].whence(addresses)}")
+        else:
+            told.append(f"{name}a directory without a picture")
     return "; ".join(told)
 
 

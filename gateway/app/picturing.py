@@ -20,6 +20,7 @@ from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.picture_status import PictureStatus
 from gateway.core.ports.people import PeopleChanged, PersonChange
 from gateway.directory.picture.refresh import Refresher
+from gateway.directory.picture.source import MAIN
 from gateway.directory.several import MarkedChanges
 from gateway.queue.desk_forms import CallRefused
 from gateway.store.picture.file import PictureFile
@@ -141,7 +142,7 @@ class Picturing:
                     self.log.warn(
                         "{actor} accepts what was held back in directory {name}: {stopped}",
                         actor=actor,
-                        name=refresher.name or "(the only one)",
+                        name=refresher.name or MAIN,
                         stopped=stopped,
                     )
         return accepted

@@ -23,7 +23,7 @@ from gateway.directory.ldap.asking import Asks, LdapFailed
 from gateway.directory.picture.cursor import Cursor
 from gateway.directory.picture.differ import Differ
 from gateway.directory.picture.round import Memory, Round
-from gateway.directory.picture.source import Source
+from gateway.directory.picture.source import MAIN, Source
 from gateway.directory.picture.strategies.stamps import ServerTime
 
 REST_SHARE = 10
@@ -215,7 +215,7 @@ class Refresher:
 
     @property
     def _called(self) -> str:
-        return self.name or "(the only one)"
+        return self.name or MAIN
 
     async def _once(self, accepted: bool) -> None:
         self._unreached = True
@@ -249,21 +249,30 @@ class Refresher:
         for kind, called in ((KeyKind.ADDRESS, "address"), (KeyKind.LOGIN, "login")):
             for each in await self._picture.shared(kind, SHARED_SHOWN):
                 if any(source == self.name for source, _ in each.entry_ids):
-                    owners = await self._owners(each)
-                    found.append(Shared(called, escaped(each.key), owners))
-        if found and not self._shared:
-            self.log.warn(
-                "directory {name}: several entries have {what} {key}: {owners}; mail for it waits,"
-                " and nobody logs in with it",
-                name=self._called,
-                what=found[0].what,
-                key=found[0].key,
-                owners=", ".join(found[0].owners),
-            )
+                    found.append(Shared(called, escaped(each.key), self._owners(each)))
+                    if len(found) == 1 and not self._shared:
+                        self._warn(found[0], [source for source, _ in each.entry_ids])
         self._shared = found
 
-    async def _owners(self, shared: SharedKey) -> tuple[str, ...]:
+    def _warn(self, shared: Shared, sources: Sequence[str]) -> None:
+        so = "mail for it waits, and nobody logs in with it"
+        if len(set(sources)) == len(sources):
+            so = "the directory that has its domain counts, or that comes first in the settings"
+        self.log.warn(
+            "directory {name}: several entries have {what} {key}: {owners}; {so}",
+            name=self._called,
+            what=shared.what,
+            key=shared.key,
+            owners=", ".join(shared.owners),
+            so=so,
+        )
+
+    def _owners(self, shared: SharedKey) -> tuple[str, ...]:
         differ = Differ(self._source, self._picture, self._tells, self._timers)
-        ids = [entry_id for source, entry_id in shared.entry_ids if source == self.name]
-        others = [escaped(f"{s}: {i}") for s, i in shared.entry_ids if s != self.name]
-        return (*map(differ.name_of, await differ.known(ids)), *others)
+        told = []
+        for source, entry_id in shared.entry_ids:
+            entry = self._picture.entry(source, entry_id)
+            if entry is not None:
+                where = "" if source == self.name else f" ({escaped(source or MAIN)})"
+                told.append(f"{differ.name_of(entry)}{where}")
+        return tuple(told)

@@ -28,7 +28,7 @@ from gateway.directory.picture.progress import Progress
 from gateway.directory.picture.questions import in_pages, with_all_values
 from gateway.directory.picture.safety import EXAMPLES, Leaving, objection
 from gateway.directory.picture.settle import missing, settle
-from gateway.directory.picture.source import BATCH, Source
+from gateway.directory.picture.source import BATCH, MAIN, Source
 from gateway.directory.picture.strategies.choice import ByListing, way_at
 from gateway.directory.picture.strategies.csn import Behind
 from gateway.directory.picture.strategies.stamps import ServerTime
@@ -159,7 +159,7 @@ class Round:
         source, progress = self._source, self._memory.progress
         self.log.info(
             "directory {name}: listing everybody at {server}, as {why}",
-            name=source.name or "(the only one)",
+            name=source.name or MAIN,
             server=escaped(progress.server),
             why=why,
         )
@@ -209,7 +209,7 @@ class Round:
         self.log.info(
             "directory {name}: {count} entries listed in {seconds:.1f} s, {unusable} of them not"
             " usable",
-            name=source.name or "(the only one)",
+            name=source.name or MAIN,
             count=differ.taken,
             seconds=progress.listing_took_s,
             unusable=differ.unusable,
@@ -316,13 +316,13 @@ class Round:
             self.log.warn(
                 "directory {name}: nobody is removed, as {why}. If that is right:"
                 " gateway user reconcile --accept",
-                name=self._source.name or "(the only one)",
+                name=self._source.name or MAIN,
                 why=stopped,
             )
         if state.stopped and not stopped:
             self.log.info(
                 "directory {name}: nobody is held back any more",
-                name=self._source.name or "(the only one)",
+                name=self._source.name or MAIN,
             )
         await self._picture.note(
             self._source.name,

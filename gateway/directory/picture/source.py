@@ -24,6 +24,9 @@ from gateway.wire.ldap.messages import Scope, SearchEntry, SearchRequest
 BATCH = 50
 """Entries that are read in one go, and ids in one question: a few milliseconds of the reactor."""
 
+MAIN = "[directory]"
+"""What the one without a name is called in the log: its section in the settings."""
+
 
 class Depicts(Protocol):
     """Makes of an entry what the picture keeps of it."""

@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from gateway.core.account import Account
 from gateway.core.errors import StoreUnavailable
+from gateway.core.ids import AccountId
+from gateway.core.ports.picture import EntryKind, KeyKind, PicturedEntry
 from gateway.directory.ldap.asking import Found, LdapFailed
+from gateway.directory.picture.briefs import brief_of
 from gateway.directory.picture.refresh import RETRY_S, UNREACHED_S, Refresher
 from tests.directory.picture.world import World
 from tests.support.ldap_fakes import FakeListening
@@ -185,6 +189,22 @@ def test_status_tells_what_several_have_and_what_cannot_be_used() -> None:
     assert status.unusable == 1 and "broken" in status.unusable_examples[0]
     assert (status.people, status.way, status.server) == (3, "syncrepl", "ldap://fake")
     assert status.seen == 4 and not status.listing
+    world.run(refresher.stop())
+
+
+def test_what_two_directories_have_is_told_by_name_and_whose_it_is(logged: list[str]) -> None:
+    world = World(*SYNC, people=3)
+    account = Account(
+        AccountId("7"), "bob", "bob@branch.test", ("bob@branch.test", "p002@example.test")
+    )
+    keys = ((KeyKind.ADDRESS, "p002@example.test"),)
+    other = PicturedEntry("branch", "7", EntryKind.PERSON, brief_of(account), b"", keys)
+    world.run(world.picture.put([other]))
+    refresher = started(world)
+    (shared,) = refresher.status().shared
+    assert shared.owners == ("'p002@example.test'", "'bob@branch.test' (branch)")
+    (told,) = [each for each in logged if "several entries" in each]
+    assert "[directory]" in told and "comes first in the settings" in told
     world.run(refresher.stop())
 
 
