@@ -1,6 +1,6 @@
 """What of this host the gateway needs, for ``gateway check``: files, certificates, DNS, ports.
 
-Owns those looks. Reads, asks the host's own resolver, and binds each port for a moment where no
+Owns the looks at files, certificates and ports. Reads, and binds each port for a moment where no
 gateway of ours runs. Blocks, as commands may.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from gateway.cli.check_dns import dns_findings
 from gateway.cli.control_client import ControlClient
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.findings import Finding, Findings
@@ -28,14 +29,15 @@ from gateway.edge.tls_material import CertificateFiles, Pem, TlsFiles
 SOON = datetime.timedelta(days=14)
 """Renewal by ACME is tried 30 days before the end: at 14 it has failed for long."""
 STATUS_LIMIT_S = 5.0
-_FILES, _TLS, _DNS, _PORTS = map(Findings, ("files", "tls", "dns", "ports"))
+LITTLE_SPACE_OCTETS = 1024**3
+_FILES, _TLS, _PORTS = map(Findings, ("files", "tls", "ports"))
 
 
 def host_findings(settings: Settings) -> Iterator[Finding]:
     yield from _state_dir(Path(settings.state_dir))
     yield from _files(settings)
     yield from _certificates(settings)
-    yield from _names(settings.hostname)
+    yield from dns_findings(settings)
     yield from _ports(settings)
 
 
@@ -67,13 +69,35 @@ def _state_dir(path: Path) -> Iterator[Finding]:
     except OSError as error:
         yield _FILES.failed(f"state_dir {path}: {error.strerror}", "look at the folders above it")
         return
-    yield _FILES.ok(f"state_dir {path}")
+    yield _space(path)
+
+
+def _space(path: Path) -> Finding:
+    """Of a folder that is there, as the gateway's user may use it."""
+    try:
+        room = os.statvfs(path)
+    except OSError as error:
+        return _FILES.failed(f"state_dir {path}: {error.strerror}", "look at its file system")
+    if room.f_flag & os.ST_RDONLY:
+        return _FILES.failed(
+            f"state_dir {path} is read-only", "mount its file system to be written"
+        )
+    octets = room.f_bavail * room.f_frsize
+    text = f"state_dir {path}, {octets / 1024**3:,.1f} GiB free"
+    if octets < LITTLE_SPACE_OCTETS:
+        return _FILES.warning(text, "make room: without, mail is put off and nothing is stored")
+    return _FILES.ok(text)
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
     """Those that are read later than the configuration and not looked at elsewhere."""
-    aliases = settings.recipients.aliases_file
-    for key, name in (("recipients.aliases_file", aliases),):
+    for key, name in (
+        ("recipients.aliases_file", settings.recipients.aliases_file),
+        ("submission.send_as_file", settings.submission.send_as_file),
+        ("oauth.jwks_file", settings.oauth.jwks_file),
+        ("oauth.ca_file", settings.oauth.ca_file),
+        ("outbound.ca_file", settings.outbound.ca_file),
+    ):
         if not name:
             continue
         try:
@@ -177,22 +201,6 @@ def _host_names(certificate: x509.Certificate) -> set[str]:
 def _covers(known: set[str], name: str) -> bool:
     """RFC 6125 section 6.4.3: a star stands for one label."""
     return name.lower() in known or f"*.{name.lower().partition('.')[2]}" in known
-
-
-# -- DNS
-
-
-def _names(hostname: str) -> Iterator[Finding]:
-    try:
-        found = socket.getaddrinfo(hostname, 25, type=socket.SOCK_STREAM)
-    except OSError as error:
-        yield _DNS.warning(
-            f"{hostname} has no address: {error.strerror or error}",
-            "make an A or AAAA record for it, or other servers refuse our mail; see hostname",
-        )
-        return
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    yield _DNS.ok(f"{hostname} has the address {', '.join(addresses)}")
 
 
 # -- ports
