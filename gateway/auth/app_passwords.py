@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from gateway.auth.slow_hash import fits
 from gateway.core.account import Account
 from gateway.core.app_passwords import AppPassword, Place, handle_of
-from gateway.core.errors import GatewayError, WrongCredentials
+from gateway.core.errors import DirectoryUnavailable, GatewayError, WrongCredentials
 from gateway.core.ids import AccountId
 from gateway.core.log_text import shown
 from gateway.core.login_reasons import LoginReason
@@ -101,6 +101,16 @@ class AppPasswords:
     def only_here(self, place: Place) -> bool:
         """Whether no other password is taken from somebody who logs in there."""
         return self._only and not self._exempt.contains(place.peer_ip)
+
+    async def another_refused(self, login: str, place: Place) -> WrongCredentials:
+        """What somebody hears who comes with another password where only ours are taken."""
+        try:
+            account = await self._directory.find(login)
+        except DirectoryUnavailable:
+            account = None  # it is refused whoever it is
+        if account is None:
+            return WrongCredentials(LoginReason.APP_PASSWORD_WANTED)
+        return self._refused(LoginReason.APP_PASSWORD_WANTED, account, place)
 
     # -- with the password
 

@@ -30,10 +30,9 @@ from gateway.auth.credentials import (
 from gateway.auth.passwords import PasswordDesk
 from gateway.auth.tokens import TokenIssuer
 from gateway.core.account import Account
-from gateway.core.app_passwords import text_in
+from gateway.core.app_passwords import Place, text_in
 from gateway.core.errors import WrongCredentials
 from gateway.core.log_text import escaped, shown
-from gateway.core.login_reasons import LoginReason
 
 _log = Logger()
 
@@ -116,7 +115,7 @@ class AppPasswordChecker:
             account, credentials.trail.app_password = found
             return account
         if self._app_passwords.only_here(place):
-            raise WrongCredentials(LoginReason.APP_PASSWORD_WANTED)
+            raise await self._app_passwords.another_refused(credentials.login, place)
         return await self._others.requestAvatarId(credentials)
 
 
@@ -139,17 +138,21 @@ class ProofChecker:
     async def _account(self, credentials: ProofLogin) -> Account:
         holds = credentials.proof.holds()  # for people without a secret as well: the same work
         account = credentials.account
-        if account is not None and (barred := credentials.proof.barred()):
-            raise _refused(f"an app password of {account.login}: {barred}")
+        number = credentials.proof.app_password()
+        if account is not None and credentials.proof.barred():
+            await self._confirm(account, number, credentials.place)  # tells why, and notes it
+            raise WrongCredentials
         if account is None or not holds or not account.enabled or account.locked:
             raise WrongCredentials
-        number = credentials.proof.app_password()
         if number:
             # The exchange may have begun long ago; whoever revoked it meanwhile wants it gone.
-            assert self._app_passwords is not None, "nobody else makes verifiers with numbers"
-            await self._app_passwords.confirm(account, number, credentials.place)
+            await self._confirm(account, number, credentials.place)
             credentials.trail.app_password = number
         return account
+
+    async def _confirm(self, account: Account, number: int, place: Place) -> None:
+        assert self._app_passwords is not None, "nobody else makes verifiers with numbers"
+        await self._app_passwords.confirm(account, number, place)
 
 
 @implementer(ICredentialsChecker)

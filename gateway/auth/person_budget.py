@@ -118,7 +118,7 @@ class PersonBudget:
         left_s = self._tallies.left_s(_person(account_id, state))
         where = "" if known else " from where the person is not known"
         ends = f"; for {left_s:.0f} s more" if failures >= most else ""
-        return f"{counted} failures, and the directory may count {most} at most{where}{ends}"
+        return f"failures: {counted}; the directory may count {most} at most{where}{ends}"
 
     # -- for permits
 
@@ -153,9 +153,9 @@ class PersonBudget:
         had = 0 if failures is None else min(had + failures, MOST)
         self._put(account_id, state, had, max(asking - 1, 0))
         if wrong:
-            # Without any time of a change, a reset could not be seen.
-            sees_reset = bool(state.changed or state.touched)
-            for_s = max(REMEMBERED_S, _window(state)) if sees_reset else REMEMBERED_S
+            # Without the time of its last change, a reset could not be seen. That of the entry's
+            # (modifyTimestamp) is no help: OpenLDAP sets it at each failure.
+            for_s = max(REMEMBERED_S, _window(state)) if state.changed else REMEMBERED_S
             said = wrong_for(LoginReason.WRONG_AGAIN, proven=False)
             self._answers.put(_wrong(account_id, state, permit.password), said, for_s)
 
@@ -261,6 +261,4 @@ def _kept(account_id: AccountId) -> bytes:
 
 
 def _wrong(account_id: AccountId, state: PasswordState, password: bytes) -> bytes:
-    # Any change may be that of the password; one of something else costs another try, and all
-    # tries are counted.
-    return f"wrong {account_id} {state.changed or state.touched}\0".encode() + password
+    return f"wrong {account_id} {state.changed}\0".encode() + password

@@ -1,7 +1,7 @@
 """The desk for people on a command's own store, while no gateway runs.
 
-Owns what the desk is made of there. Where the directory keeps a picture, it is the one of the last
-run.
+Owns what the desk is made of there. Directory servers are asked themselves: their picture belongs
+to a running gateway, so nobody is listed of them here.
 """
 
 from __future__ import annotations

@@ -51,7 +51,6 @@ class Person:
     names: tuple[str, ...]
     failures: int = 0
     changed: str = "1"
-    touched: str = ""
     refusal: tuple[LoginReason, bool] | None = None
 
 
@@ -98,7 +97,6 @@ class CountingDirectory:
             person.changed if self.tells else "",
             person.failures if self.tells else None,
             self.lockout,
-            person.touched,
         )
         assert may_ask is not None
         await may_ask.allowed(person.account.account_id, state)

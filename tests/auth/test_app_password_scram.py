@@ -17,7 +17,8 @@ from gateway.core.account import Account
 from gateway.core.app_passwords import Place
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.login_secret import LoginSecret, SecretKind, scram_verifier
-from tests.auth.app_password_world import IMAP, World
+from tests.auth.app_password_world import IMAP, NOW, World
+from tests.auth.desk_world import FakeKept
 from tests.auth.worlds import ITERATIONS, ScramClient, coded
 from tests.support.pop3_fakes import ALICE
 
@@ -147,7 +148,8 @@ def test_A6_L16_the_wrong_place_is_as_wrong_as_anything(
 ) -> None:
     """Our signature, which tells that a password is right, is not sent either (``log_in`` would go
     on with it and hear of ``enabled`` only from the checker)."""
-    world = World()
+    refusals = FakeKept(lambda: NOW)
+    world = World(refusals=refusals)
     text = world.make(**wanted).text
     world.store.now += 2 * 86_400
     world.directory.alice = alice
@@ -164,6 +166,10 @@ def test_A6_L16_the_wrong_place_is_as_wrong_as_anything(
     with pytest.raises(WrongCredentials) as refused:
         log_in(world, text)
     assert refused.value.safe_text == WrongCredentials.default_text
+    ((whose, refusal),) = refusals.noted
+    assert whose == ALICE.account_id, "administrators are told"
+    assert refusal.reason.words == offer.proof.barred()
+    assert not world.store.uses
 
 
 def test_what_is_revoked_in_the_middle_of_an_exchange_opens_nothing() -> None:

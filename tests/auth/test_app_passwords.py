@@ -235,3 +235,11 @@ def test_what_was_refused_can_be_told_to_who_asks() -> None:
     assert world.say(text) == "NOT_THIS_PROTOCOL" and world.say(text, login="bob") == "UNKNOWN"
     refusal = Refusal(int(NOW), LoginReason.NOT_THIS_PROTOCOL, "imap", IMAP.peer_ip)
     assert noted == [(ALICE.account_id, refusal)]
+    world, directory = World(refusals=Refusals(), only=True), Directory()
+    for login in ("alice", "nobody"):
+        enter(world, directory, replace(offer(b"wonderland"), login=login))
+    world.directory.away = True
+    assert enter(world, directory, offer(b"wonderland")) == "APP_PASSWORD_WANTED"
+    assert [(whose, each.reason) for whose, each in noted[1:]] == [
+        (ALICE.account_id, LoginReason.APP_PASSWORD_WANTED)
+    ]

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from gateway.app.demo import prepare
 from gateway.cli.control_client import ControlClient
 from gateway.core.settings.paths import control_socket
 
@@ -132,6 +133,10 @@ class Demo(GatewayProcess):
         environ = {"GATEWAY_WORKERS": str(workers)} if workers > 1 else {}
         arguments = ["--demo", str(folder), "--port-base", str(self.base)]
         super().__init__(arguments, environ, code)
+
+    def prepare(self) -> Path:
+        """Write the files without a start; returns the configuration, to be changed before it."""
+        return prepare(self.folder, self.base)
 
     def port(self, standard: int) -> int:
         return self.base + standard

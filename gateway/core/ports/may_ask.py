@@ -31,7 +31,6 @@ class PasswordState:
 
     Args:
         changed: another text whenever the password is set; empty: the directory does not tell.
-        touched: another text whenever anything of the entry is changed; empty: the same.
         failures: that the directory itself counts now, whoever caused them; None: it does not tell.
         lockout: None: nobody could say.
     """
@@ -39,7 +38,6 @@ class PasswordState:
     changed: str = ""
     failures: int | None = None
     lockout: Lockout | None = None
-    touched: str = ""
 
 
 NOTHING_TOLD = PasswordState()

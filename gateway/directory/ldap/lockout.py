@@ -34,7 +34,6 @@ OTHER_ATTRIBUTES = (
     "pwdChangedTime", "pwdFailureTime", "pwdPolicySubentry",  # draft-behera
     "passwordRetryCount", "retryCountResetTime",  # 389
     "krbLastPwdChange", "krbLoginFailedCount", "krbPwdPolicyReference",  # FreeIPA
-    "modifyTimestamp",
 )  # fmt: skip
 """What a login's search has to bring besides."""
 
@@ -95,7 +94,6 @@ class Lockouts:
             _first(entry, "pwdlastset", "pwdchangedtime", "krblastpwdchange"),
             failures_in(entry, window_s, self._wall_clock()),
             lockout,
-            _text(entry, "modifytimestamp"),
         )
 
     async def lockout(self, policy: str = "") -> Lockout | None:
