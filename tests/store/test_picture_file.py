@@ -15,7 +15,9 @@ from twisted.logger import globalLogPublisher
 
 from gateway.core.errors import StoreUnavailable
 from gateway.core.ports.picture import EntryKind, KeyKind, PicturedEntry, SourceState
+from gateway.store.picture.changes import Changes
 from gateway.store.picture.file import PictureFile
+from gateway.store.picture.file import open_writer as open_file
 from gateway.store.picture.reading import LOOK_S, PictureReader
 from gateway.store.picture.writing import PictureWriter
 from tests.support.pump import Pump
@@ -237,6 +239,20 @@ def test_a_file_that_is_removed_alone_while_another_process_reads_it_is_made_ane
         child.kill()
         child.communicate()
         pump.wait(writer.close())
+
+
+def test_a_full_disk_keeps_what_was_there_and_is_got_over(path: Path, reading: Reading) -> None:
+    with closing(open_file(path)) as connection:
+        changes = Changes(connection)
+        changes.put([person(1), person(2)], 0)
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            changes.put([person(number) for number in range(3, 500)], 0)
+        assert reading.count() == 2
+        connection.execute("PRAGMA max_page_count = 100000")
+        changes.put([person(3)], 0)
+        assert reading.count() == 3
 
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path, pump: Pump) -> None:

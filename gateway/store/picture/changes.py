@@ -161,11 +161,11 @@ class Changes:
             for source, moved in self._moved.items():
                 people, groups = moved[EntryKind.PERSON], moved[EntryKind.GROUP]
                 self._execute(_COUNT, (people, groups, 1, source))
+            self._execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # a full disk may have ended it
                 self._execute("ROLLBACK")
             raise
-        self._execute("COMMIT")
 
     def _source(self, name: str) -> tuple[int, int]:
         """Its number and that of its last listing."""
