@@ -60,12 +60,10 @@ class InFile:
             return Learnt(self._name, answered=False, why_not="the file cannot be used")
         changed = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._path.stat().st_mtime))
         self._tell(look.ok(f"{len(people)} people; changed {changed}"))
-        if not login_is_possible(asked.login):
-            advice = "up to 256 printable characters without blanks around them"
-            self._tell(self._look("filter").failed("nobody can have such a login", advice))
-            return Learnt(self._name, True, why_not="nobody can have such a login")
         step = filter_sent(asked.login, self._schema, str(self._path), self._look("filter"))
         self._tell(step)
+        if not login_is_possible(asked.login):
+            return Learnt(self._name, True, why_not="nobody can have such a login")
         finds = _Finds(people, others)
         entry, step = await entries_found(
             asked.login, finds, self._schema, (), self._look("entries")

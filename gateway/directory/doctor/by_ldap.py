@@ -88,7 +88,8 @@ class AtServers:
                     self._note_root(server)
                     servers.append(server)
             if not servers:
-                skip(_BEHIND, "", "no server can be asked", self._tell)
+                self._tell_filter(asked.login, self._schema)
+                skip(_BEHIND[1:], "", "no server can be asked", self._tell)
                 return self._unanswered("no server of the directory can be asked")
             return await self._ask(servers, asked)
         finally:
@@ -136,13 +137,11 @@ class AtServers:
     async def _ask(self, servers: Sequence[OneServer], asked: Asked) -> Learnt:
         best, section, login = servers[0], self._section, asked.login
         if not login_is_possible(login):
-            look = self._look("filter")
-            advice = "up to 256 printable characters without blanks around them"
-            self._tell(look.failed("no directory is asked for such a login", advice))
+            self._tell_filter(login, self._schema)
             return Learnt(self._name, answered=True, why_not="nobody can have such a login")
         schema = await self._schema_at(best, login)
         finds = AtServer(best, section.base_dn)
-        self._tell(filter_sent(login, schema, section.base_dn, self._look("filter")))
+        self._tell_filter(login, schema)
         attributes = (*schema.requested_of_members, *password_attributes(schema.id_attribute))
         look = self._look("entries", best.place.name)
         entry, step = await entries_found(login, finds, schema, attributes, look)
@@ -157,6 +156,9 @@ class AtServers:
         for other in servers[1:]:
             self._tell(await self._same(other, login, schema, entry))
         return await self._known(best, schema, entry, asked)
+
+    def _tell_filter(self, login: str, schema: Schema) -> None:
+        self._tell(filter_sent(login, schema, self._section.base_dn, self._look("filter")))
 
     async def _schema_at(self, server: OneServer, login: str) -> Schema:
         schema, name = self._schema, server.place.name

@@ -17,6 +17,7 @@ from gateway.directory.entries import Entry
 from gateway.directory.ldap.asking import Asks, LdapFailed
 from gateway.directory.ldap.results import SIZE_LIMIT_EXCEEDED, SUCCESS
 from gateway.directory.ldap.searching import unusable
+from gateway.directory.logins import login_is_possible
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import And, Equal, Filter, FilterSyntax, Not, Or, matches
 from gateway.wire.ldap.messages import Scope, SearchRequest
@@ -59,6 +60,9 @@ class AtServer:
 
 def filter_sent(login: str, schema: Schema, where: str, look: Look) -> Step:
     """The filter for the login, escaped as it is sent (RFC 4515)."""
+    if not login_is_possible(login):
+        advice = "up to 256 printable characters without blanks around them"
+        return look.failed("no directory is asked for such a login", advice)
     wanted = schema.by_login(login)
     more = (f"people alone, who are found by {schema.person}", f"searched in {escaped(where)}")
     text = str(wanted)

@@ -104,7 +104,7 @@ def _by_password(learnt: Learnt, kept: Kept) -> tuple[bool, str]:
     if not learnt.answered:
         if kept.outage_ok:
             return True, f"{learnt.why_not}; with the password that worked last"
-        return False, f"{learnt.why_not}, and no password is kept for outages: try again later"
+        return False, f"{learnt.why_not}, and nothing that is kept lets anybody in meanwhile"
     if account is None:
         return False, learnt.why_not
     if not account.enabled:

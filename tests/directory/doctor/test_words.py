@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from gateway.core.account import Account
 from gateway.core.findings import Outcome
 from gateway.core.ids import AccountId
 from gateway.core.ports.may_ask import Lockout, PasswordState
+from gateway.core.ports.services import ServiceHost, Services
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.model import Settings
 from gateway.directory.doctor.by_file import InFile
 from gateway.directory.doctor.certificates import advice_for, shown_by
 from gateway.directory.doctor.mapping import mapped
+from gateway.directory.doctor.names import discovered
 from gateway.directory.doctor.person import Asked, Learnt
 from gateway.directory.doctor.standing import Tried, state_told
 from gateway.directory.doctor.step import Look, Step
@@ -23,10 +26,14 @@ from gateway.directory.doctor.verdict import Kept, conclude
 from gateway.directory.entries import Entry, account_from
 from gateway.directory.ldap.opening import Place, Security
 from gateway.directory.ldap.results import Verdict
+from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldap.tls import Protection, Shown
 from gateway.directory.presets.openldap import OPENLDAP
 from tests.support.reactor_pump import ReactorPump
 
+DC1 = ServiceHost(10, 100, 389, "dc1.ad.test")
+DC2 = ServiceHost(0, 100, 389, "dc2.ad.test")
+THIEF = ServiceHost(0, 100, 389, "thief.test")
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
 ALICE = Account(AccountId("a"), "alice", "alice@example.test", ("alice@example.test",))
 SECTION = DirectorySettings.model_validate({"kind": "ldap", "ca_file": "/etc/ca.pem"})
@@ -80,6 +87,41 @@ def test_what_to_do_about_tls(
     place = Place("ldap://dc.test", "dc.test", 389, Security.START_TLS, "dc.test")
     protection = Protection(chain=(shown(9, *names),) if problem else (), problem=problem)
     assert advice in advice_for(reason, protection, place, SECTION)
+
+
+# -- DNS
+
+
+class Dns:
+    """Implements FindsServices."""
+
+    def __init__(self, names: Mapping[str, Services]) -> None:
+        self._names = names
+
+    async def services(self, name: str) -> Services:
+        return self._names.get(name, Services(True))
+
+
+@pytest.mark.parametrize(
+    ("site", "answer", "outcome", "words"),
+    [
+        ("berlin", Services(True, (DC1, DC2), 60), Outcome.OK, "ldap://dc2.ad.test, ldap://dc1"),
+        ("", Services(True, (DC1, THIEF), 60), Outcome.WARNING, "left out: thief.test"),
+        ("", Services(True), Outcome.FAILED, "DNS names no server of ad.test"),
+        ("", Services(False, why="no answer from 192.0.2.1"), Outcome.FAILED, "no answer from"),
+    ],
+)
+def test_servers_by_dns(
+    pump: ReactorPump, site: str, answer: Services, outcome: Outcome, words: str
+) -> None:
+    settings = LdapSettings((), "dc=ad,dc=test", domain="ad.test", site=site, start_tls=True)
+    prefixes = ("dc", f"{site}._sites.dc")
+    names = {f"_ldap._tcp.{prefix}._msdcs.ad.test": answer for prefix in prefixes}
+    _, step = pump.wait(discovered(settings, Dns(names), pump.reactor))
+    assert (step.outcome, words in step.found) == (outcome, True), step.found
+    if site:
+        line = "_ldap._tcp.berlin._sites.dc._msdcs.ad.test (site berlin): dc1.ad.test port 389"
+        assert f"{line}, priority 10, weight 100" in step.more
 
 
 # -- the entry
@@ -197,7 +239,7 @@ ONLY: dict[str, object] = {"app_passwords": {"only": True, "exempt": ["192.0.2.0
     [
         (Learnt("", True, True, ALICE), Kept(), True, "with the right password; none was tried"),
         (Learnt("", True, why_not="nobody"), Kept(), False, "nobody"),
-        (Learnt("", False, why_not="down"), Kept(), False, "no password is kept for outages"),
+        (Learnt("", False, why_not="down"), Kept(), False, "nothing that is kept"),
         (Learnt("", False, why_not="down"), Kept(outage_ok=True), True, "worked last"),
         (Learnt("", True, True, ALICE, state=LOCKED), Kept(), False, "has locked the account"),
         (Learnt("", True, True, ALICE), Kept(paused="not asked now"), False, "not asked now"),
