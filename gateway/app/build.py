@@ -143,7 +143,8 @@ def build(
     """
     trust = outbound_trust(settings)
     finds = ServicesByDns(make_resolver(settings.outbound, reactor))
-    directories = directories_from(settings, reactor, finds)
+    counting = counting or counting_alone()
+    directories = directories_from(settings, reactor, finds, counting.logins.tallies)
     directory = directories.directory
     router = router_from(settings, directory, reactor.callFromThread, whence=directories.whence)
     threads = login_threads(reactor)
@@ -154,7 +155,6 @@ def build(
     store = open_store(settings, reactor)
     router.ask_about_leavers(leaver_mail_from(settings, directory, store.people.notes, time.time))
     care = PeopleCare(settings, directory, store, reactor, time.time)
-    counting = counting or counting_alone()
     policies = make_policies(settings, reactor, store, counting, lists)
     new_id = id_source(time.time, secrets.randbits(PROCESS_BITS))
     quota = _quota(settings, store, new_id)

@@ -15,6 +15,7 @@ from gateway.core.ports.directory import Directory
 from gateway.core.ports.services import FindsServices
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.model import Settings, each_directory
+from gateway.directory.ldap.account import Marks
 from gateway.directory.ldap.building import make_servers
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.servers import LdapServers
@@ -35,6 +36,7 @@ def directory_from(
     reactor: Any,
     finds: FindsServices | None = None,
     members: int = MEMBERS,
+    marks: Marks | None = None,
 ) -> Directory:
     """The directory itself. Reads an LDIF file, which blocks; connects to no server yet.
 
@@ -42,6 +44,7 @@ def directory_from(
         reactor: of the process.
         finds: servers by DNS, where the settings want that.
         members: of one group at most.
+        marks: of all processes; None: there is only this one.
 
     Raises:
         SettingsError: a file cannot be used, or the settings contradict themselves.
@@ -51,7 +54,7 @@ def directory_from(
         return LdifDirectory(
             Path(settings.path), call_from_thread=reactor.callFromThread, schema=schema
         )
-    servers = servers_from(settings, reactor=reactor, finds=finds)
+    servers = servers_from(settings, reactor=reactor, finds=finds, marks=marks)
     return over_servers(servers, settings, schema, reactor=reactor)
 
 
@@ -71,7 +74,11 @@ def all_directories(settings: Settings, *, reactor: Any, finds: FindsServices | 
 
 
 def servers_from(
-    settings: DirectorySettings, *, reactor: Any, finds: FindsServices | None
+    settings: DirectorySettings,
+    *,
+    reactor: Any,
+    finds: FindsServices | None,
+    marks: Marks | None = None,
 ) -> LdapServers:
     """The servers alone, for whoever asks them in ways of their own. Raises: SettingsError."""
     return make_servers(
@@ -82,6 +89,7 @@ def servers_from(
         random=Random(),
         bind_controls=(ASK_FOR_POLICY,),
         search_controls=(DOMAIN_SCOPE,) if settings.preset in _ACTIVE_DIRECTORY else (),
+        marks=marks,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.task import Clock
 
 from gateway.app.directories import directories_from
 from gateway.core.address import Address
 from gateway.core.settings.model import Settings
+from gateway.directory.ldap.account import OwnMarks
 
 
 def test_whence_names_the_directories_that_are_asked(tmp_path: Path) -> None:
@@ -22,7 +24,8 @@ def test_whence_names_the_directories_that_are_asked(tmp_path: Path) -> None:
             "directories": {"branch": {**servers, "domains": ["branch.test"]}},
         }
     )
-    directories = directories_from(settings, Clock(), None)
+    clock: Any = Clock()
+    directories = directories_from(settings, clock, None, OwnMarks(clock))
     assert directories.whence is not None
     unmade = "the directory's servers, as there is no complete picture of it"
     assert directories.whence([Address("ann", "example.test")]) == unmade

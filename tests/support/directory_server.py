@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from tests.support.authority import new_authority
 from tests.support.programs import need, run
+from tests.support.waiting import eventually
 
 
 class DirectoryServer:
@@ -92,6 +93,10 @@ class DirectoryServer:
     def freeze(self) -> None:
         """The kernel goes on accepting connections, and nobody answers."""
         self._send(signal.SIGSTOP)
+        assert self._process is not None
+        threads = Path("/proc", str(self._process.pid), "task")
+        # The last of them may still answer when the signal has been sent.
+        eventually(lambda: {_state(each) for each in threads.iterdir()} == {"T"})
 
     def thaw(self) -> None:
         self._send(signal.SIGCONT)
@@ -128,3 +133,8 @@ class DirectoryServer:
         """Run a program of ldap-utils at this server."""
         command = [need(program), "-H", self.uri, *arguments]
         return run(command, environ={"LDAPNOINIT": "1"}, stdin=stdin, expect=expect)
+
+
+def _state(thread: Path) -> str:
+    """proc_pid_stat(5), behind the name, which may have any character."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]

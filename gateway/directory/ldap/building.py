@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.core.ports.clock import Timers, WallClock
 from gateway.core.ports.services import FindsServices
-from gateway.directory.ldap.account import ServiceAccount
+from gateway.directory.ldap.account import Marks, ServiceAccount
 from gateway.directory.ldap.discovery import Discovery
 from gateway.directory.ldap.expiry import Expiry
 from gateway.directory.ldap.opening import Limits, Opener, Place
@@ -33,11 +33,13 @@ def make_servers(
     random: Random,
     bind_controls: Sequence[Control] = (),
     search_controls: Sequence[Control] = (),
+    marks: Marks | None = None,
 ) -> LdapServers:
     """Args:
         finds: servers of ``settings.domain``, which needs it.
         bind_controls: of people's binds.
         search_controls: of searches that are no listings.
+        marks: of all processes, for the service account.
 
     Raises:
         SettingsError: with all mistakes found.
@@ -54,7 +56,7 @@ def make_servers(
         )
         if files.own_ends is not None:
             expiry.ends(str(settings.client_certificate), files.own_ends)
-    account = service_account(settings, reactor, bind_controls)
+    account = service_account(settings, reactor, bind_controls, marks)
     discovers = None
     if settings.domain and finds is not None:
         discovers = partial(_discovery, settings, reactor, finds, random)
@@ -81,7 +83,10 @@ def make_servers(
 
 
 def service_account(
-    settings: LdapSettings, timers: Timers, bind_controls: Sequence[Control] = ()
+    settings: LdapSettings,
+    timers: Timers,
+    bind_controls: Sequence[Control] = (),
+    marks: Marks | None = None,
 ) -> ServiceAccount:
     """As whom everything but people's passwords is asked."""
     external = settings.bind_method == "external"
@@ -92,6 +97,7 @@ def service_account(
         mechanism="EXTERNAL" if external else "",
         pause_s=settings.refused_pause_s,
         bind_controls=bind_controls,
+        marks=marks,
     )
 
 
