@@ -70,6 +70,5 @@ async def log_in(
             error.reason,
             proven=error.proven,
             account_id=error.account_id,
-            changed=error.changed,
         ) from None
     return LoggedIn(avatar, logout, credentials.trail.app_password)

@@ -130,9 +130,7 @@ class PersonBudget:
         give_up_at, look_s = self._timers.seconds() + TURN_S, FIRST_LOOK_S
         while True:
             if self._answers.get(_wrong(account_id, state, permit.password)):
-                raise WrongCredentials(
-                    LoginReason.WRONG_AGAIN, account_id=account_id, changed=state.changed
-                )
+                raise WrongCredentials(LoginReason.WRONG_AGAIN, account_id=account_id)
             failures, asking = self._count(account_id, state)
             # What has failed since the entry was read is not among what it tells.
             told = (state.failures or 0) + max(failures - before, 0)

@@ -64,7 +64,6 @@ class WrongCredentials(GatewayError):
         reason: for the log, and for clients only where the settings say so and it is ``proven``.
         proven: the password was the right one all the same.
         account_id: whom it is about; empty: nobody, or not known.
-        changed: see ``core.ports.may_ask.PasswordState``.
     """
 
     temporary = False
@@ -76,12 +75,10 @@ class WrongCredentials(GatewayError):
         *,
         proven: bool = False,
         account_id: AccountId | None = None,
-        changed: str = "",
     ) -> None:
         self.reason = reason
         self.proven = proven
         self.account_id = account_id
-        self.changed = changed
         super().__init__()
 
     def __str__(self) -> str:

@@ -103,7 +103,7 @@ class CountingDirectory:
         if self.slow is not None:
             await pause(cast(Any, self.slow), 0.1)
         self.binds.append((person.account.login, password))
-        about: Any = {"account_id": person.account.account_id, "changed": state.changed}
+        about: Any = {"account_id": person.account.account_id}
         if person.account.login in self.locked():
             raise WrongCredentials(LoginReason.LOCKED, **about)
         if password != person.password:

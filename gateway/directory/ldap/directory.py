@@ -192,10 +192,8 @@ class LdapDirectory:
         self, login: str, password: bytes, entry: Entry, may_ask: MayAsk | None
     ) -> Account:
         account = account_from(entry, self._schema)
-        changed = ""
         if may_ask is not None:
             state = await self._lockouts.state_of(entry.attributes)
-            changed = state.changed
             await may_ask.allowed(account.account_id, state)
         answer = await self._asks.bind(entry.dn, password)
         judged = judge(answer, account)
@@ -204,7 +202,7 @@ class LdapDirectory:
                 raise unusable("binding", answer.result)
             case Verdict.WRONG:
                 self._tell_refusal(login, judged.reason)
-                raise judged.refusal(account, changed)
+                raise judged.refusal(account)
         if judged.remark:
             self.log.info("login {login}: {remark}", login=shown(login), remark=judged.remark)
         return account

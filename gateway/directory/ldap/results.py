@@ -87,11 +87,9 @@ class Judged:
     proven: bool = False
     remark: str = ""
 
-    def refusal(self, account: Account, changed: str = "") -> WrongCredentials:
-        """The error for WRONG. ``changed``: see ``core.ports.may_ask.PasswordState``."""
-        return WrongCredentials(
-            self.reason, proven=self.proven, account_id=account.account_id, changed=changed
-        )
+    def refusal(self, account: Account) -> WrongCredentials:
+        """The error for WRONG."""
+        return WrongCredentials(self.reason, proven=self.proven, account_id=account.account_id)
 
 
 def judge(answer: BindAnswer, account: Account | None = None) -> Judged:
