@@ -1,8 +1,8 @@
 """When notes of people are compared with the directory, in the process that runs the queue.
 
-Owns the times: soon after this process begins to lead, soon after a directory has been listed, and
-every EVERY_S where a directory has no picture, as nobody tells of its people then. Never decides
-what is noted (``gateway.people``).
+Owns the times: FIRST_S after this process begins to lead, when a picture that was not there may
+have been filled; soon after a directory has been listed; and every EVERY_S where a directory has no
+picture, as nobody tells of its people then. Never decides what is noted (``gateway.people``).
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gateway.core.errors import GatewayError
 from gateway.core.log_text import escaped
 from gateway.core.pause import pause
-from gateway.core.ports.clock import Timer
+from gateway.core.ports.clock import Timer, WallClock
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.model import Settings, each_directory
 from gateway.people.following import Compared, PeopleFollower
 from gateway.people.from_settings import follower_from
 from gateway.store.store import Store
 
+FIRST_S = 60.0
 SOON_S = 5.0
 EVERY_S = 300.0
 BREATH_S = 0.0005
@@ -33,7 +35,12 @@ class PeopleCare:
     log = Logger()
 
     def __init__(
-        self, settings: Settings, directory: Directory, store: Store, reactor: Any, wall_clock: Any
+        self,
+        settings: Settings,
+        directory: Directory,
+        store: Store,
+        reactor: Any,
+        wall_clock: WallClock,
     ) -> None:
         self._reactor = reactor
         self._timer: Timer | None = None
@@ -55,7 +62,7 @@ class PeopleCare:
     def start(self) -> None:
         """This process runs the queue."""
         self._leads = True
-        self._soon()
+        self._at(FIRST_S)
 
     async def stop(self) -> None:
         """Before the store is closed."""
@@ -104,7 +111,7 @@ class PeopleCare:
                 why=escaped(told.unfinished),
             )
 
-    def _failed(self, failure: Any) -> None:
+    def _failed(self, failure: Failure) -> None:
         if self._leads:
             self.log.failure("people are not compared", failure)
 

@@ -50,7 +50,8 @@ class Folk(People):
         self.add(account)
 
     def drop(self, account_id: AccountId) -> None:
-        self.by_id.pop(account_id, None)
+        if self.by_id.pop(account_id, None) is None:
+            return
         left = {key: one for key, one in self.accounts.items() if one.account_id != account_id}
         self.accounts = left
 
