@@ -45,7 +45,7 @@ class Question:
     """About whom.
 
     Args:
-        login, ip: as the person would come.
+        login, ip: as the person would come; no ip: from where they are known.
         state: what the directory told of the password, so that it is counted as a login would be.
     """
 
@@ -65,7 +65,7 @@ class Obstacles:
     def obstacle(self, asked: Question) -> str:
         """Why nobody is asked; empty: somebody is."""
         obstacle = self._throttle.obstacle(asked.ip, asked.login) if asked.ip else ""
-        known = bool(asked.ip) and self._throttle.is_known(asked.ip, asked.login)
+        known = not asked.ip or self._throttle.is_known(asked.ip, asked.login)
         return obstacle or self._budget.obstacle(asked.account_id, asked.state, known=known)
 
 

@@ -121,6 +121,8 @@ def _check_options(
         raise click.UsageError(f"--ip {ip}: expected an IPv4 or IPv6 address")
     if with_names and bundle is None:
         raise click.UsageError("--with-names goes with --bundle")
+    if bundle is not None and not Path(bundle).absolute().parent.is_dir():
+        raise click.UsageError(f"--bundle {bundle}: there is no such folder")
     if bundle is not None and Path(bundle).exists():
         raise click.UsageError(f"--bundle {bundle}: it is there already, and is not overwritten")
 

@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import time
@@ -31,6 +32,7 @@ from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import Schema
 
 FOLDER = "gateway-doctor"
+_UNUSED = re.compile(r"\Anot used: .*(?= of \S+: )")
 _PLAIN_WORDS = frozenset(
     ("person", "people", "group", "user", "mail", "the", "and", "test", "admin")
 )
@@ -65,7 +67,9 @@ def write_bundle(path: Path, found: Examination, loaded: Loaded, *, with_names: 
     contents = _contents(found, loaded)
     if not with_names:
         redaction = _redaction(found, loaded)
-        contents = {name: redaction.value(value) for name, value in contents.items()}
+        contents = {
+            name: redaction.value(_without_values(value)) for name, value in contents.items()
+        }
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     readme = _README.format(
         when=when,
@@ -135,6 +139,17 @@ def _plain(value: Any) -> Any:
 # -- names
 
 
+def _without_values(value: Any) -> Any:
+    """Values of an entry that are not used may be written in any form; none of them is told."""
+    if isinstance(value, str):
+        return _UNUSED.sub("not used: a value", value)
+    if isinstance(value, dict):
+        return {key: _without_values(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_values(each) for each in value]
+    return value
+
+
 def _redaction(found: Examination, loaded: Loaded) -> Redaction:
     redaction = Redaction()
     settings = loaded.settings
@@ -153,8 +168,23 @@ def _redaction(found: Examination, loaded: Loaded) -> Redaction:
             redaction.other("group", str(row["name"]))
         for row in _rows(step.facts, "refusals"):
             redaction.other("client", str(row["from"]))
-    redaction.other("host", settings.hostname.partition(".")[0])
+    for login in settings.submission.send_as:
+        redaction.person(login)
+    for _, section in each_directory(settings):
+        if "," not in section.base_dn:  # a DN of one part is not known by its form
+            redaction.other("name", section.base_dn.partition("=")[2].strip())
+    for name in _owners(found.status or {}):
+        redaction.other("name", name)
     return redaction
+
+
+def _owners(status: Mapping[str, Any]) -> Iterator[str]:
+    """People whom the picture of a directory names as examples."""
+    for directory in status.get("directories", ()):
+        picture = directory.get("picture") or {}
+        yield from picture.get("unusable_examples", ())
+        for shared in picture.get("shared", ()):
+            yield from (shared["key"], *shared["owners"])
 
 
 def _domains(loaded: Loaded) -> Iterator[str]:

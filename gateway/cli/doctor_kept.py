@@ -160,7 +160,7 @@ def _throttle(answer: Mapping[str, Any], ip: str, tell: Tell) -> None:
     if not answer["running"]:
         tell(skipped("throttle", "", "no gateway runs, and what it has counted ends with it"))
         return
-    where = f"from {ip}" if ip else "from where nobody knows the person (see --ip)"
+    where = f"from {ip}" if ip else "from where the person is known (see --ip)"
     if answer["paused"]:
         advice = "wait, and look for the program that tries an old password; `gateway trace` helps"
         tell(_look("throttle").failed(f"{_paused(answer)}, {where}", advice))

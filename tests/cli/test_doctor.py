@@ -151,6 +151,7 @@ def test_mistakes_on_the_command_line(run: Run, tmp_path: Path) -> None:
         (("--with-names",), "goes with --bundle"),
         (("--directory", "lost"), "there is directory, branch"),
         (("--bundle", str(tmp_path / "there")), "is not overwritten"),
+        (("--bundle", str(tmp_path / "no" / "such")), "no such folder"),
         (("--password-prompt", "--password-file", "x"), "two ways to one password"),
     ):
         answer = run("alice", *arguments)
@@ -194,6 +195,10 @@ def test_A9_a_bundle_without_secrets_and_names(run: Run, tmp_path: Path) -> None
         assert name not in everything, name
     assert "11111111-2222-3333-4444-000000000001" not in everything
     assert '"(hidden)"' in found["configuration.json"]
+    more = {line for step in doctor["steps"] for line in step["more"]}
+    kind = "of the kind 'X400', which is no mail address"
+    assert f"not used: a value of proxyAddresses: {kind}" in more
+    assert "primary address person-1@domain-1, from mail" in more
 
 
 def test_a_bundle_with_names(run: Run, tmp_path: Path) -> None:
