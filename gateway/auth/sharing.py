@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from twisted.logger import Logger
 
@@ -60,7 +61,7 @@ class Sharing:
         self._directory = directory
         self._by_name = {share.name: share for share in shares.values()}
         self._prepare = prepare
-        self._found: Asked[str, Account | Group] = Asked(monotonic, found_s=KEPT_S, nobody_s=KEPT_S)
+        self._found: Asked[str, _Named] = Asked(monotonic, found_s=KEPT_S, nobody_s=KEPT_S)
 
     async def find(self, account_id: AccountId, name: str) -> SharedMailbox | None:
         share = self._by_name.get(name)
@@ -87,7 +88,8 @@ class Sharing:
 
     async def rights_of(self, account: Account, group: Group, share: Share) -> Rights:
         """What this person may do in the group's mailbox. Raises: GatewayError."""
-        return await self._rights(share, group, _Person(account, self._directory))
+        person = _Person(account, self._directory)
+        return await self._rights(share, _Named.of(group), person)
 
     # -- one mailbox, one person
 
@@ -98,24 +100,25 @@ class Sharing:
         return _Person(account, self._directory)
 
     async def _opened(self, share: Share, person: _Person) -> SharedMailbox | None:
-        group = await self._named(share.address)
-        if not isinstance(group, Group):
+        named = await self._named(share.address)
+        if named is None or named.group is None:
             return None
+        group = named.group
         account = account_of(group)
         if account is None:
             raise DirectoryMistake(reason="no immutable id", group=group.name)
-        rights = await self._rights(share, group, person)
+        rights = await self._rights(share, named, person)
         if not rights:
             return None
         await self._prepare(account)
         return SharedMailbox(account, share.name, rights)
 
-    async def _rights(self, share: Share, group: Group, person: _Person) -> Rights:
+    async def _rights(self, share: Share, group: _Named, person: _Person) -> Rights:
         rights = NOTHING
         for who, granted in share.rights.items():
             if granted <= rights:
                 continue
-            named: Account | Group | None = group
+            named: _Named | None = group
             if who != MEMBERS:
                 local, _, domain = who.rpartition("@")
                 named = await self._named(Address(local, domain))
@@ -123,11 +126,26 @@ class Sharing:
                 rights |= granted
         return rights
 
-    async def _named(self, address: Address) -> Account | Group | None:
-        async def asked() -> Account | Group | None:
-            return await self._directory.find_recipient((address,))
+    async def _named(self, address: Address) -> _Named | None:
+        async def asked() -> _Named | None:
+            found = await self._directory.find_recipient((address,))
+            return _Named.of(found) if found is not None else None
 
         return await self._found.ask(address.key, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Whom an address means: a person, or a group and its people."""
+
+    people: frozenset[AccountId]
+    group: Group | None = None
+
+    @classmethod
+    def of(cls, found: Account | Group) -> _Named:
+        if isinstance(found, Account):
+            return cls(frozenset((found.account_id,)))
+        return cls(frozenset(each.account_id for each in found.people.values()), found)
 
 
 class _Person:
@@ -138,14 +156,13 @@ class _Person:
         self._directory = directory
         self._groups: frozenset[str] | None = None
 
-    async def is_meant_by(self, named: Account | Group) -> bool:
-        account_id = self._account.account_id
-        if isinstance(named, Account):
-            return named.account_id == account_id
-        if any(each.account_id == account_id for each in named.people.values()):
+    async def is_meant_by(self, named: _Named) -> bool:
+        if self._account.account_id in named.people:
             return True
+        if named.group is None:
+            return False
         # Of those in it some get no mail by it: who has no address, or is left out by a setting.
         if self._groups is None:
             groups = await self._directory.groups_of(self._account)
             self._groups = frozenset(each.group_id for each in groups)
-        return named.group_id in self._groups
+        return named.group.group_id in self._groups
