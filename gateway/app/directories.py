@@ -26,7 +26,7 @@ from gateway.directory.from_settings import (
     servers_from,
 )
 from gateway.directory.ldap.account import Marks
-from gateway.directory.ldap.asking import Asks
+from gateway.directory.ldap.asking import Asks, Watched
 from gateway.directory.picture.briefs import Depiction
 from gateway.directory.picture.directory import PicturedDirectory
 from gateway.directory.picture.lookup import Pictured
@@ -48,11 +48,13 @@ class Refreshed:
 
     Args:
         asks: its servers; closed with the directory.
+        watched: the same.
     """
 
     source: Source
     asks: Asks
     refresh_s: float
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def directories_from(
             wall_clock=time.time,
         )
         served.append(Served(name, pictured[name], domains))
-        refreshed.append(Refreshed(source, servers, section.refresh_s))
+        refreshed.append(Refreshed(source, servers, section.refresh_s, servers))
     return Directories(
         as_one(served),
         path,

@@ -90,11 +90,16 @@ class Picturing:
             )
             for each in refreshed
         )
-        for refresher in self._refreshers:
+        for refresher, each in zip(self._refreshers, refreshed, strict=True):
             refresher.start()
+            if each.watched is not None:
+                each.watched.watch(refresher.wake)
 
     async def stop(self) -> None:
         """Before servers and stores are closed."""
+        for each in self._directories.refreshed:
+            if each.watched is not None:
+                each.watched.unwatch()
         for refresher in self._refreshers:
             await refresher.stop()
         self._refreshers = ()

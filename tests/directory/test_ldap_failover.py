@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
+from gateway.directory.ldap.building import make_servers
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
 from tests.directory.contract import PEOPLE
@@ -171,3 +174,30 @@ def unavailable(two: Two) -> DirectoryUnavailable:
     with pytest.raises(DirectoryUnavailable) as error:
         two.find()
     return error.value
+
+
+def test_L12_watched_servers_are_looked_at_and_a_return_is_told(
+    pair: tuple[Slapd, Slapd], pump: ReactorPump
+) -> None:
+    first, second = pair
+    clock = ShiftedReactor(pump.reactor)
+    settings = LdapSettings((first.uri, second.uri), SUFFIX, "", "", READER_DN, READER_PASSWORD)
+    servers = make_servers(settings, clock, time.time, random=Random(1))
+
+    def states() -> list[str]:
+        return [each.state for each in servers.health().servers]
+
+    returns: list[list[str]] = []
+    servers.watch(lambda: returns.append(states()))
+    assert states() == ["not asked yet", "not asked yet"]
+    clock.advance(3)
+    pump.until(lambda: states() == ["up", "up"])
+    second.stop()
+    clock.advance(31)
+    pump.until(lambda: states() == ["up", "down"])
+    second.start()
+    clock.advance(1)
+    pump.until(lambda: states() == ["up", "up"])
+    assert returns == [["up", "up"]]
+    servers.unwatch()
+    pump.wait(servers.close())

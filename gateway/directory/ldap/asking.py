@@ -94,6 +94,20 @@ class Listening(Protocol):
     async def close(self) -> None: ...
 
 
+class Watched(Protocol):
+    """The same servers, for whoever wants to know of all of them without asking."""
+
+    def watch(self, returned: Callable[[], None]) -> None:
+        """Look now and then at those that nobody asks.
+
+        Args:
+            returned: called whenever one is back that was down.
+        """
+        ...
+
+    def unwatch(self) -> None: ...
+
+
 class Asks(Protocol):
     """The servers of one directory, as one."""
 

@@ -107,6 +107,7 @@ class Member:
         self._changed = changed
         self._showed = showed
         self._closed = False
+        self._heard_at = float("-inf")
         self._next_probe: Timer | None = None
         self._probing: Deferred[None] | None = None
         self.breaker = Breaker(
@@ -225,9 +226,20 @@ class Member:
         took_s = self._timers.seconds() - began
         mean = self.latency_s
         self.latency_s = took_s if mean is None else mean + LATENCY_SHARE * (took_s - mean)
+        self.works()
+
+    def works(self) -> None:
+        """It has answered as it should."""
+        self._heard_at = self._timers.seconds()
         self.breaker.worked()
 
     # -- probes
+
+    def look(self, silent_s: float) -> None:
+        """Probe it if nobody has heard of it for so long."""
+        silence_s = self._timers.seconds() - self._heard_at
+        if self.breaker.state is State.CLOSED and silence_s >= silent_s:
+            self._begin_probe()
 
     def suspect(self, reason: str) -> None:
         """It has been silent, or lost a connection."""
@@ -245,7 +257,9 @@ class Member:
             self._next_probe = self._timers.callLater(wait_s, self._begin_probe)
 
     def _begin_probe(self) -> None:
-        if self._probing is None and not self._closed:
+        if self._account.wait_s() > 0:
+            self.plan_probe()  # without the account nothing can be told of it
+        elif self._probing is None and not self._closed:
             self._probing = Deferred.fromCoroutine(self._probe())
             self._probing.addBoth(self._probed)
 
@@ -254,6 +268,7 @@ class Member:
         self.plan_probe()
 
     async def _probe(self) -> None:
+        merely_watched = self.breaker.state is State.CLOSED
         self.breaker.probing()
         reason = ""
         try:
@@ -270,8 +285,11 @@ class Member:
             self.log.failure("probing {name}: unexpected error", name=self.name)
             reason = f"{self.name}: unexpected error"
         else:
-            self._pool.add(link)
-            self.breaker.worked()
+            if merely_watched:
+                link.close()
+            else:
+                self._pool.add(link)
+            self.works()
             return
         self.breaker.failed(reason)
 

@@ -6,8 +6,9 @@ goes on to the next server when one fails, and is asked of two when the first is
 of the time; a person's bind is sent to one server once, whatever becomes of it (SECURITY L9, L12,
 L22). When no server is left, everybody is told at once.
 
-Nothing is opened before the first question. Never judges what servers answer, but for those answers
-that say "not now".
+Nothing is opened before the first question, unless they are watched: then those that nobody asks
+are probed now and then, so that what is told of them is true. Never judges what servers answer, but
+for those answers that say "not now".
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.core.directory_health import DirectoryHealth
-from gateway.core.ports.clock import Timers, WallClock
+from gateway.core.ports.clock import Timer, Timers, WallClock
 from gateway.directory.ldap.account import ServiceAccount, ServiceRefused
 from gateway.directory.ldap.asking import BindAnswer, Found, LdapFailed, Listening, Server
 from gateway.directory.ldap.breaker import State
@@ -35,11 +36,15 @@ from gateway.wire.ldap.messages import Control, SearchRequest
 HEDGE_SHARE = 1 / 3
 """Of the deadline, after which a silent server is suspect and a search is asked of the next one."""
 
+FIRST_LOOK_S = 2.0
+LOOK_S = 30.0
+"""A watched server that nobody has asked for so long is probed."""
+
 Discovers = Callable[[Callable[[Sequence[Place]], None]], Discovery]
 
 
 class LdapServers:
-    """Implements ``asking.Asks``.
+    """Implements ``asking.Asks`` and ``asking.Watched``.
 
     Args:
         places: those of the settings, in order.
@@ -77,6 +82,8 @@ class LdapServers:
         self._search_controls = tuple(search_controls)
         self._news = News(wall_clock)
         self._closed = False
+        self._returned: Callable[[], None] | None = None
+        self._watching: Timer | None = None
         self._members: tuple[Member, ...] = tuple(map(self._member, self._fixed))
         self._discovery = discovers(self._discovered) if discovers is not None else None
 
@@ -143,7 +150,7 @@ class LdapServers:
         except BaseException:
             link.close()
             raise
-        member.breaker.worked()
+        member.works()
         protection = member.protection.protocol or "clear text"
         return ListeningTo(
             Server(member.name, root, self._account.who, protection),
@@ -154,10 +161,29 @@ class LdapServers:
 
     async def close(self) -> None:
         self._closed = True
+        self.unwatch()
         if self._discovery is not None:
             self._discovery.close()
         for member in self._members:
             member.close()
+
+    # -- watching
+
+    def watch(self, returned: Callable[[], None]) -> None:
+        self._returned = returned
+        if self._watching is None and not self._closed:
+            self._watching = self._timers.callLater(FIRST_LOOK_S, self._look)
+
+    def unwatch(self) -> None:
+        self._returned = None
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
+
+    def _look(self) -> None:
+        for member in self._members:
+            member.look(LOOK_S)
+        self._watching = self._timers.callLater(LOOK_S, self._look)
 
     # -- choosing
 
@@ -207,6 +233,8 @@ class LdapServers:
 
     def _changed(self, member: Member, before: State, after: State) -> None:
         self._news.changed(member, before, after, self._members)
+        if after is State.CLOSED and before is State.HALF_OPEN and self._returned is not None:
+            self._returned()
         if after is State.OPEN:
             # Fewer answer now, so whoever is down may have to be asked sooner.
             for other in self._members:
