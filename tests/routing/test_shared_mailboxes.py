@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.routing.test_recipients import World
 from tests.support.people import People
 
 
-def world(deliver: Deliver = Deliver.MAILBOX, **options: object) -> World:
+def world(deliver: Deliver = Deliver.MAILBOX, **options: Any) -> World:
     people = People("alice@example.com", "bob@example.com")
     people.add_group("info@example.com", "alice@example.com", "bob@example.com", dead=["gone: no"])
     people.groups["info@example.com"] = replace(people.groups["info@example.com"], group_id="7")
