@@ -16,7 +16,8 @@ from pathlib import Path
 from cryptography import x509
 
 from gateway.cli.check_dns import dns_findings
-from gateway.cli.control_client import ControlClient
+from gateway.cli.control_client import ControlClient, GatewayNotRunning
+from gateway.cli.queue_access import is_nobody
 from gateway.core.errors import GatewayError, SettingsError
 from gateway.core.findings import Finding, Findings
 from gateway.core.settings.checks import split_host_port
@@ -208,6 +209,12 @@ def _covers(known: set[str], name: str) -> bool:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     held = _held(settings)
+    if held is None:
+        yield _PORTS.warning(
+            "a gateway with this state_dir runs and does not say where it listens",
+            "it may be starting: ask again; else look at its log, and run this as its user",
+        )
+        return
     for listen in settings.listen:
         if listen.address in held:
             yield _PORTS.ok(f"{listen.protocol} {listen.address}: our running gateway listens")
@@ -215,13 +222,15 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             yield _bound(listen)
 
 
-def _held(settings: Settings) -> set[str]:
-    """Addresses on which a gateway with this ``state_dir`` listens now."""
+def _held(settings: Settings) -> set[str] | None:
+    """Addresses on which a gateway with this ``state_dir`` listens now; None: it does not say."""
     client = ControlClient(control_socket(Path(settings.state_dir)), STATUS_LIMIT_S)
     try:
         listeners = client.get("/v1/status")["listeners"]
+    except GatewayNotRunning as error:
+        return set() if is_nobody(error) else None
     except GatewayError:
-        return set()
+        return None
     return {str(each["address"]) for each in listeners}
 
 

@@ -200,7 +200,8 @@ def _domains(loaded: Loaded) -> Iterator[str]:
         ]
         every.add(".".join(labels))
     every.add(settings.hostname.partition(".")[2])
-    yield from sorted((each for each in every if "." in each), key=lambda each: each.count("."))
+    known = (each for each in every if "." in each)
+    yield from sorted(known, key=lambda each: (each.count("."), each))
 
 
 def _rows(facts: Mapping[str, object], key: str) -> list[Mapping[str, object]]:

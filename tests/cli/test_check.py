@@ -116,6 +116,21 @@ def test_a_port_that_another_program_has(
     assert "ss -ltnp" in lines(text, "failed")
 
 
+def test_a_gateway_that_does_not_say_where_it_listens(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("gateway.cli.check_host.STATUS_LIMIT_S", 0.1)
+    state_dir = world.folder / "state"
+    state_dir.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as silent, socket.create_server(("127.0.0.1", world.port)):
+        silent.bind(str(state_dir / "control.sock"))
+        silent.listen(1)
+        status, text = world.check(monkeypatch, capsys)
+    assert status == 0, text
+    assert "does not say where it listens" in lines(text, "warning")
+    assert "another program" not in text
+
+
 def test_an_address_that_this_host_lacks(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
