@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from gateway.core.app_passwords import ALPHABET, new_text
+from tests.support.demo_directory import ask_openldap
 from tests.support.gateway_process import ROOT, Demo
 from tests.support.mail import trusting
 from tests.support.programs import need, run
-from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
+from tests.support.slapd import SUFFIX, Slapd
 from tests.support.waiting import eventually
 
 MECHANISMS = (
@@ -185,22 +186,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Slapd
     slapd.debug = 256  # a line for each operation
     slapd.start()
     gateway = Demo(tmp_path / "d")
-    gateway.prepare()
-    (tmp_path / "password").write_text(f"{READER_PASSWORD}\n")
-    before, _, rest = gateway.config.read_text().partition("[directory]")
-    gateway.config.write_text(
-        f"""{before}[directory]
-kind = "ldap"
-uri = ["{slapd.tls_uri}"]
-base_dn = "{SUFFIX}"
-bind_dn = "{READER_DN}"
-bind_password_file = "{tmp_path}/password"
-ca_file = "{slapd.ca_file}"
-timeout_s = 3.0
-
-[tls]{rest.partition("[tls]")[2]}
-{MECHANISMS}"""
-    )
+    ask_openldap(gateway, slapd, more=MECHANISMS)
     gateway.start()
     try:
         yield gateway, slapd

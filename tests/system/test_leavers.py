@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.demo_directory import ask_openldap
 from tests.support.gateway_process import ROOT, Demo
-from tests.support.slapd import READER_DN, READER_PASSWORD, SUFFIX, Slapd
+from tests.support.slapd import SUFFIX, Slapd
 from tests.support.waiting import eventually
 
 PEOPLE = f"ou=people,{SUFFIX}"
@@ -103,22 +104,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     slapd = Slapd(tmp_path / "ldap", people, overlays=["sessionlog"])
     slapd.start()
     gateway = Demo(tmp_path / "d", workers=2)
-    gateway.prepare()
-    (tmp_path / "password").write_text(f"{READER_PASSWORD}\n")
-    before, _, rest = gateway.config.read_text().partition("[directory]")
-    gateway.config.write_text(
-        f"""{before}[directory]
-kind = "ldap"
-uri = ["{slapd.tls_uri}"]
-base_dn = "{SUFFIX}"
-bind_dn = "{READER_DN}"
-bind_password_file = "{tmp_path}/password"
-ca_file = "{slapd.ca_file}"
-timeout_s = 3.0
-refresh_s = 1
-
-[tls]{rest.partition("[tls]")[2]}"""
-    )
+    ask_openldap(gateway, slapd, "refresh_s = 1")
     gateway.start()
     try:
         yield Site(gateway, slapd)
