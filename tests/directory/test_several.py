@@ -12,6 +12,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable, WrongCredentials
 from gateway.core.group import Group
 from gateway.core.ids import AccountId
+from gateway.core.shared_mailboxes import account_of
 from gateway.directory.ldif.directory import LdifDirectory
 from gateway.directory.several import MAIN, Served, SeveralDirectories
 from tests.directory.contract import *  # noqa: F403
@@ -250,3 +251,25 @@ def test_each_is_probed_and_named(make: Make, pump: Pump) -> None:
         ["two"],
         [],
     )
+
+
+def test_groups_of_files_keep_mailboxes_of_their_own(make: Make, pump: Pump) -> None:
+    desk = "dn: cn=desk\nobjectClass: groupOfNames\nobjectClass: mailRecipient\nentryUUID: g\n"
+    texts = {
+        name: entry("ann", "a", domain)
+        + f"{desk}cn: desk\nmail: desk@{domain}\nmember: uid=ann,dc={name}\n\n"
+        for name, domain in (("one", "one.example"), ("two", "two.example"))
+    }
+    both = make({MAIN: texts["one"], "two": texts["two"]})
+    for domain, group_id, person_id in (
+        ("one.example", "g", "a"),
+        ("two.example", "g@two", "a@two"),
+    ):
+        found = recipient(both, pump, f"desk@{domain}")
+        assert isinstance(found, Group)
+        mailbox = account_of(found)
+        assert mailbox is not None and mailbox.account_id == f"group={group_id}"
+        ann = recipient(both, pump, f"ann@{domain}")
+        assert isinstance(ann, Account) and ann.account_id == person_id
+        around = pump.wait(both.groups_of(ann))
+        assert [each.group_id for each in around] == [group_id]

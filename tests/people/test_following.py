@@ -9,6 +9,7 @@ import pytest
 
 from gateway.core.account import Account
 from gateway.core.errors import StoreUnavailable
+from gateway.core.ids import AccountId
 from gateway.core.ports.people import PersonChange
 from gateway.core.ports.people_notes import Writing
 from tests.people.world import ALICE, BOB, NOW, World, someone
@@ -211,3 +212,11 @@ def test_what_cannot_be_noted_is_told_again(
         world.tell(ALICE, None)
         note = world.note(ALICE)
         assert note is not None and note.gone_since == NOW
+
+
+def test_the_mailbox_of_a_group_is_no_leavers(tmp_path: Path) -> None:
+    info = Account(AccountId("group=7"), "info@example.test", "", ())
+    with World(tmp_path, ALICE) as world:
+        world.move_in(ALICE, info)
+        world.compare()
+        assert world.note(info) is None
