@@ -30,7 +30,7 @@ from gateway.core.ports.clock import WallClock
 from gateway.core.ports.people import PersonChange
 from gateway.core.ports.people_notes import PeopleNotes, PersonNote, Resident, Writing
 from gateway.core.shared_mailboxes import is_of_a_group
-from gateway.directory.picture.safety import Leaving, objection
+from gateway.directory.picture.safety import FEW, Leaving, objection
 from gateway.people.rules import Event, Planned, folded, plan
 
 T = TypeVar("T")
@@ -185,7 +185,8 @@ class PeopleFollower:
         compared.gone = len(gone)
         examples = [each.before.login or each.account_id for each in gone[:5] if each.before]
         leaving = Leaving(len(gone), 0, 0, here, 0, examples=examples)
-        compared.held = "" if accept else objection(leaving, self._percent)
+        if not accept and len(gone) > FEW:
+            compared.held = objection(leaving, self._percent)
         if compared.held:
             self.log.error(
                 "people who have mailboxes are not found any more, which is not believed until an"
