@@ -55,6 +55,7 @@ CODES: dict[type[core.GatewayError], str] = {
     core.WrongCredentials: "AUTHENTICATIONFAILED",
     core.DirectoryUnavailable: "UNAVAILABLE",
     core.DirectoryMistake: "UNAVAILABLE",
+    core.ExpansionFailed: "UNAVAILABLE",  # a shared mailbox whose group cannot be resolved
     core.IssuerUnavailable: "UNAVAILABLE",
     core.LoginsPaused: "UNAVAILABLE",
     core.NotAsKept: "UNAVAILABLE",

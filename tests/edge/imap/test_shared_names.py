@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.core.errors import DirectoryUnavailable
+from gateway.core.errors import DirectoryUnavailable, ExpansionFailed
 from gateway.core.ids import AccountId
 from gateway.core.shared_mailboxes import FULL, READ, WRITE
 from gateway.edge.imap.places import may_mean_shared
@@ -83,6 +83,8 @@ def test_while_nobody_can_say_own_mailboxes_are_told_and_no_other_seems_gone(
     told = client.say(b'LIST "" *')
     assert b'* LIST (\\HasNoChildren) "/" "INBOX"' in told
     assert told[-1] == b"T NO [UNAVAILABLE] Shared mailboxes cannot be told at the moment"
+    assert client.last(b"SELECT Shared/info").startswith(b"T NO [UNAVAILABLE]")
+    bench.shares.trouble = ExpansionFailed(name="info", reason="too large")
     assert client.last(b"SELECT Shared/info").startswith(b"T NO [UNAVAILABLE]")
     assert client.last(b"SELECT INBOX").startswith(b"T OK")
 
