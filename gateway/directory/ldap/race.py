@@ -64,12 +64,12 @@ class Race(Generic[T]):
         self._tried: list[Member] = []
         self._running: dict[Member, Deferred[T]] = {}
         self._alarms: list[Timer] = []
+        self._deadline: Timer | None = None
         self._reasons: list[str] = []
         self._done: Deferred[T] = Deferred()
 
     async def run(self) -> T:
         """Raises: LdapFailed, with what each server said."""
-        self._alarms.append(self._timers.callLater(self._patience.deadline_s, self._expired))
         try:
             if not self._begin_next():
                 self._give_up()
@@ -90,12 +90,22 @@ class Race(Generic[T]):
         asking = Deferred.fromCoroutine(self._ask(member, left_s))
         self._running[member] = asking
         if not asking.called:
-            # An answer that is there already needs no alarm.
-            self._alarms.append(
-                self._timers.callLater(self._patience.hedge_s, self._silent, member)
-            )
+            self._await(member, left_s)
         asking.addCallbacks(self._won, self._lost, callbackArgs=(member,), errbackArgs=(member,))
         return True
+
+    def _await(self, member: Member, left_s: float) -> None:
+        """One alarm is enough for nearly all answers: only silence needs that of the end."""
+        if left_s > self._patience.hedge_s:
+            alarm = self._timers.callLater(self._patience.hedge_s, self._silent, member)
+            self._alarms.append(alarm)
+        else:
+            self._await_end(left_s)
+
+    def _await_end(self, left_s: float) -> None:
+        if self._deadline is None:
+            self._deadline = self._timers.callLater(max(0.0, left_s), self._expired)
+            self._alarms.append(self._deadline)
 
     def _won(self, answer: T, member: Member) -> None:
         self._running.pop(member, None)
@@ -120,6 +130,7 @@ class Race(Generic[T]):
     def _silent(self, member: Member) -> None:
         if member not in self._running:
             return
+        self._await_end(self._end - self._timers.seconds())
         member.suspect(f"{member.name}: no answer in {self._patience.hedge_s:.1f} s")
         if self._patience.hedged:
             self._begin_next()
