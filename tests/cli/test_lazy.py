@@ -24,7 +24,7 @@ def groups(group: click.Group) -> list[LazyGroup]:
 
 def test_every_command_is_found_under_its_name() -> None:
     found = groups(cli)
-    assert [each.name for each in found] == ["cli", "queue"]
+    assert [each.name for each in found] == ["cli", "queue", "user"]
     assert found[0].get_command(click.Context(found[0]), "nonsense") is None
 
 
