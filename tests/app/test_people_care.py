@@ -39,7 +39,11 @@ def care(house: House, tmp_path: Path, **directory: Any) -> tuple[PeopleCare, Cl
     return made, clock, compared
 
 
-LDAP: dict[str, Any] = {"kind": "ldap", "uri": ["ldap://127.0.0.1"], "base_dn": "dc=example,dc=test"}
+LDAP: dict[str, Any] = {
+    "kind": "ldap",
+    "uri": ["ldap://127.0.0.1"],
+    "base_dn": "dc=example,dc=test",
+}
 LDIF: dict[str, Any] = {"kind": "ldif", "path": "x"}
 
 

@@ -39,7 +39,9 @@ def directory_contradictions(directory: Raw, key: str) -> Iterator[Problem]:
 
 def _of_the_preset(directory: Raw, key: str) -> Iterator[Problem]:
     """Settings about logins and states that cannot all be meant."""
-    ways = [name for name in ("login_attributes", "login_filter", "login_dn") if directory.get(name)]
+    ways = [
+        name for name in ("login_attributes", "login_filter", "login_dn") if directory.get(name)
+    ]
     for name in ways[1:]:
         yield f"{key}.{name}", show(directory[name]), f"nothing, as {key}.{ways[0]} is set"
     if directory.get("login_by_address") == "yes" and ways[:1] not in ([], ["login_attributes"]):
