@@ -39,6 +39,8 @@ from gateway.store.picture.reading import PictureReader
 
 FRESH_REFRESHES = 10
 """A picture without news for so many refreshes comes after the servers."""
+RECENT_S = 10.0
+"""A refresh may be so late before answers by id, which end sessions, are asked of the servers."""
 FRESH_AT_LEAST_S = 60.0
 
 
@@ -109,7 +111,15 @@ def directories_from(
         fresh_s = max(FRESH_AT_LEAST_S, FRESH_REFRESHES * section.refresh_s)
         pictured[name] = PicturedDirectory(
             over_servers(servers, section, schema, reactor=reactor),
-            Pictured(picture, name, schema, source.fingerprint, source.base, fresh_s),
+            Pictured(
+                picture,
+                name,
+                schema,
+                source.fingerprint,
+                source.base,
+                fresh_s,
+                recent_s=section.refresh_s + RECENT_S,
+            ),
             timers=reactor,
             wall_clock=time.time,
         )

@@ -1,7 +1,7 @@
 """Sessions that end with what opened them, and looking whether that is still good.
 
-Owns the list of those of one process by a key, the timer, and the end: a session is asked to end in
-order, as at a stop, and is cut off LEAVE_S later. What is good is the subclass's to find out.
+Owns the list of those of one process by a key, the timer, and the end: a session is told to end in
+order, and is cut off LEAVE_S later. What is good is the subclass's to find out.
 Nothing is looked at while there are no such sessions.
 """
 
@@ -28,8 +28,8 @@ class Session(Protocol):
     @property
     def connection_id(self) -> str: ...
 
-    def drain(self) -> None:
-        """Finish what is in flight, say goodbye, close."""
+    def dismiss(self) -> None:
+        """Finish what is in flight, say that this login is not valid any more, close."""
         ...
 
     def abort(self) -> None:
@@ -110,7 +110,7 @@ class WatchedSessions(Generic[K]):
         self.log.info("{id} ends: {why}", id=session.connection_id, why=why)
         self._timers.callLater(self._leave_s, self._cut_off, key, session)
         try:
-            session.drain()
+            session.dismiss()
         except Exception:
             # One faulty session must not keep the others.
             self.log.failure("{id} cannot end in order", id=session.connection_id)

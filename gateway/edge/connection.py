@@ -98,7 +98,7 @@ class MailConnection(TwistedProtocol):
         self.peer_ip = ""
         self.is_tls = door.implicit_tls
         self.login = ""  # canonical login once authenticated; shown in status
-        self.closing = False
+        self.closing = self.dismissed = False
         self.handshaking = door.implicit_tls  # TLS has begun and is not there yet
         self._eager = False
         self._corked = 0
@@ -140,6 +140,11 @@ class MailConnection(TwistedProtocol):
     def drain(self) -> None:
         """The gateway stops: finish what is in flight, then say goodbye and ``close``."""
         raise NotImplementedError
+
+    def dismiss(self) -> None:
+        """As ``drain``, because whoever has logged in may not go on."""
+        self.dismissed = True
+        self.drain()
 
     # -- Twisted's side
 

@@ -127,7 +127,10 @@ class Pop3Connection(MailConnection):
             self._go_away()
 
     def _go_away(self) -> None:
-        self.close(err("shutting down, come back later", "SYS/TEMP"))
+        if self.dismissed:
+            self.close(err("this login is not valid any more, log in again", "AUTH"))  # RFC 3206
+        else:
+            self.close(err("shutting down, come back later", "SYS/TEMP"))
 
     # -- lines, in order, one at a time (RFC 2449 section 6.6)
 

@@ -153,6 +153,7 @@ TOO_MANY_EMPTY_CHUNKS = Reply(421, "4.7.0", "Too many empty chunks, closing")
 IDLE_TOO_LONG = Reply(421, "4.4.2", "Timeout, closing")
 TOO_SLOW = Reply(421, "4.4.2", "The message arrives too slowly, closing")
 SHUTTING_DOWN = Reply(421, "4.3.2", "The service is shutting down, try again later")
+LOGIN_ENDED = Reply(421, "4.7.0", "This login is not valid any more, log in again")
 FORWARDED_IN_A_LOOP = Reply(
     554, "5.4.6", "An address here leads on to other servers, and they send the mail back: a loop"
 )

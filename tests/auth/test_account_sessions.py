@@ -41,9 +41,9 @@ def test_L16_L21_all_sessions_of_the_disabled_end_within_a_minute() -> None:
     assert bench.said(ALICE) == []
     bench.folk.put(replace(ALICE, enabled=False, condition="expired"))
     bench.look()
-    assert (bench.said(ALICE), second.said, bench.said(BOB)) == (["drain"], ["drain"], [])
+    assert (bench.said(ALICE), second.said, bench.said(BOB)) == (["dismiss"], ["dismiss"], [])
     bench.clock.advance(LEAVE_S)
-    assert bench.said(ALICE) == ["drain", "abort"], "a command that does not end is cut off"
+    assert bench.said(ALICE) == ["dismiss", "abort"], "a command that does not end is cut off"
     # The picture is refreshed every 30 s unless the settings say otherwise.
     assert 30 + 2 * LOOK_EVERY_S + LEAVE_S < 60
 
@@ -59,7 +59,7 @@ def test_L16_the_gone_end_when_they_are_missed_twice() -> None:
     bench.look()
     assert bench.said(ALICE) == [], "once again only"
     bench.look()
-    assert (bench.said(ALICE), bench.said(BOB)) == (["drain"], [])
+    assert (bench.said(ALICE), bench.said(BOB)) == (["dismiss"], [])
 
 
 def test_L15_an_outage_ends_nobodys_session() -> None:
@@ -74,7 +74,7 @@ def test_L15_an_outage_ends_nobodys_session() -> None:
     bench.look()
     assert bench.said(ALICE) == [], "missed twice in a row"
     bench.look()
-    assert bench.said(ALICE) == ["drain"]
+    assert bench.said(ALICE) == ["dismiss"]
 
 
 def test_L15_many_who_are_missing_at_once_are_not_believed(logged: list[str]) -> None:

@@ -23,8 +23,8 @@ class Session:
         self.said: list[str] = []
         self.trouble = trouble
 
-    def drain(self) -> None:
-        self.said.append("drain")
+    def dismiss(self) -> None:
+        self.said.append("dismiss")
         if self.trouble:
             raise ValueError
 
@@ -53,7 +53,7 @@ def test_revoked_sessions_end_within_a_minute_and_others_go_on() -> None:
     assert gone.said == []
     bench.revoke()
     bench.clock.advance(LOOK_EVERY_S)
-    assert (gone.said, stays.said, left.said) == (["drain"], [], [])
+    assert (gone.said, stays.said, left.said) == (["dismiss"], [], [])
     assert LOOK_EVERY_S + LEAVE_S < 60
     bench.clock.advance(LEAVE_S)
     assert "abort" in gone.said and stays.said == []
@@ -66,7 +66,7 @@ def test_one_that_expires_ends_too() -> None:
     bench.sessions.opened(text.kept.number, session)
     bench.world.store.now += 86_400
     bench.clock.advance(LOOK_EVERY_S)
-    assert session.said == ["drain"]
+    assert session.said == ["dismiss"]
 
 
 def test_whoever_revokes_here_has_them_end_at_once() -> None:
@@ -76,10 +76,10 @@ def test_whoever_revokes_here_has_them_end_at_once() -> None:
     bench.sessions.opened(1, faulty)
     bench.revoke()
     bench.world.pump.wait(bench.sessions.look())
-    assert (good.said, faulty.said) == (["drain"], ["drain", "abort"])
+    assert (good.said, faulty.said) == (["dismiss"], ["dismiss", "abort"])
     ended()
     bench.clock.advance(LEAVE_S)
-    assert good.said == ["drain"], "it has gone by itself"
+    assert good.said == ["dismiss"], "it has gone by itself"
 
 
 def test_a_store_that_cannot_be_read_ends_nothing_and_is_asked_again() -> None:
@@ -97,7 +97,7 @@ def test_a_store_that_cannot_be_read_ends_nothing_and_is_asked_again() -> None:
     assert session.said == []
     bench.world.store.live = live  # type: ignore[method-assign]
     bench.clock.advance(LOOK_EVERY_S)
-    assert session.said == ["drain"]
+    assert session.said == ["dismiss"]
 
 
 def test_no_timer_runs_without_sessions_or_after_the_end() -> None:

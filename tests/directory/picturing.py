@@ -151,11 +151,12 @@ def directory_over(
     fingerprint: str = "",
     base: str = "",
     reader: PictureReader | None = None,
+    recent_s: float = 600.0,
 ) -> PicturedDirectory:
     picture = reader or PictureFile.open_reading(path, monotonic=lambda: times.monotonic)
     return PicturedDirectory(
         cast(Any, servers),
-        Pictured(picture, "", schema, fingerprint, base, fresh_s=600),
+        Pictured(picture, "", schema, fingerprint, base, fresh_s=600, recent_s=recent_s),
         timers=cast(Any, Breaths(pump)),
         wall_clock=lambda: times.wall,
         monotonic=lambda: times.monotonic,

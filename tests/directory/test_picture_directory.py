@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.auth.account_sessions import LEAVE_S, LOOK_EVERY_S
 from gateway.core.account import Account
 from gateway.core.errors import DirectoryMistake, DirectoryUnavailable, StoreUnavailable
 from gateway.core.group import Group
@@ -15,11 +16,15 @@ from gateway.core.ids import AccountId
 from gateway.core.ports.picture import SourceState
 from gateway.directory.picture import caches
 from gateway.directory.picture.cursor import Cursor
+from gateway.directory.picture.directory import BY_ID_S
 from gateway.directory.presets.openldap import OPENLDAP
 from gateway.store.picture.file import PictureFile
 from tests.directory.contract import PEOPLE, person
 from tests.directory.picturing import COMPLETE, NOW, Case, Servers, address
 from tests.support.pump import Pump
+
+
+RECENT_S = 40.0
 
 
 def test_no_server_is_asked_for_known_recipients(case: Case) -> None:
@@ -84,6 +89,33 @@ def test_whoever_the_servers_know_is_remembered_for_minutes_and_longer_in_an_out
     case.servers.down = False
     assert case.known("new") == "new"
     assert len(case.servers.asked) == 3
+
+
+def test_L16_L21_answers_by_id_are_no_older_than_seconds_while_a_server_answers(case: Case) -> None:
+    alice = case.pump.wait(case.directory.find("alice"))
+    assert alice is not None
+    now: list[Account | None] = [alice]
+
+    async def told(account_id: AccountId) -> Account | None:
+        return now[0]
+
+    def asked() -> Account | None:
+        return case.pump.wait(case.directory.find_by_id(alice.account_id))
+
+    case.directory = case.over(recent_s=RECENT_S)
+    case.servers.find_by_id = told  # type: ignore[method-assign]
+    case.times.pass_s(RECENT_S + 1)
+    assert asked() == alice
+    now[0] = disabled = replace(alice, enabled=False)
+    case.times.pass_s(BY_ID_S)
+    assert asked() == disabled
+    assert BY_ID_S + LOOK_EVERY_S + LEAVE_S < 60, "sessions end within a minute"
+    now[0] = None
+    case.times.pass_s(BY_ID_S)
+    assert asked() is None
+    now[0] = alice
+    case.times.pass_s(LOOK_EVERY_S)
+    assert asked() == alice, "a second look asks again"
 
 
 def test_many_who_ask_at_once_are_one_question(case: Case) -> None:

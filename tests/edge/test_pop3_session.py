@@ -289,6 +289,13 @@ def test_P3_an_error_inside_a_message_is_never_its_end() -> None:
     assert b"\r\n.\r\n" not in reply and b"-ERR" not in reply
 
 
+def test_whoever_is_dismissed_is_told_to_log_in_again() -> None:
+    client = Pop3Bench(ONE).login()
+    client.connection.dismiss()
+    told = b"-ERR [AUTH] this login is not valid any more, log in again\r\n"
+    assert client.read() == told and client.closed()
+
+
 def test_drain_lets_a_command_end_and_then_says_goodbye() -> None:
     bench = Pop3Bench(ONE)
     idle, busy = bench.connect(), bench.login()

@@ -51,6 +51,10 @@ from gateway.directory.picture.lookup import Lookup, Pictured, Standing
 T = TypeVar("T")
 
 GROUPS_OF_S = 60.0
+BY_ID_S = 20.0
+"""Sessions of whoever was disabled end within a minute also while the picture is stale."""
+NOBODY_BY_ID_S = 5.0
+"""Sessions end, and mailboxes may be deleted, by such an answer: a second look has to ask again."""
 
 
 class PicturedDirectory:
@@ -80,7 +84,9 @@ class PicturedDirectory:
         self._recipients: Asked[tuple[str, ...], Account | Group] = Asked(monotonic)
         self._owners: Asked[str, Account] = Asked(monotonic)
         self._named: Asked[str, Account] = Asked(monotonic)
-        self._by_id: Asked[AccountId, Account] = Asked(monotonic)
+        self._by_id: Asked[AccountId, Account] = Asked(
+            monotonic, found_s=BY_ID_S, nobody_s=NOBODY_BY_ID_S
+        )
         self._groups: Asked[str, Group] = Asked(monotonic)
         self._around: Asked[AccountId, tuple[Group, ...]] = Asked(
             monotonic, found_s=GROUPS_OF_S, most_found=1000
@@ -167,6 +173,7 @@ class PicturedDirectory:
             account_id,
             lambda: self._lookup.by_id(account_id),
             lambda: self._servers.find_by_id(account_id),
+            self._fresh and self._lookup.age_s <= self._pictured.recent_s,
         )
 
     async def people(self, after: str, limit: int, *, directory: str = "") -> Sequence[Account]:
@@ -232,8 +239,9 @@ class PicturedDirectory:
         key: object,
         look: Callable[[], Account | None],
         question: Callable[[], Coroutine[Any, Any, Account | None]],
+        fresh: bool | None = None,
     ) -> Account | None:
-        if self._fresh:
+        if self._fresh if fresh is None else fresh:
             account = look()
             if account is not None and self._lookup.says_still(account):
                 return account

@@ -72,6 +72,7 @@ class Pictured:
         fingerprint: of what it was asked (``source.Source.fingerprint``); empty: any.
         base: below which everybody was listed.
         fresh_s: since its last refresh the picture is asked before the servers.
+        recent_s: the same for questions by id, whose answers end sessions.
     """
 
     picture: ReadsPicture
@@ -80,6 +81,7 @@ class Pictured:
     fingerprint: str = ""
     base: str = ""
     fresh_s: float = 600.0
+    recent_s: float = 600.0
 
 
 class Lookup:

@@ -109,7 +109,10 @@ class ImapConnection(MailConnection):
         return known and self.busy and self._line is None
 
     def _say_goodbye(self) -> None:
-        self.close(bye("The server is shutting down", "UNAVAILABLE"))
+        if self.dismissed:
+            self.close(bye("This login is not valid any more, log in again"))
+        else:
+            self.close(bye("The server is shutting down", "UNAVAILABLE"))
 
     # -- what commands may do with the connection (session.Peer)
 

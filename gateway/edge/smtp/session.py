@@ -181,7 +181,10 @@ class SmtpSession(MailConnection):
     def drain(self) -> None:
         self.draining = True
         if not self.busy and not self.core.in_content:
-            self.end(replies.SHUTTING_DOWN)
+            self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        self.end(replies.LOGIN_ENDED if self.dismissed else replies.SHUTTING_DOWN)
 
     def command_failed(self, failure: Failure) -> None:
         reference = self.reference
@@ -222,7 +225,7 @@ class SmtpSession(MailConnection):
         answers = self._shared.answers
         while not self.closing and not self.busy:
             if self.draining and not core.in_content:
-                self.end(replies.SHUTTING_DOWN)
+                self._say_goodbye()
                 return
             if self._write_blocked:
                 self.start(self.writable())  # who does not read replies gets no more of them

@@ -149,6 +149,12 @@ def test_I14_oversized_id_is_refused(bench: Bench) -> None:
     assert client.last(b'ID ("k" "' + b"v" * 1_025 + b'")').startswith(b"T BAD")
 
 
+def test_whoever_is_dismissed_is_told_to_log_in_again(bench: Bench) -> None:
+    client = bench.log_in()
+    client.protocol.dismiss()
+    assert client.lines() == [b"* BYE This login is not valid any more, log in again"]
+
+
 def test_drain_says_goodbye_when_idle_and_after_the_running_command(bench: Bench) -> None:
     idle = bench.log_in()
     busy = bench.select()

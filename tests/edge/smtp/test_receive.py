@@ -177,6 +177,16 @@ def test_a_connection_lost_during_the_commit_does_not_touch_the_body() -> None:
     assert not bench.intake.bodies[0].discarded
 
 
+def test_whoever_is_dismissed_is_told_to_log_in_again() -> None:
+    bench = SmtpBench()
+    idle, busy = bench.ready(), bench.ready()
+    busy.open_content()
+    for client in (idle, busy):
+        client.connection.dismiss()
+    assert idle.read().startswith(b"421 4.7.0 This login is not valid") and idle.closed()
+    assert codes(busy.send(BODY + b".\r\n")) == [250, 421], "what is in flight is not lost"
+
+
 def test_D11_drain_finishes_content_and_greets_nobody() -> None:
     bench = SmtpBench()
     idle, busy, waiting = bench.ready(), bench.ready(), bench.ready()
