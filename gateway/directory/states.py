@@ -15,6 +15,7 @@ from enum import Enum
 
 from gateway.directory.times import DAY_S, TimeForm, number_in, time_in
 from gateway.wire.ldap.filters import (
+    BIT_AND,
     And,
     Extensible,
     Filter,
@@ -28,8 +29,6 @@ from gateway.wire.ldap.filters import (
 
 LOOK_AGAIN_S = 60.0
 """After which what the server computes, or takes back without a trace in the entry, is stale."""
-
-_BIT_AND = ":1.2.840.113556.1.4.803"  # MS-ADTS section 3.1.1.3.4.4.1
 
 Attributes = Mapping[str, Sequence[bytes]]
 
@@ -133,7 +132,7 @@ class StateRule:
         """The same for a server; None: it cannot be asked so."""
         match self.test:
             case BitSet(attribute, bit):
-                wanted: Filter = Extensible(attribute, _BIT_AND, str(bit))
+                wanted: Filter = Extensible(attribute, BIT_AND, str(bit))
             case Passed() | Ahead() | Lately() | LongAgo() | DaysOver():
                 return None
             case _:

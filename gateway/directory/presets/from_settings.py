@@ -20,7 +20,7 @@ from gateway.directory.schema import Schema
 from gateway.directory.states import DaysOver, Effect, LongAgo, Passed, StateRule
 from gateway.directory.templates import dn_template, filter_template
 from gateway.directory.times import DAY_S, TimeForm
-from gateway.wire.ldap.filters import FilterSyntax, parse
+from gateway.wire.ldap.filters import Filter, FilterSyntax, check_evaluable, parse
 
 NONE = "-"
 """In the place of attributes or a filter: none, where the preset has some."""
@@ -113,13 +113,13 @@ def _changed(schema: Schema, name: str, value: Any) -> Schema:
         case "disabled_filter" | "locked_filter":
             effect = Effect.DISABLED if name == "disabled_filter" else Effect.LOCKED
             others = tuple(rule for rule in schema.states if rule.effect is not effect)
-            own = (StateRule(effect, parse(value), f"by directory.{name}"),) if value else ()
+            own = (StateRule(effect, _evaluable(value), f"by directory.{name}"),) if value else ()
             return replace(schema, states=(*others, *own))
         case "last_login_attribute":
             form = schema.last_login[1] if schema.last_login else TimeForm.GENERALISED
             return replace(schema, last_login=(value, form) if value else None)
         case "group_leave_out_filter":
-            return _with_words(schema, left_out=parse(value) if value else None)
+            return _with_words(schema, left_out=_evaluable(value) if value else None)
         case "id_attribute":
             # Active Directory's ids are octets; another attribute there is most likely text.
             same = value.lower() == schema.id_attribute.lower()
@@ -130,6 +130,13 @@ def _changed(schema: Schema, name: str, value: Any) -> Schema:
             return replace(schema, **{_FIELDS.get(name, name): change})
         case _:
             return replace(schema, **{_FIELDS.get(name, name): value})
+
+
+def _evaluable(text: str) -> Filter:
+    """Of entries that are here already; one that never holds would let pass whom it is to stop."""
+    wanted = parse(text)
+    check_evaluable(wanted)
+    return wanted
 
 
 def _with_switches(schema: Schema, settings: DirectorySettings) -> Schema:

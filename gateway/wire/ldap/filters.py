@@ -21,6 +21,12 @@ MAX_DEPTH = 20
 MAX_TEXT = 8192
 _KEPT_NAMES = 256  # the same few in each filter
 
+# MS-ADTS sections 3.1.1.3.4.4.1 and 3.1.1.3.4.4.2; OpenLDAP has them too.
+BIT_AND = ":1.2.840.113556.1.4.803"
+BIT_OR = ":1.2.840.113556.1.4.804"
+_BITS = frozenset((BIT_AND, BIT_OR))
+_NUMBER = re.compile(r"-?[0-9]{1,20}\Z")
+
 # RFC 4512 section 2.5: attributedescription = attributetype *( SEMI option ), descr or numericoid.
 _ATTRIBUTE = re.compile(r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)(?:;[A-Za-z0-9-]+)*\Z")
 # RFC 4515 section 3: extensible = attr [dnattrs] [matchingrule] COLON EQUALS assertionvalue
@@ -108,7 +114,7 @@ class Substrings:
 
 @dataclass(frozen=True, slots=True)
 class Extensible:
-    """``(attribute:dn:rule:=value)``: for servers; cannot be evaluated on a file."""
+    """``(attribute:dn:rule:=value)``: for servers; here only the rules of bits can be evaluated."""
 
     attribute: str
     rule: str
@@ -191,7 +197,7 @@ def matches(wanted: Filter, attributes: Attributes) -> bool:
     """Whether an entry with these attributes is found by the filter.
 
     Raises:
-        FilterSyntax: the filter holds an extensible match, or one by order.
+        FilterSyntax: the filter holds a match by order, or by a rule that is not one of bits.
     """
     match wanted:
         case And(operands):
@@ -210,8 +216,30 @@ def matches(wanted: Filter, attributes: Attributes) -> bool:
             pattern = ".*".join(re.escape(normalised(part)) for part in parts)
             compiled = re.compile(pattern, re.DOTALL)
             return any(compiled.fullmatch(value) for value in values(attributes, attribute))
+        case Extensible(attribute, rule, value) if rule in _BITS and attribute:
+            return any(_has_bits(rule, each, value) for each in values(attributes, attribute))
         case Extensible() | AtLeast():
-            raise FilterSyntax(f"cannot be evaluated on a file: {wanted}")
+            raise FilterSyntax(f"cannot be evaluated here, only by a server: {wanted}")
+
+
+def _has_bits(rule: str, number: str, bits: str) -> bool:
+    """Numbers that are none have no bits."""
+    if not (_NUMBER.match(number) and _NUMBER.match(bits)):
+        return False
+    common = int(number) & int(bits)
+    return common == int(bits) if rule == BIT_AND else common != 0
+
+
+def check_evaluable(wanted: Filter) -> None:
+    """Raises: FilterSyntax, as ``matches`` would for some entry."""
+    match wanted:
+        case And(operands) | Or(operands):
+            for operand in operands:
+                check_evaluable(operand)
+        case Not(operand):
+            check_evaluable(operand)
+        case _:
+            matches(wanted, {})
 
 
 def attributes_of(wanted: Filter) -> frozenset[str]:

@@ -67,6 +67,10 @@ def test_every_field_can_be_another(setting: str, field: str, value: Any, result
         ("login_filter", "uid={login}"),
         ("login_dn", "uid=anna,dc=example"),
         ("disabled_filter", "(a=b"),
+        # It would never hold, and whoever has left would go on.
+        ("disabled_filter", "(memberOf:1.2.840.113556.1.4.1941:=cn=left,dc=x)"),
+        ("locked_filter", "(!(ou:dn:=staff))"),
+        ("group_leave_out_filter", "(|(a=b)(memberOf:1.2.840.113556.1.4.1941:=cn=left,dc=x))"),
         ("address_attributes", ["mail)(uid=*"]),
         ("login_attributes", ["-"]),
         ("person_filter", "-"),

@@ -20,6 +20,7 @@ from gateway.wire.ldap.filters import (
     Present,
     Substrings,
     attributes_of,
+    check_evaluable,
     escape,
     matches,
     parse,
@@ -67,6 +68,26 @@ def test_order_is_for_servers_only() -> None:
     assert attributes_of(wanted) == {"usnchanged"}
     with pytest.raises(FilterSyntax, match="cannot be evaluated"):
         matches(wanted, {"usnchanged": [b"12"]})
+
+
+@pytest.mark.parametrize(
+    ("value", "both", "either"),
+    [(b"514", True, True), (b"512", False, True), (b"1", False, False), (b"-1", True, True)]
+    + [(b"", False, False), (b"x", False, False), (b"9" * 40, False, False)],
+)
+def test_rules_of_bits_are_evaluated_here_too(value: bytes, both: bool, either: bool) -> None:
+    entry = {"useraccountcontrol": [value]}
+    assert matches(parse("(userAccountControl:1.2.840.113556.1.4.803:=514)"), entry) is both
+    assert matches(parse("(userAccountControl:1.2.840.113556.1.4.804:=514)"), entry) is either
+    assert not matches(parse("(userAccountControl:1.2.840.113556.1.4.803:=x)"), entry)
+
+
+@pytest.mark.parametrize("text", ["(m:1.2.840.113556.1.4.1941:=cn=x)", "(ou:dn:=a)", "(:1.2:=a)"])
+def test_what_only_servers_evaluate_is_told_before_any_entry_is_seen(text: str) -> None:
+    for form in (text, f"(&(a=b){text})", f"(|(a=b)(!{text}))"):
+        with pytest.raises(FilterSyntax, match="only by a server"):
+            check_evaluable(parse(form))
+    check_evaluable(parse("(&(a=b)(!(c=d*))(u:1.2.840.113556.1.4.803:=2)(e=*))"))
 
 
 def test_L2_hostile_values_are_escaped() -> None:
