@@ -217,6 +217,7 @@ class Members:
             self.dynamic += islice(told, MAX_NAMED - len(self.dynamic))
         inner: list[Entry] = []
         for search in searches:
+            await self._effort.breathe()  # also between those that find nobody
             try:
                 found = await self._entries.matching(search)
             except TooMany:

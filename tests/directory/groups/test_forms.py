@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
 from gateway.core.errors import ExpansionFailed
+from gateway.directory.at_once import at_once
+from gateway.directory.groups.resolving import group_from
 from gateway.directory.groups.words import ACTIVE_DIRECTORY, GroupWords
 from gateway.directory.presets.openldap import OPENLDAP
-from gateway.wire.ldap.filters import Equal
+from gateway.wire.ldap.filters import Equal, parse
 from tests.directory.groups.world import (
     AD_LIKE,
+    entries_of,
     entry,
     group,
     groups_of,
@@ -134,6 +138,26 @@ def test_members_that_the_settings_leave_out() -> None:
         "left out by the settings",
         "this person is disabled",
     ]
+
+
+def test_disabled_people_of_windows_are_left_out_by_their_bit() -> None:
+    away = person("away", userAccountControl="514")
+    staff = group("staff", "groupOfNames", member=("uid=ann,dc=test", "uid=away,dc=test"))
+    disabled = parse("(userAccountControl:1.2.840.113556.1.4.803:=2)")
+    found = resolved(schema_with(GroupWords(left_out=disabled)), "staff", staff, ANN, away)
+    assert found.members == ("ann@x.test",)
+
+
+def test_searches_that_find_nobody_take_no_longer_than_others() -> None:
+    urls = [f"ldap:///dc=test??sub?(uid=nobody{n})" for n in range(20)]
+    staff = group("staff", "groupOfURLs", memberURL=urls)
+    seconds = count(0, 2)
+    with pytest.raises(ExpansionFailed, match="within 20 s"):
+        at_once(
+            group_from(
+                staff, OPENLDAP, entries_of(OPENLDAP, staff), monotonic=lambda: next(seconds)
+            )
+        )
 
 
 def test_owners_posters_and_delegates_are_resolved() -> None:
