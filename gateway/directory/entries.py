@@ -32,6 +32,7 @@ from gateway.wire.ldap.filters import matches
 MAX_ADDRESSES = 500
 MAX_ADDRESS_OCTETS = 320
 MAX_DISPLAY_CHARACTERS = 200
+MAX_TOLD = 3  # unusable addresses
 MAX_LINKS = 20
 MAX_LINK_OCTETS = 2048
 LONG_AGO = 1.0
@@ -175,37 +176,47 @@ def _login(entry: Entry, schema: Schema) -> str:
 
 def _addresses(entry: Entry, schema: Schema) -> Iterator[str]:
     """All usable addresses in lower case, the primary one first; may repeat."""
+    unusable: list[bytes] = []
+    for octets in _address_values(entry, schema):
+        address = _address(octets)
+        if address is not None:
+            yield address
+        else:
+            unusable.append(octets)
+    if unusable:
+        # Once for an entry: it is read again and again, and may hold thousands of such values.
+        _log.warn(
+            "{count} addresses of {dn} are not used, not being mail addresses: {examples}",
+            count=len(unusable),
+            dn=shown(entry.dn),
+            examples=", ".join(map(shown, unusable[:MAX_TOLD])),
+        )
+
+
+def _address_values(entry: Entry, schema: Schema) -> Iterator[bytes]:
     others: list[bytes] = []
     for name in schema.prefixed_address_attributes:
         for octets in entry.attributes.get(name.lower(), ()):
             prefix, _, address = octets.partition(b":")
             if prefix == b"SMTP":
-                yield from _address(entry, address)
+                yield address
             elif prefix.lower() == b"smtp":
                 others.append(address)
     for name in schema.address_attributes:
-        for octets in entry.attributes.get(name.lower(), ()):
-            yield from _address(entry, octets)
-    for octets in others:
-        yield from _address(entry, octets)
+        yield from entry.attributes.get(name.lower(), ())
+    yield from others
 
 
-def _address(entry: Entry, octets: bytes) -> Iterator[str]:
+def _address(octets: bytes) -> str | None:
+    """In lower case; None: it is no mail address."""
     text = _text(octets) if len(octets) <= MAX_ADDRESS_OCTETS else None
-    if text is not None and text.isprintable():
-        try:
-            address = parse_mailbox(text)
-        except AddressSyntax:
-            pass
-        else:
-            if address.domain:
-                yield str(address).lower()
-                return
-    _log.warn(
-        "address {address} of {dn} is not used: not a mail address",
-        address=shown(octets),
-        dn=shown(entry.dn),
-    )
+    if text is None or not text.isprintable():
+        return None
+    try:
+        address = parse_mailbox(text)
+    except AddressSyntax:
+        return None
+    return str(address).lower() if address.domain else None
 
 
 def display_name_from(entry: Entry, schema: Schema) -> str:

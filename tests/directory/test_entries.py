@@ -47,6 +47,14 @@ def test_L25_addresses_are_cut_off_loudly(logged: list[str]) -> None:
     assert "is refused" in logged[0]
 
 
+def test_L25_unusable_addresses_are_told_once_for_an_entry(logged: list[str]) -> None:
+    bad = [b"x%d\r\n" % n for n in range(2000)]
+    account_from(entry(mail=[*bad, b"a@x.test"], proxyaddresses=[b"smtp:y"]), OPENLDAP)
+    (line,) = logged
+    assert "'count': 2001" in line and "x2" in line
+    assert "x3" not in line
+
+
 def test_an_account_may_have_no_address() -> None:
     account = account_from(entry(), OPENLDAP)
     assert (account.primary_address, account.addresses, account.login) == ("", (), "x")
