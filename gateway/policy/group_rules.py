@@ -3,9 +3,10 @@
 Owns who somebody is and when a rule means them. Somebody is who has logged in, or whom a relay
 network names: a stranger who writes a member's address into MAIL is a stranger. Only addresses
 outside, with which nobody can log in, are taken as they are said where a rule names them: weak, and
-the administrator's own wish.
+the administrator's own wish. An address that two entries have is nobody's, so that no group made
+with the address of another, or of a person, stands for them.
 
-Limits: groups that a rule names are asked for one by one.
+Limits: people and groups that a rule names are asked for one by one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class AsksForGroups(Protocol):
 
     async def groups_of(self, account: Account) -> Sequence[Group]: ...
 
-    async def find_group(self, address: Address) -> Group | None: ...
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,33 +126,37 @@ class GroupRules:
         return bool(rule.addresses) and await self._is_at(rule.addresses, poster)
 
     async def _is_member(self, group: Group, poster: Poster) -> bool:
-        if is_among(group, poster):
-            return True
-        return poster.account is not None and await self._is_in(
-            frozenset(group.addresses), poster.account
-        )
+        return is_among(group, poster) or group.group_id in {
+            each.group_id for each in await self._around(poster)
+        }
 
     async def _is_at(self, addresses: frozenset[str], poster: Poster) -> bool:
         """Whether these addresses are the poster's, or of groups the poster is in."""
-        if poster.account is not None:
-            own = map(str.casefold, poster.account.addresses)
-            if not addresses.isdisjoint(own) or await self._is_in(addresses, poster.account):
-                return True
-        elif poster.sender is not None and poster.sender.key in addresses:
+        if poster.account is None and poster.sender is not None and poster.sender.key in addresses:
             return poster.is_trusted or not self._is_ours(poster.sender.domain)
         if not poster.is_somebody:
             return False
-        # Members by search are known from the group's side alone.
-        for text in sorted(addresses):
-            local, _, domain = text.rpartition("@")
-            group = await self._groups.find_group(Address(local, domain))
-            if group is not None and is_among(group, poster):
+        if poster.account is not None:
+            for text in addresses.intersection(map(str.casefold, poster.account.addresses)):
+                found = await self._owner(text)
+                if isinstance(found, Account) and found.account_id == poster.account.account_id:
+                    return True
+        groups = await self._around(poster)
+        ids = frozenset(group.group_id for group in groups)
+        likely = {text.casefold() for group in groups for text in group.addresses}
+        for text in sorted(addresses, key=lambda text: (text not in likely, text)):
+            found = await self._owner(text)
+            # Members by search are known from the group's side alone.
+            if isinstance(found, Group) and (found.group_id in ids or is_among(found, poster)):
                 return True
         return False
 
-    async def _is_in(self, addresses: frozenset[str], account: Account) -> bool:
-        groups = await self._groups.groups_of(account)
-        return any(each.casefold() in addresses for group in groups for each in group.addresses)
+    async def _owner(self, text: str) -> Account | Group | None:
+        local, _, domain = text.rpartition("@")
+        return await self._groups.find_recipient((Address(local, domain),))
+
+    async def _around(self, poster: Poster) -> Sequence[Group]:
+        return await self._groups.groups_of(poster.account) if poster.account is not None else ()
 
 
 def is_among(group: Group, poster: Poster) -> bool:

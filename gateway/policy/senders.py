@@ -32,9 +32,11 @@ MAX_NAMED = 5
 
 
 class Groups(Protocol):
-    """Who knows the groups of a person; kept by the directory."""
+    """Who knows the groups of a person, and whose an address is; kept by the directory."""
 
     async def groups_of(self, account: Account) -> Sequence[Group]: ...
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None: ...
 
 
 class Standing(Enum):
@@ -85,7 +87,7 @@ class Names:
         self._rule = rule
         self.account = account
         self._known = {address.casefold(): Standing.OWN for address in account.addresses}
-        self._groups: frozenset[str] | None = None  # their addresses, once asked for
+        self._groups: Sequence[Group] | None = None  # they are in, once asked for
 
     def known(self, address: Address) -> Standing | None:
         """The standing if it is known already; None: ask ``find``."""
@@ -111,17 +113,9 @@ class Names:
             return Standing.OWN
         if await self._rule.send_as.allows(self.account, address):
             return Standing.SHARED
-        if self._rule.groups is not None and self._rule.members_may:
-            if self._groups is None:
-                groups = await self._rule.groups.groups_of(self.account)
-                self._groups = frozenset(
-                    each.casefold()
-                    for group in groups
-                    if not rule_for(self._rule.rules, group)
-                    for each in group.addresses
-                )
-            if address.key in self._groups:
-                return Standing.SHARED
+        directory = self._rule.groups if self._rule.members_may else None
+        if directory is not None and await self._is_in_group(directory, address):
+            return Standing.SHARED
         try:
             route = await self._rule.router.route(address, may_relay=False)
         except (UnknownRecipient, RelayDenied):
@@ -131,6 +125,20 @@ class Names:
                 if address.key in map(str.casefold, group.addresses):
                     return Standing.SHARED if await self._may_as(group) else None
         return self._by_route(address, route)
+
+    async def _is_in_group(self, directory: Groups, address: Address) -> bool:
+        """Whether it is the address of a group that they are in, and of nobody else: who can make
+        groups could make one with anybody's address."""
+        if self._groups is None:
+            groups = await directory.groups_of(self.account)
+            self._groups = [each for each in groups if not rule_for(self._rule.rules, each)]
+        ids = {
+            group.group_id
+            for group in self._groups
+            if address.key in map(str.casefold, group.addresses)
+        }
+        found = await directory.find_recipient((address,)) if ids else None
+        return isinstance(found, Group) and found.group_id in ids
 
     async def _may_as(self, group: Group) -> bool:
         """By the group's own rule, by the directory's word, or as a member by search."""

@@ -32,21 +32,30 @@ GROUP = Group(
 )
 
 
-class Directory:
-    """Bob is in ``board``, by the directory's word; eve is a member of ``found`` by a search."""
+BOARD = Group("b", ("Board@example.test",), ())
+FOUND = Group("f", ("found@example.test",), (), people={"eve@example.test": EVE})
 
-    def __init__(self) -> None:
+
+class Directory:
+    """Bob is in ``board``, by the directory's word; eve is a member of ``found`` by a search.
+
+    Args:
+        owners: of addresses, by other entries than one would think.
+    """
+
+    def __init__(self, **owners: Account | Group) -> None:
         self.fails = False
+        self.owners: dict[str, Account | Group] = {"alice": ALICE, "bob": BOB, "eve": EVE}
+        self.owners |= {"board": BOARD, "found": FOUND} | owners
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
         if self.fails:
             raise DirectoryUnavailable
-        return [Group("b", ("Board@example.test",), ())] if account is BOB else []
+        return [BOARD] if account is BOB else []
 
-    async def find_group(self, address: Address) -> Group | None:
-        if address.key != "found@example.test":
-            return None
-        return Group("f", ("found@example.test",), (), people={"eve@example.test": EVE})
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        (address,) = addresses
+        return self.owners.get(address.local_part)
 
 
 def posting(
@@ -94,6 +103,18 @@ def test_a_rule_of_the_settings_decides(names: tuple[str, ...], allowed: list[bo
     assert [may(posting(*names), each) for each in ALL] == allowed
 
 
+def test_S32_L5_a_group_or_person_with_anothers_address_stands_for_nobody() -> None:
+    """Whoever may make groups, or write their own addresses, gets into no rule by it."""
+    board = replace(BOARD, group_id="the real one")
+    assert not may(posting("board@example.test", directory=Directory(board=board)), person(BOB))
+    assert not may(posting("board@example.test", directory=Directory(board=ALICE)), person(BOB))
+    assert not may(posting("eve@example.test", directory=Directory(eve=ALICE)), person(EVE))
+    named_so = replace(GROUP, group_id="b")
+    assert may(posting("members"), person(BOB), named_so)
+    same_address = replace(GROUP, addresses=("board@example.test", "everyone@example.test"))
+    assert not may(posting("members"), person(BOB), same_address)
+
+
 def test_S32_a_stranger_who_claims_a_members_address_is_a_stranger() -> None:
     spoofed = stranger("alice@example.test")
     for names in (("members",), ("authenticated",), ("alice@example.test",), ("owners",)):
@@ -114,7 +135,7 @@ def test_a_named_address_outside_is_taken_as_it_is_said() -> None:
 
 
 def test_members_are_known_from_either_side() -> None:
-    board = replace(GROUP, addresses=("board@example.test",), people={})
+    board = replace(GROUP, group_id="b", people={})
     rules = GroupPosting(GroupRules(Directory(), lambda _: True), rules={}, default="members")
     assert may(rules, person(BOB), board)
     assert not may(rules, person(EVE), board)

@@ -55,11 +55,16 @@ class Routes:
 class People:
     def __init__(self, *groups: str) -> None:
         self.groups = [Group(name, (f"{name}@example.test",), ()) for name in groups]
+        self.owners: dict[str, Account | Group] = {}
         self.asked = 0
 
     async def groups_of(self, account: Account) -> Sequence[Group]:
         self.asked += 1
         return self.groups
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        named = (each for each in self.groups if str(addresses[0]).lower() in each.addresses)
+        return self.owners.get(addresses[0].key) or next(named, None)
 
 
 def now(question: Coroutine[Any, Any, T]) -> T:
@@ -146,6 +151,15 @@ def test_S32_groups_by_the_setting() -> None:
     assert standing(names, "Sales@example.test") is Standing.SHARED
     assert standing(names, "other@example.test") is None
     assert people.asked == 1
+
+
+def test_S32_L5_a_group_with_anothers_address_gives_nobody_that_name() -> None:
+    people = People("ceo", "sales")
+    people.owners["ceo@example.test"] = BOB
+    people.owners["sales@example.test"] = Group("other", ("sales@example.test",), ())
+    names = Senders(Routes(), groups=people).of(ALICE)
+    assert standing(names, "ceo@example.test") is None
+    assert standing(names, "sales@example.test") is None
 
 
 def test_what_is_learnt_is_remembered_and_bounded_and_a_no_is_not() -> None:

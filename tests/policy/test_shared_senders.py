@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.shared_mailboxes import MEMBERS, WRITE, Share
 from gateway.policy.group_rules import GroupRules, Rule
@@ -60,5 +62,5 @@ class _NoGroups:
     async def groups_of(self, account: object) -> tuple[()]:
         return ()
 
-    async def find_group(self, address: Address) -> None:
-        return None
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | None:
+        return {"alice": ALICE, "bob": BOB}.get(addresses[0].local_part)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.core.account import Account
+from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.group import Group
 from gateway.edge.smtp.services import SubmissionRules, SubmissionServices
@@ -25,9 +26,15 @@ REST = b"Date: x\r\nMessage-ID: <1@x>\r\n\r\nhello\r\n"
 DATE = b"Date: Tue, 14 Nov 2023 22:13:20 +0000\r\n"
 
 
+SALES = Group("g", ("sales@example.test",), ())
+
+
 class Groups:
     async def groups_of(self, account: Account) -> Sequence[Group]:
-        return [Group("g", ("sales@example.test",), ())]
+        return [SALES]
+
+    async def find_recipient(self, addresses: Sequence[Address]) -> Account | Group | None:
+        return SALES if str(addresses[0]) == SALES.addresses[0] else None
 
 
 def submission(limits: SmtpLimits = AT_ONCE, **rules: Any) -> SmtpBench:
