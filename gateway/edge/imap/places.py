@@ -81,8 +81,11 @@ class Places:
         shared = await self._shares.find(self._own, level)
         if shared is None:
             return Place(self._own, name)
-        if rest.upper() == INBOX:
-            raise NoSuchMailbox()  # it has one name, and that is not this one
+        first, below, deeper = rest.partition(SEPARATOR)
+        if first.upper() == INBOX:
+            if not below:
+                raise NoSuchMailbox()  # it has one name, and that is not this one
+            rest = INBOX + SEPARATOR + deeper  # in whatever case, as below one's own
         place = Place(shared.account.account_id, rest or INBOX, shared)
         place.need(rights)
         return place

@@ -107,6 +107,16 @@ def test_I9_names_lead_to_no_mailbox_of_anybody_else(bench: SharedBench) -> None
     assert not any(box.deleted for box in bench.store.boxes.values())
 
 
+def test_below_a_groups_inbox_there_is_one_name_too(bench: SharedBench) -> None:
+    bench.grant(FULL)
+    client = bench.log_in()
+    assert client.last(b"CREATE Shared/info/inbox/old").startswith(b"T OK")
+    assert b'* LIST (\\HasNoChildren) "/" "Shared/info/INBOX/old"' in client.say(b'LIST "" "*"')
+    for name in (b"Shared/info/INBOX/old", b"Shared/info/Inbox/old"):
+        assert client.last(b"SELECT " + name).startswith(b"T OK")
+    assert client.last(b"CREATE Shared/info/INBOX/old").startswith(b"T NO")
+
+
 def test_own_mailboxes_called_so_stay_and_new_ones_are_not_made(bench: SharedBench) -> None:
     alice, bob = AccountId("alice"), AccountId("bob")
     for who in (alice, bob):
