@@ -25,6 +25,7 @@ from gateway.cli.user_reconcile_shown import named, report
 MOVED_DAYS = 30
 DAY_S = 86_400
 NAMED = 20
+FIRST_LOOK_S, LOOK_S = 0.01, 0.5
 
 
 @click.command()
@@ -69,7 +70,7 @@ def reconcile(
     at_gateway(config_path, "picture", "gateway.cli.no_pictures", at_pictures)
 
     def work(call: Call) -> None:
-        told["compared"] = call("compare", {"dry_run": dry_run, "accept": accept})
+        told["compared"] = _compared(call, dry_run=dry_run, accept=accept)
         told["away"] = _away(call)
         told["moved"] = call("moved", {"days": MOVED_DAYS})["moved"]
         chosen = [] if days is None else _chosen(told["away"], days)
@@ -84,6 +85,21 @@ def reconcile(
             click.echo(json.dumps(told, indent=2))
 
     at_leavers(config_path, work)
+
+
+def _compared(call: Call, *, dry_run: bool, accept: bool) -> dict[str, Any]:
+    """However long it takes, the gateway answers each question at once."""
+    begun = call("compare", {"dry_run": dry_run, "accept": accept})
+    wait_s = FIRST_LOOK_S
+    with ProgressShown(sys.stderr) as progress:
+        while True:
+            answer = call("compared", begun)
+            if answer.pop("done"):
+                return answer
+            if wait_s == LOOK_S:
+                progress("user reconcile", answer["looked_at"], 0, "people looked for")
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, LOOK_S)
 
 
 def _away(call: Call) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from gateway.core.ports.clock import WallClock
 from gateway.core.ports.people_notes import FormerAddress, PeopleNotes, PersonNote, Resident
 from gateway.core.ports.trace import TraceStore
 from gateway.core.trace import FieldValue, TraceRecord, search_key
+from gateway.people.comparisons import Comparison, Comparisons
 from gateway.people.following import PeopleFollower
 from gateway.people.mail import DAY_S
 from gateway.people.removal import Removed, Remover
@@ -26,7 +27,7 @@ from gateway.people.removal import Removed, Remover
 PAGE = 200
 MOST_MOVED = 200
 
-CALLS = frozenset({"compare", "away", "moved", "noted", "remove"})
+CALLS = frozenset({"compare", "compared", "away", "moved", "noted", "remove"})
 
 Answer = dict[str, Any]
 Arguments = Mapping[str, Any]
@@ -37,7 +38,8 @@ class LeaversCallRefused(GatewayError):
 
     temporary = False
     default_text = (
-        'expected compare with "dry_run" and "accept", away with "after", moved with "days",'
+        'expected compare with "dry_run" and "accept", compared with "number", away with "after",'
+        ' moved with "days",'
         ' noted with "id", or remove with "id" and "days"'
     )
 
@@ -55,7 +57,7 @@ class LeaversDesk:
         trace: TraceStore,
         wall_clock: WallClock,
     ) -> None:
-        self._follower = follower
+        self._comparisons = Comparisons(follower)
         self._notes = notes
         self._remover = remover
         self._trace = trace
@@ -65,7 +67,11 @@ class LeaversDesk:
         """Raises: GatewayError."""
         match name, arguments:
             case "compare", {"dry_run": bool() as dry_run, "accept": bool() as accept}:
-                return await self._compare(dry_run, accept, actor)
+                if accept and not dry_run:
+                    self.log.warn("{actor} accepts that many people are gone", actor=actor)
+                return {"number": self._comparisons.begin(dry_run=dry_run, accept=accept)}
+            case "compared", {"number": int() as number}:
+                return _comparison(self._comparisons.look(number))
             case "away", {"after": str() as after}:
                 return _page(await self._notes.away(after, PAGE))
             case "moved", {"days": int() as days}:
@@ -76,22 +82,6 @@ class LeaversDesk:
             case "remove", {"id": str() as account_id, "days": int() as days} if days > 0:
                 return await self._remove(AccountId(account_id), days, actor)
         raise LeaversCallRefused
-
-    async def _compare(self, dry_run: bool, accept: bool, actor: str) -> Answer:
-        compared = await self._follower.compare(dry_run=dry_run, accept=accept)
-        if accept and compared.gone and not dry_run:
-            self.log.warn(
-                "{actor} accepts that {count} people are gone", actor=actor, count=compared.gone
-            )
-        return {
-            "looked_at": compared.looked_at,
-            "with_mailboxes": compared.with_mailboxes,
-            "changes": compared.count,
-            "events": [str(each) for each in compared.events],
-            "gone": compared.gone,
-            "held": compared.held,
-            "unfinished": compared.unfinished,
-        }
 
     async def _moved(self, since: int) -> list[Answer]:
         former = await self._notes.former_since(since, MOST_MOVED)
@@ -116,6 +106,13 @@ class LeaversDesk:
         }
 
     async def _remove(self, account_id: AccountId, days: int, actor: str) -> Answer:
+        # Said before it is done, so that the log has it whatever happens in between.
+        self.log.warn(
+            "{actor} removes the mailboxes of id:{id}, gone for {days} days",
+            actor=actor,
+            id=escaped(account_id),
+            days=days,
+        )
         removed = await self._remover.remove(account_id, days)
         self._tell(removed, actor)
         return {
@@ -146,6 +143,22 @@ class LeaversDesk:
             "gone_since": note.gone_since,
         }
         self._trace.note(TraceRecord(trace_id, at, "mailboxes removed", keys, fields))
+
+
+def _comparison(begun: Comparison) -> Answer:
+    told = begun.told
+    if not begun.done:
+        return {"done": False, "looked_at": told.looked_at}
+    return {
+        "done": True,
+        "looked_at": told.looked_at,
+        "with_mailboxes": told.with_mailboxes,
+        "changes": told.count,
+        "events": [str(each) for each in told.events],
+        "gone": told.gone,
+        "held": told.held,
+        "unfinished": told.unfinished,
+    }
 
 
 def former_row(each: FormerAddress) -> Answer:

@@ -123,21 +123,25 @@ class PeopleFollower:
 
     # -- comparing
 
-    async def compare(self, *, dry_run: bool = False, accept: bool = False) -> Compared:
+    async def compare(
+        self, *, dry_run: bool = False, accept: bool = False, told: Compared | None = None
+    ) -> Compared:
         """Look at everybody who has mailboxes or is noted.
 
         Args:
             dry_run: write nothing.
             accept: that many are gone at once is right.
+            told: is filled meanwhile.
 
         Raises:
             StoreUnavailable: some of it may be noted.
         """
-        return await _alone(self._comparing, lambda: self._compare(dry_run, accept))
+        compared = Compared() if told is None else told
+        await _alone(self._comparing, lambda: self._compare(dry_run, accept, compared))
+        return compared
 
-    async def _compare(self, dry_run: bool, accept: bool) -> Compared:
+    async def _compare(self, dry_run: bool, accept: bool, compared: Compared) -> None:
         self._told.clear()
-        compared = Compared()
         gone: list[PersonChange] = []
         after, here = "", 0
         while not compared.unfinished:
@@ -154,7 +158,6 @@ class PeopleFollower:
         if not dry_run:
             await self._settle_doubts()
             await self._end_old()
-        return compared
 
     async def _looked_up(self, page: Sequence[Resident], compared: Compared) -> list[PersonChange]:
         found: list[PersonChange] = []

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.core.errors import DirectoryUnavailable
+from gateway.people.comparisons import MOST, NotCompared
 from gateway.people.desk import LeaversCallRefused
 from gateway.people.removal import NotRemoved
 from tests.people.test_following import DISABLED, RENAMED
@@ -22,10 +24,18 @@ def call(world: World, name: str, **arguments: Any) -> Mapping[str, Any]:
     return world.wait(world.desk.call(name, arguments, ROOT))
 
 
+def compared(world: World, begun: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What came of it in the end."""
+    while not (told := call(world, "compared", **begun))["done"]:
+        world.wait(world.notes.known(()))  # lets the others go on
+    return told
+
+
 def test_who_is_away_and_who_moved(tmp_path: Path) -> None:
     with World(tmp_path, ALICE, BOB) as world:
         world.move_in(ALICE, BOB)
-        told = call(world, "compare", dry_run=False, accept=False)
+        begun = call(world, "compare", dry_run=False, accept=False)
+        told = compared(world, begun)
         assert (told["looked_at"], told["with_mailboxes"], told["gone"]) == (2, 2, 0)
         world.tell(ALICE, RENAMED)
         world.tell(BOB, None)
@@ -44,7 +54,13 @@ def test_who_is_away_and_who_moved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "arguments"),
-    [("compare", {}), ("remove", {"id": "x", "days": 0}), ("remove", {"id": "x"}), ("else", {})],
+    [
+        ("compare", {}),
+        ("compared", {}),
+        ("remove", {"id": "x", "days": 0}),
+        ("remove", {"id": "x"}),
+        ("else", {}),
+    ],
 )
 def test_other_calls_are_refused(tmp_path: Path, name: str, arguments: dict[str, Any]) -> None:
     with World(tmp_path) as world, pytest.raises(LeaversCallRefused):
@@ -95,6 +111,22 @@ def test_mailboxes_of_the_gone_go_by_an_administrators_word_alone(
         assert len(world.house.contents(ALICE.account_id)) == 1
         note = world.note(ALICE)
         assert note is not None and not note.removed_at
+
+
+def test_comparisons_go_on_while_nobody_waits_and_few_are_kept(tmp_path: Path) -> None:
+    with World(tmp_path, ALICE) as world:
+        world.move_in(ALICE)
+        gate = world.folk.gate = Deferred()
+        numbers = [call(world, "compare", dry_run=True, accept=False) for _ in range(MOST)]
+        assert call(world, "compared", **numbers[0])["done"] is False
+        with pytest.raises(NotCompared, match="others compare already"):
+            call(world, "compare", dry_run=True, accept=False)
+        world.folk.gate = None
+        gate.callback(None)
+        assert [compared(world, each)["looked_at"] for each in numbers] == [1] * MOST
+        call(world, "compare", dry_run=True, accept=False)
+        with pytest.raises(NotCompared, match="has ended"):
+            call(world, "compared", **numbers[0])
 
 
 def test_the_disabled_are_listed_and_never_deleted(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from twisted.internet.defer import Deferred
+
 from gateway.core.account import Account
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
@@ -40,6 +42,7 @@ class Folk(People):
         super().__init__()
         self.by_id: dict[AccountId, Account] = {}
         self.asked: list[AccountId] = []
+        self.gate: Deferred[None] | None = None
         for each in accounts:
             self.put(each)
 
@@ -57,6 +60,8 @@ class Folk(People):
 
     async def find_by_id(self, account_id: AccountId) -> Account | None:
         self.asked.append(account_id)
+        if self.gate is not None:
+            await self.gate
         if self.broken:
             raise DirectoryUnavailable(reason="away")
         return self.by_id.get(account_id)
