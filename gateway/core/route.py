@@ -5,7 +5,7 @@ Values only; ``routing`` decides, and the doors and the queue act on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core.account import Account
 from gateway.core.address import Address
@@ -28,10 +28,13 @@ class Outbound:
         next_hop: servers' URLs joined by a space, or ``mx``: MX records decide; empty: the
             configuration of what leaves decides.
         owner: whose mail it is, where the directory says that it goes elsewhere.
+        group: of the directory, which the server there resolves; who may write to it counts here
+            already, as that server's refusal would come too late to be an answer.
     """
 
     next_hop: str = ""
     owner: Account | None = None
+    group: Group | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,13 @@ class Expansion:
 
 
 Route = LocalMailbox | Outbound | Expansion
+
+
+def groups_at(route: Route) -> tuple[Group, ...]:
+    """Those whose word counts who may write there."""
+    if isinstance(route, Expansion):
+        return route.groups
+    return (route.group,) if isinstance(route, Outbound) and route.group is not None else ()
 
 
 def addressed_alone(route: Route) -> Account | None:

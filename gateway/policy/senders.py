@@ -23,7 +23,7 @@ from gateway.core.address import Address
 from gateway.core.errors import RelayDenied, UnknownRecipient
 from gateway.core.group import Group
 from gateway.core.ports.routing import Router
-from gateway.core.route import Expansion, LocalMailbox, Outbound, Route
+from gateway.core.route import Expansion, LocalMailbox, Outbound, Route, groups_at
 from gateway.policy.group_rules import NO_RULES, GroupRules, Poster, Rules, is_among, rule_for
 from gateway.policy.send_as import SendAs
 
@@ -120,8 +120,8 @@ class Names:
             route = await self._rule.router.route(address, may_relay=False)
         except (UnknownRecipient, RelayDenied):
             return None
-        if isinstance(route, Expansion) and self._rule.groups is not None:
-            for group in route.groups:
+        if self._rule.groups is not None:
+            for group in groups_at(route):
                 if address.key in map(str.casefold, group.addresses):
                     return Standing.SHARED if await self._may_as(group) else None
         return self._by_route(address, route)

@@ -244,7 +244,8 @@ class DomainRouter:
                 return way
         if domain.relay:
             _note(steps, f"{address} is known, and {domain.name} is relayed to {domain.relay}")
-            return Outbound(domain.relay)
+            group = found if isinstance(found, Group) else None
+            return Outbound(domain.relay, group=group)
         if isinstance(found, Group):
             _note(steps, f"{address} is the group {found.name}")
             share = share_for(self._shares, found.addresses)

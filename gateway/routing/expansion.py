@@ -21,7 +21,7 @@ from gateway.core.errors import DirectoryMistake, ExpansionFailed, MailboxDisabl
 from gateway.core.group import Group
 from gateway.core.log_text import escaped
 from gateway.core.ports.routing import Steps
-from gateway.core.route import Expansion, LocalMailbox, Member, Outbound
+from gateway.core.route import Expansion, LocalMailbox, Member, Outbound, groups_at
 from gateway.core.shared_mailboxes import Deliver, Share, account_of
 from gateway.directory.groups.bounds import Pause, no_pause
 
@@ -218,6 +218,8 @@ class _Walk:
                 self._add(found.address, found.route)
             else:
                 self._add(address, found)
+                if several.group is None and several.key not in self._inside:
+                    self._groups += groups_at(found)
         return inner
 
     def _tell_of(self, group: Group) -> None:

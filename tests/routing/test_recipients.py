@@ -14,7 +14,7 @@ from gateway.core.errors import (
     RelayDenied,
     UnknownRecipient,
 )
-from gateway.core.route import Expansion, LocalMailbox, Outbound, Route
+from gateway.core.route import Expansion, LocalMailbox, Outbound, Route, groups_at
 from gateway.routing.alias_file import FixedAliases
 from gateway.routing.aliases import Aliases, from_settings
 from gateway.routing.domains import Domain, DomainRouter
@@ -274,7 +274,15 @@ def test_disabled_members_still_get_mail() -> None:
 def test_known_groups_of_a_relayed_domain_are_its_servers() -> None:
     people = People("bob@example.com")
     people.add_group("all@plant.example.com", "bob@example.com")
-    assert World(people).route("all@plant.example.com") == Outbound("smtp://old:25")
+    aliases = {"plant@example.com": ["all@plant.example.com"]}
+    world = World(people, aliases=aliases)
+    group = people.groups["all@plant.example.com"]
+    route = world.route("all@plant.example.com")
+    assert route == Outbound("smtp://old:25")
+    assert groups_at(route) == (group,), "who may write to it counts here"
+    assert groups_at(world.route("plant@example.com")) == (group,)
+    people.add_group("world@example.com", "all@plant.example.com")
+    assert groups_asked(world, "world@example.com") == ["world@example.com"]
 
 
 # -- catch-all, backup domains, literals, postmaster

@@ -8,7 +8,7 @@ from gateway.core.address import path
 from gateway.core.errors import GatewayError, OverQuota
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.route import Expansion, LocalMailbox, Route, addressed_alone
+from gateway.core.route import Expansion, LocalMailbox, Route, addressed_alone, groups_at
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.transaction import Transaction
@@ -61,11 +61,12 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
 async def _word_of_groups(session: SmtpSession, route: Route) -> Verdict | None:
     """Who may write to the groups that the address is; no policy's ACCEPT passes over that."""
     posting, transaction = session.services.posting, session.transaction
-    if posting is None or not isinstance(route, Expansion) or not route.groups:
+    groups = groups_at(route)
+    if posting is None or not groups:
         return None
     assert transaction is not None
     poster = Poster.of(session.client, transaction.envelope.sender)
-    verdicts = await posting.judge(route.groups, poster)
+    verdicts = await posting.judge(groups, poster)
     for verdict in verdicts:
         session.visit.note(Stage.RECIPIENT, verdict)
     return verdicts[-1] if verdicts[-1].action is Action.REJECT else None

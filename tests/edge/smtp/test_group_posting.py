@@ -47,6 +47,8 @@ class World:
     async def route(self, recipient: Address, *, may_relay: bool, steps: Any = None) -> Route:
         if recipient.local_part == "all":
             return Expansion("group all", tuple(self.members), ("gone: nobody",), groups=(ALL,))
+        if recipient.local_part == "far":
+            return Outbound("smtp://exchange.test", group=ALL)
         people = {"alice": ALICE, "bob": BOB}
         if recipient.local_part not in people:
             raise UnknownRecipient
@@ -84,6 +86,8 @@ def test_a_group_refuses_at_rcpt_and_nobody_else_with_it() -> None:
     client = made.ready()
     assert client.say(b"MAIL FROM:<alice@example.test>").startswith(b"250 ")
     assert client.say(b"RCPT TO:<all@example.test>") == REFUSAL
+    # Also of one whose server is another: what that one refuses is a report to somebody forged.
+    assert client.say(b"RCPT TO:<far@example.test>") == REFUSAL
     assert client.say(b"RCPT TO:<bob@example.test>").startswith(b"250 ")
     record = next(each for each in made.trace.records if each.kind == "refused")
     verdicts = cast(list[dict[str, Any]], record.fields["verdicts"])
