@@ -47,7 +47,9 @@ class OwnReactor(Pump):
         """End it, its threads and its sockets."""
         self.reactor.stop()
         self.until(lambda: not self.reactor.running)
-        self.reactor.removeAll()
-        for reader in (self.reactor.waker, *self.reactor._internalReaders):
-            reader.connectionLost(Failure(ConnectionError("the test is over")))
+        over = Failure(ConnectionError("the test is over"))
+        # Connections that say goodbye may still be open.
+        left = set(self.reactor.removeAll())
+        for each in (*left, self.reactor.waker, *self.reactor._internalReaders):
+            each.connectionLost(over)
         self.reactor._poller.close()
