@@ -247,6 +247,19 @@ def test_groups_of_a_person(place: Place) -> None:
     }
 
 
+def test_L5_a_group_of_a_person_is_known_by_its_id_and_not_by_its_address(place: Place) -> None:
+    alice = place.find("alice")
+    assert alice is not None
+    for each in place.pump.wait(place.directory.groups_of(alice)):
+        local_part = each.addresses[0].partition("@")[0]
+        if local_part in ("clash", "eve"):
+            with pytest.raises(DirectoryUnavailable):
+                ask(place, local_part)
+        else:
+            found = ask(place, local_part)
+            assert isinstance(found, Group) and found.group_id == each.group_id
+
+
 def test_groups_of_nobody_are_none(place: Place) -> None:
     account = place.find("carol")
     assert account is not None
