@@ -41,7 +41,7 @@ def at_people(config_path: str | None, work: Callable[[Call], None]) -> None:
 
 @click.group("user", cls=LazyGroup, found_in=_COMMANDS)
 def group() -> None:
-    """See who is in the directory and what is known of them; make app passwords.
+    """See who is in the directory; make app passwords.
 
     PERSON is a login or an address of the directory, or the immutable id behind "id:". Works at the
     running gateway, or on its store while it is stopped. Nothing here changes the directory.
