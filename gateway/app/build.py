@@ -213,6 +213,7 @@ def build(
             time.time,
             logins.app_passwords.look,
             logins.obstacles,
+            directories.whence,
         ),
         people_care=care,
         leavers_desk=leavers_desk_from(store, directory, care.follower, time.time),

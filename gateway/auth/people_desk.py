@@ -9,7 +9,7 @@ Limits: a call to list looks at MOST_LOOKED_AT people, and says where the next g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gateway.auth.app_passwords_desk import AppPasswordDesk, called
@@ -39,6 +39,7 @@ CALLS = frozenset(
 
 Answer = dict[str, Any]
 Arguments = Mapping[str, Any]
+Whence = Callable[[Sequence[Address]], str]
 
 
 class PeopleCallRefused(GatewayError):
@@ -71,6 +72,8 @@ class PeopleDesk:
 
     Args:
         mailboxes: of groups, which are shown as people are.
+        directories: what they are called.
+        whence: where the directory's answer about some addresses comes from; None: from itself.
     """
 
     def __init__(
@@ -82,6 +85,8 @@ class PeopleDesk:
         app_passwords: AppPasswordDesk,
         known: PersonKnown | None = None,
         mailboxes: GroupMailboxes | None = None,
+        directories: Sequence[str] = (),
+        whence: Whence | None = None,
     ) -> None:
         self._directory = directory
         self._router = router
@@ -90,6 +95,8 @@ class PeopleDesk:
         self._app_passwords = app_passwords
         self._mailboxes = mailboxes
         self._known = known
+        self._directories = directories
+        self._whence = whence
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """Raises: GatewayError."""
@@ -100,7 +107,7 @@ class PeopleDesk:
                 mailbox = await self._mailbox(arguments)
                 if mailbox is not None:
                     return await self._show_mailbox(mailbox)
-                return await self._show(await self._person(arguments))
+                return await self._show(await self._person(arguments, or_once=True))
             case "known":
                 question = question_in(arguments)
                 if question is not None and self._known is not None:
@@ -128,7 +135,7 @@ class PeopleDesk:
         limit = min(max(_argument(arguments, "limit", int, PAGE), 1), PAGE)
         match = _argument(arguments, "match", str, "")[:MAX_MATCH].casefold()
         disabled = _argument(arguments, "disabled", bool, False)
-        directory = _argument(arguments, "directory", str, "")
+        directory = self._directory_named(_argument(arguments, "directory", str, ""))
         found: list[Account] = []
         looked_at = 0
         more = True
@@ -147,13 +154,24 @@ class PeopleDesk:
         rows = [_row(each, known.get(each.account_id, UNKNOWN)) for each in found]
         return {"people": rows, "more_after": after if more else "", "looked_at": looked_at}
 
+    def _directory_named(self, name: str) -> str:
+        if not name or not self._directories:
+            return name
+        if name not in self._directories:
+            there = ", ".join(self._directories)
+            raise PeopleCallRefused(f"there is no directory {shown(name)}; there is {there}")
+        return name if len(self._directories) > 1 else ""
+
     # -- one
 
-    async def _person(self, arguments: Arguments, *, or_gone: bool = False) -> Account:
+    async def _person(
+        self, arguments: Arguments, *, or_gone: bool = False, or_once: bool = False
+    ) -> Account:
         """Whom the administrator means; of somebody gone from the directory only the id is known.
 
         Args:
             or_gone: it makes no difference, so a directory that does not answer is no obstacle.
+            or_once: also by what somebody was called once.
 
         Raises: PersonUnknown, DirectoryUnavailable.
         """
@@ -168,12 +186,17 @@ class PeopleDesk:
                     raise
             return known or Account(account_id, "", "", ())
         found = await self._directory.find(person)
-        if found is None:
-            raise PersonUnknown(
-                f"nobody in the directory has the login or address {shown(person)}; people who are"
-                f" gone from it are named by their immutable id, as {BY_ID}..."
-            )
-        return found
+        if found is not None:
+            return found
+        once = await self._known.once_called(person) if self._known is not None else ()
+        if or_once and len(once) == 1:
+            return await self._person({"person": f"{BY_ID}{once[0]}"})
+        ids = ", ".join(f"{BY_ID}{each}" for each in once[:SHOWN_MEMBERS]) or f"{BY_ID}..."
+        had = "; it was that of" if once else "; people who are gone from it are named by their"
+        raise PersonUnknown(
+            f"nobody in the directory has the login or address {shown(person)}{had}"
+            f"{'' if once else ' immutable id, as'} {ids}"
+        )
 
     async def _mailbox(self, arguments: Arguments) -> GroupMailbox | None:
         person = _argument(arguments, "person", str, "")
@@ -207,6 +230,7 @@ class PeopleDesk:
             **_row(account, standing),
             "addresses": list(account.addresses),
             "in_directory": bool(account.login),
+            "known_from": self._known_from(account),
             "quota": _quota(account, standing),
             "groups": groups,
             "groups_trouble": groups_trouble,
@@ -222,6 +246,11 @@ class PeopleDesk:
                 for each in await self._refusals.recent(account.account_id)
             ],
         }
+
+    def _known_from(self, account: Account) -> str:
+        if self._whence is None or not account.login:
+            return ""
+        return self._whence([_parsed(each) for each in account.addresses])
 
     async def _groups(self, account: Account) -> tuple[list[Answer], str]:
         if not account.login:

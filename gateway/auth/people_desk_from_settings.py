@@ -11,7 +11,7 @@ from typing import Protocol
 from gateway.auth.app_passwords_desk import AppPasswordDesk
 from gateway.auth.app_passwords_making import AppPasswordMaker
 from gateway.auth.group_mailboxes import GroupMailboxes
-from gateway.auth.people_desk import PeopleDesk
+from gateway.auth.people_desk import PeopleDesk, Whence
 from gateway.auth.person_known import KeptOfPeople, Obstacles, PersonKnown
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.directory import Directory
@@ -19,7 +19,7 @@ from gateway.core.ports.routing import Router
 from gateway.core.ports.standings import Standings
 from gateway.core.ports.trace import TraceStore
 from gateway.core.settings.groups import shares_in
-from gateway.core.settings.model import Settings
+from gateway.core.settings.model import Settings, each_directory
 from gateway.directory.threads import WorkerThreads
 
 
@@ -40,6 +40,7 @@ def people_desk_from(
     wall_clock: WallClock,
     revoked: Callable[[], Awaitable[None]],
     obstacles: Obstacles | None = None,
+    whence: Whence | None = None,
 ) -> PeopleDesk:
     """See ``PeopleDesk``, ``AppPasswordDesk`` and ``PersonKnown``."""
     section = settings.app_passwords
@@ -66,5 +67,13 @@ def people_desk_from(
     known = PersonKnown(kept, wall_clock, outage_days=outage_days, obstacles=obstacles)
     mailboxes = GroupMailboxes(directory, shares_in(settings.groups, settings.domains))
     return PeopleDesk(
-        directory, router, kept.standings, kept.refusals, app_passwords, known, mailboxes
+        directory,
+        router,
+        kept.standings,
+        kept.refusals,
+        app_passwords,
+        known,
+        mailboxes,
+        [name or "directory" for name, _ in each_directory(settings)],
+        whence,
     )

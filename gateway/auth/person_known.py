@@ -8,7 +8,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -116,6 +116,14 @@ class PersonKnown:
             "running": self._obstacles is not None,
             "paused": self._obstacles.obstacle(asked) if self._obstacles is not None else "",
         }
+
+    async def once_called(self, name: str) -> Sequence[AccountId]:
+        """Who had this address once, or whose last login or address it was before they went."""
+        name = name.casefold()
+        former = (await self._kept.notes.known((), (name,))).former.get(name)
+        gone = await self._kept.notes.gone_called(name)
+        first = (former.account_id,) if former is not None else ()
+        return tuple(dict.fromkeys((*first, *gone)))
 
     async def _notes(self, account_id: AccountId) -> dict[str, Any] | None:
         known = await self._kept.notes.known([account_id])

@@ -38,12 +38,14 @@ from gateway.core.ports.clock import CallFromThread
 from gateway.core.ports.directory import Directory
 from gateway.core.settings.groups import shares_in
 from gateway.core.settings.model import Settings
-from gateway.core.settings.paths import control_socket
+from gateway.core.settings.paths import control_socket, directory_picture
 from gateway.delivery.destinations import Destinations
 from gateway.delivery.dns.services import ServicesByDns, make_resolver
 from gateway.directory.from_settings import all_directories
 from gateway.store.layout import Layout
 from gateway.store.opening import check_schema
+from gateway.store.picture.file import PictureFile
+from gateway.store.picture.reading import PictureReader
 from gateway.store.store import Store
 
 T = TypeVar("T")
@@ -70,10 +72,14 @@ class Desk:
 
     Args:
         store: this command's own view of it; who else works on it makes no difference.
+        picture: of directories, as a gateway left it; closed with the desk.
     """
 
-    def __init__(self, store: Store, settings: Settings, loop: Loop) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, loop: Loop, picture: PictureReader | None = None
+    ) -> None:
         self.store = store
+        self.picture = picture
         self.settings = settings
         self.interrupted = False
         self._loop = loop
@@ -85,7 +91,9 @@ class Desk:
         """Made when it is first asked for. Raises: SettingsError."""
         if self._made is None:
             finds = ServicesByDns(make_resolver(self.settings.outbound, self._loop.reactor))
-            self._made = all_directories(self.settings, reactor=self._loop.reactor, finds=finds)
+            self._made = all_directories(
+                self.settings, reactor=self._loop.reactor, finds=finds, picture=self.picture
+            )
         return self._made
 
     @property
@@ -151,6 +159,8 @@ class Desk:
         finally:
             if self._made is not None:
                 await self._made.close()
+            if self.picture is not None:
+                self.picture.close()
 
     def _start(self, flow: Coroutine[Any, Any, T], answer: Future[T]) -> None:
         if self.interrupted:
@@ -179,6 +189,7 @@ def at_desk(
     needs_directory: bool = True,
     may_create: bool = True,
     may_migrate: bool = True,
+    pictured: bool = False,
 ) -> T:
     """Run ``work`` at a desk and return what it returns, or raise what it raises.
 
@@ -188,6 +199,7 @@ def at_desk(
             that have nothing to do without one and may have been given the wrong configuration.
         may_migrate: bring a store of an older gateway to this program's schema, after which the
             older one refuses it; otherwise that is an error, as for commands that look.
+        pictured: the directory also tells what a stopped gateway had of it last.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
@@ -199,7 +211,9 @@ def at_desk(
         check_schema(Layout(Path(settings.state_dir)))
     loop = Loop()
     store, hints = _open(settings, loop)
-    desk = Desk(store, settings, loop)
+    path = directory_picture(Path(settings.state_dir))
+    has_picture = pictured and path.exists()
+    desk = Desk(store, settings, loop, PictureFile.open_reading(path) if has_picture else None)
     outcome: Future[T] = Future()
 
     def run() -> None:

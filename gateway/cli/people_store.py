@@ -1,7 +1,7 @@
 """The desk for people on a command's own store, while no gateway runs.
 
-Owns what the desk is made of there. Directory servers are asked themselves: their picture belongs
-to a running gateway, so nobody is listed of them here.
+Owns what the desk is made of there. Directory servers are asked themselves; people are listed as
+the gateway's picture of the directory had them last, which is said.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import click
+
 from gateway.auth.people_desk_from_settings import people_desk_from
 from gateway.cli.desk import Desk, at_desk
+from gateway.cli.plain import plain
 from gateway.cli.queue_access import Call
-from gateway.core.settings.model import Settings
+from gateway.cli.trace import moment
+from gateway.core.settings.model import Settings, each_directory
 from gateway.directory.threads import WorkerThreads
 from gateway.edge.http.control_queue import user_text
 from gateway.routing.from_settings import router_from
@@ -22,7 +26,9 @@ from gateway.routing.from_settings import router_from
 
 def at_store(settings: Settings, work: Callable[[Call], None]) -> None:
     """Run ``work`` on a store that nobody serves. Raises: GatewayError."""
-    at_desk(settings, lambda desk: _run(desk, work), may_create=False, may_migrate=False)
+    at_desk(
+        settings, lambda desk: _run(desk, work), may_create=False, may_migrate=False, pictured=True
+    )
 
 
 def _run(desk: Desk, work: Callable[[Call], None]) -> None:
@@ -40,12 +46,27 @@ def _run(desk: Desk, work: Callable[[Call], None]) -> None:
     actor = user_text(os.getuid())
 
     def call(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if name == "list" and not arguments.get("after"):
+            for age in desk.call(_ages(desk)):
+                click.echo(plain(age), err=True)
         return desk.call(people.call(name, arguments, actor))
 
     try:
         work(call)
     finally:
         desk.call(_closed(threads))
+
+
+async def _ages(desk: Desk) -> list[str]:
+    """In the thread that reads the picture."""
+    told = []
+    for name, section in each_directory(desk.settings):
+        if desk.picture is None or section.kind != "ldap" or not section.picture:
+            continue
+        if at := desk.picture.state(name).refreshed_at:
+            of = f" of {name}" if name else ""
+            told.append(f"no gateway runs: people{of} as they were at {moment(at)[:19]}")
+    return told
 
 
 async def _closed(threads: WorkerThreads) -> None:

@@ -86,6 +86,8 @@ def details(person: Row) -> Iterator[str]:
     if person["name"]:
         yield plain(f"name        {person['name']}")
     yield plain(f"state       {state}")
+    if person.get("known_from"):
+        yield plain(f"known from  {person['known_from']}")
     for title, key in (("disabled", "disabled_since"), ("gone", "gone_since")):
         if noted.get(key):
             yield f"{title:11} since {moment(noted[key])}"

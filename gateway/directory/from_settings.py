@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from gateway.core.ports.directory import Directory
+from gateway.core.ports.picture import ReadsPicture
 from gateway.core.ports.services import FindsServices
 from gateway.core.settings.directory import DirectorySettings
 from gateway.core.settings.model import Settings, each_directory
@@ -21,11 +22,14 @@ from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.servers import LdapServers
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.ldif.directory import LdifDirectory
+from gateway.directory.picture.directory import PicturedDirectory
+from gateway.directory.picture.lookup import Pictured
 from gateway.directory.presets.from_settings import schema_from
 from gateway.directory.schema import MEMBERS, Schema
 from gateway.directory.several import Served, as_one
 from gateway.wire.ldap.controls import ASK_FOR_POLICY, DOMAIN_SCOPE
 
+NEVER_FRESH_S = -1.0
 _ACTIVE_DIRECTORY = ("ad", "samba")
 """A search of a whole domain would bring references to three others with each answer."""
 
@@ -58,19 +62,27 @@ def directory_from(
     return over_servers(servers, settings, schema, reactor=reactor)
 
 
-def all_directories(settings: Settings, *, reactor: Any, finds: FindsServices | None) -> Directory:
-    """All of them as one, without pictures: what they say now. Otherwise as ``directory_from``."""
+def all_directories(
+    settings: Settings,
+    *,
+    reactor: Any,
+    finds: FindsServices | None,
+    picture: ReadsPicture | None = None,
+) -> Directory:
+    """All of them as one: what they say now. Otherwise as ``directory_from``.
+
+    Args:
+        picture: nobody refreshes it: for listing people, and for when no server answers.
+    """
     members = settings.recipients.members
-    return as_one(
-        [
-            Served(
-                name,
-                directory_from(section, reactor=reactor, finds=finds, members=members),
-                frozenset(section.domains),
-            )
-            for name, section in each_directory(settings)
-        ]
-    )
+    served = []
+    for name, section in each_directory(settings):
+        made = directory_from(section, reactor=reactor, finds=finds, members=members)
+        if picture is not None and section.kind == "ldap" and section.picture:
+            seen = Pictured(picture, name, schema_from(section, {}), fresh_s=NEVER_FRESH_S)
+            made = PicturedDirectory(made, seen, timers=reactor)
+        served.append(Served(name, made, frozenset(section.domains)))
+    return as_one(served)
 
 
 def servers_from(

@@ -1,8 +1,8 @@
 """What is noted of people as the directory changes: the port PeopleNotes.
 
 Owns the tables ``people_notes`` and ``former_addresses``. What may end when, whoever follows people
-decides. Reads many at once, as everybody is told of in a first listing. Limits: none of its own; a
-note belongs to somebody with mailboxes or to somebody disabled.
+decides. Reads many at once, as everybody is told of in a first listing. Limits: MOST_CALLED of a
+name; a note belongs to somebody with mailboxes or to somebody disabled.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ _END_BEFORE = (
     " LEFT JOIN people_notes AS notes ON notes.account_id = former_addresses.account_id"
     " WHERE since < ? AND coalesce(notes.gone_since, 0) = 0 ORDER BY since LIMIT ?)"
 )
+_GONE_CALLED = (  # the partial index bounds it to those who are away
+    "SELECT account_id FROM people_notes WHERE (disabled_since <> 0 OR gone_since <> 0)"
+    " AND gone_since <> 0 AND (lower(login) = ? OR lower(primary_address) = ?)"
+    " ORDER BY account_id LIMIT ?"
+)
+MOST_CALLED = 20
 _ABOUT = ("app_passwords", "kept_passwords", "login_refusals", "former_addresses", "subscriptions")
 
 
@@ -117,6 +123,13 @@ class PeopleNotesTable:
                 Resident(AccountId(row[0]), row[1], row[2], _note(row[3:]) if row[3] else None)
                 for row in stored.connection.execute(sql, values)
             ]
+
+        return await self._readers.run(read)
+
+    async def gone_called(self, name: str) -> Sequence[AccountId]:
+        def read(stored: StoredOctets) -> list[AccountId]:
+            rows = stored.connection.execute(_GONE_CALLED, (name, name, MOST_CALLED))
+            return [AccountId(account_id) for (account_id,) in rows]
 
         return await self._readers.run(read)
 

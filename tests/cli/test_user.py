@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,13 @@ from typing import Any
 import pytest
 
 from gateway.cli.user_shown import app_passwords, details, listing
+from gateway.core.ids import AccountId
+from gateway.core.ports.people_notes import FormerAddress, PersonNote, Writing
 from tests.cli.test_commands import call
 from tests.cli.test_queue import configuration
-from tests.store.house import House
+from tests.directory.picturing import fill
+from tests.store.house import NOW, House
+from tests.support.pump import Pump
 
 PEOPLE = """\
 dn: uid=alice,dc=example,dc=test
@@ -33,6 +38,8 @@ cn: Bob
 sn: Builder
 mail: bob@example.test
 """
+BOB_ID = "5c2f4d1e-7a36-4f0b-9a58-0d8c9e1b6a02"
+PICTURED = PEOPLE.replace("alice", "alice2")
 HOSTILE = "x\x1b[2J\u202e"
 
 
@@ -103,6 +110,33 @@ def test_people_beside_a_stopped_gateway(run: Run) -> None:
     assert run("show", "carol").exit_code == 1
     wrong = run("list", "--directory", "other")
     assert wrong.exit_code == 1 and "other" in wrong.output
+
+
+def test_people_of_servers_are_listed_as_a_stopped_gateway_had_them(run: Run, config: str) -> None:
+    state = Path(config).parent / "state"
+    pump = Pump()
+    fill(state / "directory.sqlite", pump, PICTURED)
+    servers = Path(config).parent / "servers.toml"
+    text = Path(config).read_text().replace('kind = "ldif"', 'kind = "ldap"')
+    servers.write_text(re.sub("path = .*", 'uri = "ldap://127.0.0.1:1"\nbase_dn = "dc=x"', text))
+    told = run("list", config=str(servers))
+    assert told.exit_code == 0, told.output
+    assert "alice2" in told.output and "as they were at 2023-11-1" in told.output
+    wrong = run("list", "--directory", "other", config=str(servers))
+    assert "gateway: there is no directory 'other'; there is directory" in wrong.output
+    assert "alice2" in run("list", "--directory", "directory", config=str(servers)).output
+
+
+def test_whoever_is_gone_is_found_by_what_they_were_called(run: Run, config: str) -> None:
+    note = PersonNote(AccountId("id-gert"), "Gert", "gert@example.test", (), NOW, 0, NOW)
+    former = FormerAddress("bobby@example.test", AccountId(BOB_ID), NOW)
+    with House(Path(config).parent / "state") as house:
+        house.wait(house.store.people.notes.write(Writing(notes=[note], begin=[former])))
+    assert "once Gert, gert@example.test" in run("show", "gert").output
+    assert "id-gert" in run("show", "Gert@example.test").output
+    assert "login       bob" in run("show", "Bobby@example.test").output
+    refused = run("app-password", "create", "gert", "--label", "x")
+    assert refused.exit_code == 1 and "it was that of id:id-gert" in refused.output
 
 
 def test_no_store_is_made_by_looking(run: Run, tmp_path: Path) -> None:

@@ -107,6 +107,10 @@ class PeopleNotes(Protocol):
         """Those of them who are disabled or gone."""
         ...
 
+    async def gone_called(self, name: str) -> Sequence[AccountId]:
+        """Those of the gone whose last login or address this was, in lower case; some of many."""
+        ...
+
     async def former_of(
         self, account_ids: Collection[AccountId]
     ) -> Mapping[AccountId, Sequence[FormerAddress]]: ...
