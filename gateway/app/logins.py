@@ -11,7 +11,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.cred.portal import Portal
 
@@ -36,7 +36,7 @@ from gateway.auth.mechanisms import Means
 from gateway.auth.outage import OutageLogins
 from gateway.auth.passwords import Aids, PasswordDesk
 from gateway.auth.person_budget import PersonBudget
-from gateway.auth.person_known import Obstacles
+from gateway.auth.person_known import KeptLogins, Obstacles
 from gateway.auth.realm import MailRealm
 from gateway.auth.remembered import RememberedLogins
 from gateway.auth.secrets import Secrets
@@ -44,10 +44,8 @@ from gateway.auth.throttle import LoginThrottle
 from gateway.auth.tokens import TokenIssuer, TokenRules
 from gateway.core.errors import StoreUnavailable
 from gateway.core.networks import named
-from gateway.core.ports.app_passwords import AppPasswordStore
 from gateway.core.ports.clock import Timers
 from gateway.core.ports.directory import Directory
-from gateway.core.ports.kept_passwords import KeptPasswords, Refusals
 from gateway.core.settings.login import OAuthSettings
 from gateway.core.settings.model import Settings, each_directory
 from gateway.core.settings.paths import login_key
@@ -57,19 +55,6 @@ KEY_OCTETS = 32
 THREADS = 2
 WAITING = 256
 DAY_S = 86_400
-
-
-class KeptLogins(Protocol):
-    """What of the store logins need."""
-
-    @property
-    def app_passwords(self) -> AppPasswordStore: ...
-
-    @property
-    def kept_passwords(self) -> KeptPasswords: ...
-
-    @property
-    def refusals(self) -> Refusals: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from gateway.core.ports.people_notes import PeopleNotes
 DAY_S = 86_400
 
 
-class KeptOfPeople(Protocol):
-    """What is needed of the store."""
+class KeptLogins(Protocol):
+    """What of the store logins need."""
 
     @property
     def app_passwords(self) -> AppPasswordStore: ...
@@ -35,6 +35,10 @@ class KeptOfPeople(Protocol):
 
     @property
     def refusals(self) -> Refusals: ...
+
+
+class KeptOfPeople(KeptLogins, Protocol):
+    """What is needed of the store."""
 
     @property
     def notes(self) -> PeopleNotes: ...

@@ -58,6 +58,21 @@ class Answer:
 
 Run = Callable[..., Answer]
 
+SECRETS = """
+[outbound]
+smart_host = "smtps://user@smart.test:465"
+smart_host_password = "very-secret-1"
+[outbound.senders."@shop.test"]
+smart_host = ["smtps://shop@relay.test:465"]
+[outbound.logins."shop@relay.test:465"]
+password = "very-secret-2"
+[oauth]
+introspection_url = "https://issuer.test/introspect"
+issuer = "https://issuer.test"
+client_id = "gateway"
+client_secret = "very-secret-3"
+"""
+
 
 @pytest.fixture
 def run(
@@ -199,6 +214,29 @@ def test_A9_a_bundle_without_secrets_and_names(run: Run, tmp_path: Path) -> None
     kind = "of the kind 'X400', which is no mail address"
     assert f"not used: a value of proxyAddresses: {kind}" in more
     assert "primary address person-1@domain-1, from mail" in more
+
+
+def test_A9_a_bundle_has_no_secret_of_the_configuration(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "gateway.toml"
+    config.write_text(config.read_text() + SECRETS)
+    bundle = tmp_path / "bundle.tar.gz"
+    assert run("alice", "--with-names", "--bundle", str(bundle)).status == 0
+    found = contents(bundle)
+    shown = {each["key"]: each["value"] for each in json.loads(found["configuration.json"])}
+    hidden = {key for key, value in shown.items() if value == "(hidden)"}
+    assert hidden == {
+        "directory.bind_password",
+        "oauth.client_secret",
+        "outbound.smart_host_password",
+        'outbound.logins."shop@relay.test:465".password',
+    }
+    assert "very-secret" not in "\n".join(found.values())
+
+
+def test_a_bundle_is_never_written_through_a_link(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bundle.tar.gz").symlink_to(tmp_path / "elsewhere")
+    assert run("alice", "--bundle", str(tmp_path / "bundle.tar.gz")).status == 2
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_bundle_with_names(run: Run, tmp_path: Path) -> None:
