@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.core.errors import SettingsError, SettingsProblem
 from gateway.core.ports.directory import Directory
-from gateway.core.settings.groups import senders_of
+from gateway.core.settings.groups import refused_senders_of, senders_of
 from gateway.core.settings.model import Settings
 from gateway.directory.threads import WorkerThreads
 from gateway.edge.smtp.services import SubmissionRules, SubmissionServices
@@ -87,7 +87,10 @@ def submission_from(
         router,
         groups=groups,
         send_as=send_as,
-        rules={name: Rule.of(senders_of(each)) for name, each in settings.groups.items()},
+        rules={
+            name: Rule.of(senders_of(each), refused_senders_of(each))
+            for name, each in settings.groups.items()
+        },
         meaning=meaning,
         members_may=section.send_as_groups == "members",
     )

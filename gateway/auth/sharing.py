@@ -116,13 +116,16 @@ class Sharing:
     async def _rights(self, share: Share, group: _Named, person: _Person) -> Rights:
         rights = NOTHING
         for who, granted in share.rights.items():
-            if granted <= rights:
+            takes_away = not granted and who != MEMBERS
+            if granted <= rights and not takes_away:
                 continue
             named: _Named | None = group
             if who != MEMBERS:
                 local, _, domain = who.rpartition("@")
                 named = await self._named(Address(local, domain))
             if named is not None and await person.is_meant_by(named):
+                if takes_away:
+                    return NOTHING
                 rights |= granted
         return rights
 

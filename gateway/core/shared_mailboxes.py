@@ -49,7 +49,8 @@ class Share:
     Args:
         address: one of the group's.
         name: the level below ROOT.
-        rights: by MEMBERS or the address of a person or group, case folded.
+        rights: by MEMBERS or the address of a person or group, case folded. The highest of several
+            counts, but NOTHING for an address takes away all others.
     """
 
     address: Address

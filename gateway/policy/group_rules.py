@@ -38,15 +38,17 @@ class Rule:
     Args:
         words: of WORDS.
         addresses: of people and groups, case folded.
+        refused: likewise, of whom it does not mean in any case.
     """
 
     words: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Rule:
+    def of(cls, names: Iterable[str], refused: Iterable[str] = ()) -> Rule:
         folded = frozenset(map(str.casefold, names))
-        return cls(folded & set(WORDS), folded - set(WORDS))
+        return cls(folded & set(WORDS), folded - set(WORDS), frozenset(map(str.casefold, refused)))
 
     def __bool__(self) -> bool:
         return bool(self.words or self.addresses)
@@ -117,6 +119,8 @@ class GroupRules:
     async def mean(self, rule: Rule, group: Group, poster: Poster) -> bool:
         """Whether the poster is one of those. Raises: GatewayError (nobody can say now)."""
         words = rule.words
+        if rule.refused and await self._is_at(rule.refused, poster):
+            return False
         if "anyone" in words or ("authenticated" in words and poster.is_somebody):
             return True
         if "owners" in words and poster.is_named(group.owners):

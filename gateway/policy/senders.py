@@ -171,7 +171,7 @@ class Names:
         """In words for the person: the rule, and what would do."""
         login = self.account.login
         may = self._rule.groups is not None and self._rule.members_may
-        group = f" nor of a group {login} is in" if may else ""
+        group = f" nor of a group {login} may send as" if may else ""
         return (
             f"{login} may not send as <{address}>: it is not an address of {login}{group}"
             f"; {login} may send as {self._in_short()}"

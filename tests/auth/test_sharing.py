@@ -15,7 +15,16 @@ from gateway.core.errors import DirectoryMistake, DirectoryUnavailable, GatewayE
 from gateway.core.group import Group
 from gateway.core.ids import AccountId
 from gateway.core.quota import Allowance
-from gateway.core.shared_mailboxes import FULL, MEMBERS, READ, WRITE, Rights, Share, SharedMailbox
+from gateway.core.shared_mailboxes import (
+    FULL,
+    MEMBERS,
+    NOTHING,
+    READ,
+    WRITE,
+    Rights,
+    Share,
+    SharedMailbox,
+)
 from tests.support.people import person
 from tests.support.pump import Pump
 
@@ -139,6 +148,24 @@ def test_the_highest_of_several_rights_counts() -> None:
     assert found is not None and found.rights == FULL
     found = world.find(ALICE)
     assert found is not None and found.rights == READ
+
+
+def test_none_takes_away_what_others_give() -> None:
+    world = World()
+    world.known.add("interns", BOB)
+    world.known.add("info", ALICE, BOB)
+    for who in ("bob_at_example.com", "interns_at_example.com"):
+        world.share("info", **{"members": FULL, who: NOTHING})
+        assert world.find(BOB) is None
+        assert world.find(ALICE) is not None
+    # Of members it only says that being one is not enough.
+    world.share("info", **{"members": NOTHING, "bob_at_example.com": READ})
+    assert world.find(BOB) is not None
+    assert world.find(ALICE) is None
+    world.known.trouble["interns@example.com"] = DirectoryUnavailable()
+    world.share("info", **{"members": FULL, "interns_at_example.com": NOTHING})
+    with pytest.raises(DirectoryUnavailable):
+        world.find(BOB)
 
 
 def test_a_mistake_in_one_group_leaves_the_others() -> None:

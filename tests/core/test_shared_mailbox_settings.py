@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.settings.groups import senders_of, shares_in
+from gateway.core.settings.groups import refused_senders_of, senders_of, shares_in
 from gateway.core.settings.load import load
 from gateway.core.settings.model import Settings
 from gateway.core.shared_mailboxes import FULL, MEMBERS, NOTHING, READ, WRITE, Deliver
@@ -54,6 +54,16 @@ post = "members"
 def test_who_may_write_there_sends_in_its_name(section: str, senders: tuple[str, ...]) -> None:
     made = settings(f'[groups."info@example.com"]\n{section}')
     assert senders_of(made.groups["info@example.com"]) == senders
+    assert refused_senders_of(made.groups["info@example.com"]) == ()
+
+
+def test_whose_right_is_none_sends_not_in_its_name_either() -> None:
+    shared = '[groups."info@example.com"]\nmailbox = "shared"\n'
+    shared += 'rights = {members = "none", "temps@example.com" = "none", "b@example.com" = "full"}'
+    refused = refused_senders_of(settings(shared).groups["info@example.com"])
+    assert refused == ("temps@example.com",)
+    by_rule = settings(f'{shared}\nsend_as = "members"').groups["info@example.com"]
+    assert refused_senders_of(by_rule) == ()
 
 
 @pytest.mark.parametrize(

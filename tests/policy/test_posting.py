@@ -103,6 +103,14 @@ def test_a_rule_of_the_settings_decides(names: tuple[str, ...], allowed: list[bo
     assert [may(posting(*names), each) for each in ALL] == allowed
 
 
+def test_whom_a_rule_refuses_it_does_not_mean_whatever_else_it_says() -> None:
+    rule = Rule.of(("members", "bob@example.test"), ("BOARD@example.test", "alice@example.test"))
+    meaning = GroupRules(Directory(), lambda domain: domain == "example.test")
+    assert not at_once(meaning.mean(rule, GROUP, person(ALICE)))
+    assert not at_once(meaning.mean(rule, GROUP, person(BOB)))
+    assert at_once(meaning.mean(Rule.of(("members",)), GROUP, person(ALICE)))
+
+
 def test_S32_L5_a_group_or_person_with_anothers_address_stands_for_nobody() -> None:
     """Whoever may make groups, or write their own addresses, gets into no rule by it."""
     board = replace(BOARD, group_id="the real one")

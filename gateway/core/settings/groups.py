@@ -83,8 +83,8 @@ class GroupSettings(Section):
         Field(max_length=MAX_NAMES),
     ] = Field(
         {},
-        description="with mailbox: what members and addresses may do there; members write unless"
-        " it is said here",
+        description="with mailbox: who may do what there; members write unless sa"
+        "id here; none for an address wins",
     )
 
 
@@ -115,3 +115,10 @@ def senders_of(section: GroupSettings) -> tuple[str, ...]:
         return section.send_as
     words = {MEMBERS: "write"} | section.rights
     return tuple(who for who, word in words.items() if word in ("write", "full")) or ("nobody",)
+
+
+def refused_senders_of(section: GroupSettings) -> tuple[str, ...]:
+    """Who may not, though ``senders_of`` means them too."""
+    if section.send_as or not section.mailbox:
+        return ()
+    return tuple(who for who, word in section.rights.items() if word == "none" and who != MEMBERS)
