@@ -83,8 +83,8 @@ class GroupSettings(Section):
         Field(max_length=MAX_NAMES),
     ] = Field(
         {},
-        description="with mailbox: who may do what there; members write unless sa"
-        "id here; none for an address wins",
+        description="with mailbox: who may do what there; members write unless said here;"
+        " none for an address wins",
     )
 
 
