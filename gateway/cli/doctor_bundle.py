@@ -56,8 +56,8 @@ of attributes that the gateway does not use, mail, the log.
 _REDACTED = """\
 Names of people and groups, mail addresses, domains, DNs, ids and addresses of clients were
 replaced: the same one is the same word everywhere (person-1, domain-1, name-1). IP addresses of
-hosts that listen or are asked, host names elsewhere, short subjects of certificates, paths of files,
-names of attributes and the rest of what errors say are as they were.
+hosts that listen or are asked, host names elsewhere, short subjects of certificates, paths of
+files, names of attributes and the rest of what errors say are as they were.
 Look through it before you pass it on."""
 _WITH_NAMES = "Names and addresses of people are as they were (--with-names)."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,34 @@ def test_whoever_gets_an_address_ends_it_as_a_former_one_in_any_order(tmp_path: 
         assert world.listed, "a comparison is asked for"
         world.compare()
         assert world.formers(["alice@example.test"]) == {}, "the directory was asked"
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_two_who_swap_addresses_leave_no_former_ones(tmp_path: Path, at_once: bool) -> None:
+    alice = replace(ALICE, primary_address=BOB.primary_address, addresses=BOB.addresses)
+    bob = replace(BOB, primary_address=ALICE.primary_address, addresses=ALICE.addresses)
+    with World(tmp_path, ALICE, BOB) as world:
+        world.move_in(ALICE, BOB)
+        world.folk.put(alice)
+        world.folk.put(bob)
+        world.folk.put(alice)
+        changes = [PersonChange("", ALICE, alice), PersonChange("", BOB, bob)]
+        for some in [changes] if at_once else [[each] for each in changes]:
+            world.wait(world.follower.changed(some))
+        world.compare()
+        assert world.formers([*ALICE.addresses, *BOB.addresses]) == {}
+
+
+def test_a_chain_of_renames_leaves_each_address_to_its_last_owner(tmp_path: Path) -> None:
+    names = [replace(ALICE, addresses=(f"a{number}@example.test",)) for number in range(5)]
+    hire = someone("hire", "a2")
+    with World(tmp_path, names[0]) as world:
+        world.move_in(names[0])
+        for before, after in pairwise(names):
+            world.tell(before, after)
+        world.tell(None, hire)
+        former = world.formers([f"a{number}@example.test" for number in range(5)])
+        assert sorted(former) == [f"a{number}@example.test" for number in (0, 1, 3)]
 
 
 def test_disabled_and_enabled_again(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_L16_sessions_of_the_disabled_end_in_all_workers_and_an_outage_ends_none
         "pwdAccountLockedTime: 000001010000Z\n"
     )
     for client in gone_quiet:
-        assert client.readline().startswith(b"* BYE")
+        assert client.readline().startswith(b"* BYE This login is not valid any more")
         client.shutdown()
     assert site.refuses("bert")
     assert site.deliver("bert") == 250, "mail is taken unless the settings say otherwise"
