@@ -254,7 +254,7 @@ def test_unusable_people_are_mistakes(tmp_path: Path, pump: Pump) -> None:
 def test_a_filter_for_servers_only_is_a_mistake(tmp_path: Path, pump: Pump) -> None:
     path = tmp_path / "people.ldif"
     path.write_text(person("a"))
-    schema = replace(OPENLDAP, person=filters.parse("(uac:1.2.840.113556.1.4.803:=2)"))
+    schema = replace(OPENLDAP, person=filters.parse("(memberOf:1.2.840.113556.1.4.1941:=cn=staff)"))
     with pytest.raises(SettingsError, match="cannot be evaluated"):
         LdifDirectory(path, call_from_thread=pump.call_from_thread, schema=schema)
 

@@ -48,8 +48,13 @@ class OwnReactor(Pump):
         self.reactor.stop()
         self.until(lambda: not self.reactor.running)
         over = Failure(ConnectionError("the test is over"))
-        # Connections that say goodbye may still be open.
-        left = set(self.reactor.removeAll())
-        for each in (*left, self.reactor.waker, *self.reactor._internalReaders):
+        # Connections that say goodbye may still be open; one that is aborted is neither read nor
+        # written any more, and closed by what is due next.
+        self.reactor.runUntilCurrent()
+        while left := set(self.reactor.removeAll()):
+            for each in left:
+                each.connectionLost(over)
+            self.reactor.runUntilCurrent()
+        for each in (self.reactor.waker, *self.reactor._internalReaders):
             each.connectionLost(over)
         self.reactor._poller.close()
