@@ -23,7 +23,6 @@ from tests.directory.contract import PEOPLE, person
 from tests.directory.picturing import COMPLETE, NOW, Case, Servers, address
 from tests.support.pump import Pump
 
-
 RECENT_S = 40.0
 
 
