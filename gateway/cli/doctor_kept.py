@@ -142,7 +142,11 @@ def _outage(answer: Mapping[str, Any], tell: Tell) -> None:
     if not days:
         tell(look.ok("login.outage_days = 0: nobody logs in while the directory is away"))
     elif age_s is None:
-        tell(look.ok("no password is kept for outages; at servers it is after the next login that works"))
+        tell(
+            look.ok(
+                "no password is kept for outages; at servers it is after the next login that works"
+            )
+        )
     else:
         count = age_s // DAY_S
         age = "less than a day ago" if not count else f"{count} days ago"
