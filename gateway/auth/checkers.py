@@ -37,14 +37,8 @@ from gateway.core.log_text import escaped, shown
 _log = Logger()
 
 
-class ChecksPasswords(Protocol):
-    """What is needed of a directory for passwords; see ``core.ports.directory``."""
-
-    async def authenticate(self, login: str, password: bytes) -> Account: ...
-
-
 class FindsPeople(Protocol):
-    """What is needed of it for tokens."""
+    """What is needed of a directory for tokens; see ``core.ports.directory``."""
 
     async def find(self, login_or_address: str) -> Account | None: ...
 
@@ -53,26 +47,6 @@ class FindsOwners(Protocol):
     """What is needed of it for certificates."""
 
     async def find_by_certificate(self, name: str) -> Account | None: ...
-
-
-@implementer(ICredentialsChecker)
-class DirectoryChecker:
-    """Asks the directory about a password."""
-
-    credentialInterfaces = (IPasswordLogin,)
-
-    def __init__(self, directory: ChecksPasswords) -> None:
-        self._directory = directory
-
-    def requestAvatarId(self, credentials: PasswordLogin) -> Deferred[Account]:
-        return Deferred.fromCoroutine(self._account(credentials))
-
-    async def _account(self, credentials: PasswordLogin) -> Account:
-        account = await self._directory.authenticate(credentials.login, credentials.password)
-        if not account.enabled:
-            # The port promises it already; a directory that forgets must not open the door.
-            raise WrongCredentials
-        return account
 
 
 @implementer(ICredentialsChecker)

@@ -15,13 +15,8 @@ from enum import Enum
 
 from gateway.directory.times import DAY_S, TimeForm, number_in, time_in
 from gateway.wire.ldap.filters import (
-    BIT_AND,
-    And,
-    Extensible,
     Filter,
     FilterSyntax,
-    Not,
-    Or,
     attributes_of,
     check_attribute,
     matches,
@@ -127,18 +122,6 @@ class StateRule:
             case _:
                 return (*sorted(attributes_of(self.test)), *besides)
 
-    @property
-    def as_filter(self) -> Filter | None:
-        """The same for a server; None: it cannot be asked so."""
-        match self.test:
-            case BitSet(attribute, bit):
-                wanted: Filter = Extensible(attribute, BIT_AND, str(bit))
-            case Passed() | Ahead() | Lately() | LongAgo() | DaysOver():
-                return None
-            case _:
-                wanted = self.test
-        return wanted if self.unless is None else And((wanted, Not(self.unless)))
-
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -185,13 +168,6 @@ def state_of(attributes: Attributes, rules: Sequence[StateRule], now: float) -> 
         condition="; ".join(dict.fromkeys(rule.words for rule in holding)),
         until=min(changes, default=0.0),
     )
-
-
-def who_are(rules: Sequence[StateRule], effect: Effect) -> Filter | None:
-    """A filter for those whom a server can tell by; None: it can tell nobody."""
-    asked = [rule.as_filter for rule in rules if rule.effect is effect]
-    told = tuple(each for each in asked if each is not None)
-    return Or(told) if told else None
 
 
 def _evaluated(test: Test, attributes: Attributes, now: float) -> tuple[bool, float | None]:

@@ -16,7 +16,6 @@ from zope.interface import Interface
 from zope.interface.verify import verifyObject
 
 from gateway.auth.avatars import MailAccount, Maildrop, Submitter
-from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.credentials import (
     IMailAccount,
     IMaildrop,
@@ -35,6 +34,7 @@ from gateway.core.ports.directory import Directory
 from gateway.core.ports.store import MailboxStore
 from gateway.directory.ldif.directory import LdifDirectory
 from tests.auth.worlds import exchange
+from tests.support.plain_checker import DirectoryChecker
 from tests.support.pump import Pump
 
 DEMO = Path(__file__).parents[2] / "etc" / "demo.ldif"

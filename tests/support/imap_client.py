@@ -17,7 +17,6 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from gateway.auth.checkers import DirectoryChecker
 from gateway.auth.realm import MailRealm
 from gateway.core.account import Account
 from gateway.core.address import Address
@@ -30,6 +29,7 @@ from gateway.edge.imap.services import ImapLimits, ImapServices
 from gateway.wire.mime.summary import summarise
 from tests.support.dialogue import Everybody
 from tests.support.imap_fakes import FakeStore
+from tests.support.plain_checker import DirectoryChecker
 
 MESSAGE = b"From: a@example.test\r\nSubject: one\r\n\r\nHello\r\n"
 

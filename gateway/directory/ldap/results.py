@@ -148,13 +148,6 @@ def _judge_refused(policy: PasswordState | None, diagnostic: str) -> Judged:
     return Judged(Verdict.WRONG, reason, proven)
 
 
-def verdict_of(code: int) -> Verdict:
-    """The verdict in the result code of a BindResponse alone (RFC 4511 section 4.2.2)."""
-    if code == SUCCESS:
-        return Verdict.RIGHT
-    return Verdict.WRONG if code in _WRONG else Verdict.NONE
-
-
 def reason_of(code: int, diagnostic: str) -> str:
     """Why a bind was refused, for the log only: of the service account, of which no more is
     known."""

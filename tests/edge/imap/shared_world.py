@@ -9,13 +9,13 @@ from typing import Any
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 
-from gateway.auth.checkers import DirectoryChecker
 from gateway.core.account import Account
 from gateway.core.errors import GatewayError
 from gateway.core.ids import AccountId
 from gateway.core.ports.store import QuotaStore
 from gateway.core.shared_mailboxes import Rights, SharedMailbox
 from tests.support.imap_client import Bench, CountingRealm
+from tests.support.plain_checker import DirectoryChecker
 
 INFO = AccountId("group=info")
 

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from twisted.cred.portal import Portal
 
-from gateway.auth.checkers import DirectoryChecker
 from gateway.core.address import Address
 from gateway.core.ids import AccountId
 from gateway.core.messages import AppendMessage, NewMessage
 from gateway.store.store import Store
 from tests.support.imap_client import MESSAGE, Bench, Client, CountingRealm
+from tests.support.plain_checker import DirectoryChecker
 from tests.support.pump import Pump
 
 
