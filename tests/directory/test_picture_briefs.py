@@ -15,9 +15,7 @@ from gateway.directory.entries import Entry
 from gateway.directory.picture.briefs import (
     account_in,
     brief_of,
-    brief_of_group,
     entry_in,
-    group_in,
     whole_of,
 )
 from gateway.directory.presets.openldap import OPENLDAP
@@ -52,14 +50,6 @@ def test_every_field_of_an_account_comes_back() -> None:
     for account in (FULL, plain):
         assert account_in(brief_of(account)) == account
     assert account_in(b"0" + brief_of(FULL)[1:]) is None
-
-
-def test_a_group_comes_back_without_members() -> None:
-    group = group_in(brief_of_group("id", ("g@example.test",), "Gröup"))
-    assert group is not None
-    assert (group.group_id, group.addresses, group.name) == ("id", ("g@example.test",), "Gröup")
-    assert group_in(brief_of_group("id", (), "no address")) is None
-    assert group_in(b"0[]") is None
 
 
 @given(st.text(), st.dictionaries(st.text("abcdefgh;-=", min_size=1), st.lists(st.binary())))

@@ -39,7 +39,7 @@ class PicturedEntry:
     Args:
         source: the name of the directory it is from; one of a few.
         entry_id: the immutable id there.
-        brief: the finished value (an account, a group's own data): what most questions want.
+        brief: a person's finished Account, what most questions want; empty for others.
         whole: the entry as it came, where more is wanted; read on demand.
         keys: under which it is found; compared octet for octet.
     """

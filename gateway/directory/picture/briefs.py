@@ -1,9 +1,9 @@
 """What the picture keeps of people and groups, as octets: made at the border, read in microseconds.
 
-Owns both forms. ``brief`` is the finished value: an Account, or a group's id, addresses and name;
-``whole`` is the entry as it came, without secrets. Each begins with the number of its form, so that
-octets of another version are as good as none: a person is made of the entry again, or the servers
-are asked, until the next listing writes them anew. Never judges an entry; ``entries`` does that.
+Owns both forms. ``brief`` is a person's Account, finished; groups and contacts have none. ``whole``
+is the entry as it came, without secrets. Each begins with the number of its form, so that octets of
+another version are as good as none: a person is made of the entry again, or the servers are asked,
+until the next listing writes them anew. Never judges an entry; ``entries`` does that.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 from gateway.core.account import Account, Elsewhere
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryMistake
-from gateway.core.group import Group
 from gateway.core.ids import AccountId
 from gateway.core.ports.picture import EntryKind, KeyKind, PicturedEntry
 from gateway.core.quota import NOTHING_SAID, Allowance
@@ -25,7 +24,6 @@ from gateway.directory.entries import (
     account_from,
     account_id_from,
     addresses_from,
-    display_name_from,
 )
 from gateway.directory.groups.asking import is_contact, is_group
 from gateway.directory.picture.keys import keys_of_group, keys_of_person
@@ -84,19 +82,6 @@ def account_in(brief: bytes) -> Account | None:
     )
 
 
-def brief_of_group(group_id: str, addresses: Sequence[str], display_name: str) -> bytes:
-    return f"{FORM}{_encode((group_id, addresses, display_name))}".encode()
-
-
-def group_in(brief: bytes) -> Group | None:
-    """Without its members. None: of another form, or it has no address."""
-    text = brief.decode()
-    if not text.startswith(FORM):
-        return None
-    group_id, addresses, name = _decode(text, len(FORM))[0]
-    return Group(group_id, tuple(addresses), (), name) if addresses else None
-
-
 def whole_of(entry: Entry, schema: Schema) -> bytes:
     """Octets become characters one by one, as JSON has none."""
     secret = {*_PASSWORDS, schema.secret_attribute.lower()}
@@ -150,7 +135,7 @@ class Depiction:
                 self._source,
                 group_id,
                 EntryKind.GROUP,
-                brief_of_group(group_id, addresses, display_name_from(entry, schema)),
+                b"",
                 whole_of(entry, schema),
                 keys_of_group(entry, addresses, schema),
             )
