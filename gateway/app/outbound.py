@@ -18,7 +18,8 @@ from gateway.core.account import Account
 from gateway.core.ports.routing import Router
 from gateway.core.settings.model import Settings
 from gateway.delivery.carrier import Carrier
-from gateway.delivery.connections import ConnectionLimits, Connections, tcp_endpoints
+from gateway.delivery.connections import ConnectionLimits, Connections
+from gateway.delivery.endpoints import tcp_endpoints, unix_endpoints
 from gateway.delivery.local import LocalDelivery
 from gateway.delivery.remote import RemoteDelivery
 from gateway.delivery.targets import TlsWitness
@@ -72,6 +73,7 @@ def make_queue(
     connections = Connections(
         hello_octets(settings.hostname),
         endpoints=tcp_endpoints(reactor),
+        sockets=unix_endpoints(reactor),
         tls=trust.tls,
         timers=reactor,
         limits=ConnectionLimits(

@@ -73,7 +73,7 @@ def _shown(way: Way) -> dict[str, Any]:
     return {
         "host": way.host,
         "port": first.port,
-        "addresses": [target.ip for target in way.targets],
+        "addresses": [target.socket or target.ip for target in way.targets],
         "preference": way.preference,
         "protocol": first.protocol,
         "tls": way.demand.protection.value,

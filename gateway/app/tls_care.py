@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 
 from gateway.core.settings.model import Settings
-from gateway.delivery.connections import tcp_endpoints
 from gateway.delivery.dns.resolver import Resolver
 from gateway.delivery.dns.services import make_resolver
+from gateway.delivery.endpoints import tcp_endpoints
 from gateway.delivery.https import HttpsClient, on_the_internet
 from gateway.delivery.sts import FETCH_DEADLINE_S, HttpsPolicyHosts, StsPolicies
 from gateway.delivery.targets import TlsPolicies, TlsWitness

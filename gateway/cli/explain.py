@@ -198,8 +198,9 @@ def _way_out(queued: Mapping[str, Any]) -> Iterator[str]:
     for host in queued.get("hosts", ()):
         policy = {"sts": ", by MTA-STS", "tlsa": ", by DANE"}.get(host["tls_policy"], "")
         trial = " (on trial)" if host["testing"] else ""
+        port = f" port {host['port']}" if host["port"] else ""  # a Unix socket has none
         yield plain(
-            f"        {host['preference']} {host['host']} port {host['port']}"
+            f"        {host['preference']} {host['host']}{port}"
             f" at {', '.join(host['addresses'])}; {host['protocol'].upper()},"
             f" TLS {host['tls']}{policy}{trial}"
         )

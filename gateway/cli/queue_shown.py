@@ -143,6 +143,8 @@ def _part(part: Message) -> Iterator[str]:
 
 def _host(host: Message) -> str:
     text = f"{host['host']}[{host['ip']}]:{host['port']}"
+    if host["socket"]:
+        text = f"{host['host']}[{host['socket']}]"
     if host["protocol"] != "smtp":
         text += f" {host['protocol']}"
     text += f", TLS {'implicit, ' if host['implicit_tls'] else ''}{host['tls']}"

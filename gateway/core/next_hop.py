@@ -1,11 +1,13 @@
 """A mail server that somebody named: smart host, relay, next hop; read from its URL.
 
-Owns the meaning of ``smtp://[user@]host[:port][?tls=LEVEL]``, ``smtps://…`` and ``lmtp://…``, and
-of chains of them: texts joined by a space. Never resolves a name. The password is never part of the
-URL, so that no log or ``config show`` can leak it.
+Owns the meaning of ``smtp://[user@]host[:port][?tls=LEVEL]``, ``smtps://…``, ``lmtp://…`` and
+``lmtp+unix:///path``, and of chains of them: texts joined by a space. Never resolves a name. The
+password is never part of the URL, so that no log or ``config show`` can leak it.
 
 - ``smtp://``: port 25; ``lmtp://``: port 24 (RFC 2033); both with STARTTLS.
 - ``smtps://``: port 465, TLS from the first octet (RFC 8314 section 3.3).
+- ``lmtp+unix://``: a Unix socket of this machine by its absolute path, without TLS, which a file's
+  permissions stand in for. A blank or other such octet is written as ``%20``.
 - ``tls``: ``none``; ``opportunistic`` is taken when offered and not proven (RFC 7435);
   ``required`` is encrypted, whoever it is; ``verified`` proves the name by its certificate.
 
@@ -19,8 +21,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from typing import Final, Literal, get_args
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from gateway.core.hosts import is_loopback, parse_ip
 
@@ -32,6 +34,11 @@ BY_MX = "mx"
 """In place of a chain: MX records decide, whatever smart hosts there are."""
 
 MAX_CHAIN = 10
+MAX_SOCKET_PATH_OCTETS = 107
+"""Linux has room for so many, and for the NUL behind them (unix(7), ``sun_path``)."""
+SOCKET_HOST = "localhost"
+"""How the server behind a Unix socket is called in logs and reports."""
+_SOCKET_SCHEME: Final = "lmtp+unix"
 _PORTS = {"smtp": 25, "smtps": 465, "lmtp": 24}
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
@@ -50,17 +57,23 @@ class NextHop:
         host: name or IP address, without brackets, lower case.
         tls: what the URL says, or what fits (see above); empty: neither says anything.
         user: login name, empty for none.
+        socket: path of the Unix socket; empty: it is reached by host and port.
     """
 
-    scheme: Literal["smtp", "smtps", "lmtp"]
+    scheme: Literal["smtp", "smtps", "lmtp", "lmtp+unix"]
     host: str
     port: int
     tls: TlsLevel | Literal[""] = ""
     user: str = ""
+    socket: str = ""
 
     @property
     def implicit_tls(self) -> bool:
         return self.scheme == "smtps"
+
+    @property
+    def lmtp(self) -> bool:
+        return self.scheme in ("lmtp", _SOCKET_SCHEME)
 
     @property
     def on_loopback(self) -> bool:
@@ -80,6 +93,8 @@ class NextHop:
 
     def __str__(self) -> str:
         """The URL in one spelling; what it would mean anyway is left out."""
+        if self.socket:
+            return f"{self.scheme}://{quote(self.socket)}"
         user = f"{quote(self.user, safe='')}@" if self.user else ""
         fitting = _fitting(self.scheme, self.user, self.host)
         tls = f"?tls={self.tls}" if self.tls != fitting else ""
@@ -94,6 +109,8 @@ def parse_next_hop(text: str) -> NextHop:
         options = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
     except ValueError:
         raise NextHopSyntax(_EXPECTED) from None
+    if parts.scheme == _SOCKET_SCHEME:
+        return _at_socket(text, parts)
     host = (parts.hostname or "").rstrip(".")
     default = _PORTS.get(parts.scheme)
     if (
@@ -125,6 +142,26 @@ def parse_next_hop(text: str) -> NextHop:
     if tls == "none" and user and not is_loopback(host):
         raise NextHopSyntax("a password travels under TLS only")
     return NextHop(scheme, host, port or default, tls, user)
+
+
+def _at_socket(text: str, parts: SplitResult) -> NextHop:
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        raise NextHopSyntax("the path of its socket is not UTF-8") from None
+    if "://" not in text or parts.netloc or not path.strip("/") or path.endswith("/"):
+        raise NextHopSyntax("lmtp+unix takes the absolute path of a socket: lmtp+unix:///run/lmtp")
+    if "?" in text or "#" in text:
+        raise NextHopSyntax("lmtp+unix takes a path and nothing else: no TLS, no user")
+    if not text.isprintable() or " " in text or not path.isprintable():
+        raise NextHopSyntax("the path of a socket has a blank (written as %20) or a control in it")
+    octets = len(path.encode())
+    if octets > MAX_SOCKET_PATH_OCTETS:
+        raise NextHopSyntax(
+            f"the path of its socket has {octets} octets, and the system takes"
+            f" {MAX_SOCKET_PATH_OCTETS}"
+        )
+    return NextHop(_SOCKET_SCHEME, SOCKET_HOST, 0, "none", socket=path)
 
 
 def login_name(text: str) -> str:

@@ -12,18 +12,22 @@ strangers' servers mail would otherwise not flow at all and STARTTLS can be stri
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
-from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Factory
 
 from gateway.core.hosts import is_loopback
 from gateway.core.ports.clock import Timers
+from gateway.delivery.endpoints import (
+    Endpoints,
+    SocketEndpoints,
+    has_no_way,
+    why_not_connected,
+)
 from gateway.delivery.memory import Memory
 from gateway.delivery.reachability import Reachability
 from gateway.delivery.smtp_client import SmtpClient
@@ -38,22 +42,6 @@ from gateway.wire.tlsrpt import ResultType
 UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
 REFUSED_LOGIN_S = 300.0
 NO_CHUNKING_S = 3600.0
-
-
-class Endpoints(Protocol):
-    """Makes the IStreamClientEndpoint for one address."""
-
-    def __call__(self, ip: str, port: int, timeout_s: float) -> Any: ...
-
-
-def tcp_endpoints(reactor: Any) -> Endpoints:
-    """Endpoints over TCP, IPv4 or IPv6 by the address."""
-
-    def endpoint(ip: str, port: int, timeout_s: float) -> Any:
-        family = TCP6ClientEndpoint if ":" in ip else TCP4ClientEndpoint
-        return family(reactor, ip, port, timeout=timeout_s)
-
-    return endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +101,7 @@ class Connections:
         hello: bytes,
         *,
         endpoints: Endpoints,
+        sockets: SocketEndpoints,
         tls: ClientTls,
         timers: Timers,
         timeouts: Timeouts | None = None,
@@ -122,6 +111,7 @@ class Connections:
     ) -> None:
         self._hello = hello
         self._endpoints = endpoints
+        self._sockets = sockets
         self._tls = tls
         self._timers = timers
         self._timeouts = timeouts or Timeouts()
@@ -186,7 +176,7 @@ class Connections:
 
     def avoid_chunking(self, target: Target) -> None:
         """It says CHUNKING and does not know BDAT."""
-        self._no_chunking.put((target.host, target.port), True)
+        self._no_chunking.put(_server(target), True)
 
     async def stop(self) -> None:
         """Say good-bye on all idle connections, and wait a moment for the answers."""
@@ -213,25 +203,29 @@ class Connections:
             timers=self._timers,
             timeouts=self._timeouts,
         )
-        endpoint = self._endpoints(target.ip, target.port, self._timeouts.connect_s)
+        if target.socket:
+            endpoint = self._sockets(target.socket, self._timeouts.connect_s)
+        else:
+            endpoint = self._endpoints(target.ip, target.port, self._timeouts.connect_s)
         if target.implicit_tls:
             endpoint = wrapClientTLS(handshake, endpoint)  # type: ignore[arg-type]  # provided
         factory = Factory.forProtocol(lambda: client)
         factory.noisy = False  # two lines in the log for each connection, with nothing in them
         try:
             await endpoint.connect(factory)
-        except (CancelledError, error.ConnectingCancelledError):
+        except (CancelledError, ConnectingCancelledError):
             raise CancelledError() from None
         except Exception as problem:
             # Besides ConnectError also what the socket layer raises: no IPv6 here, no descriptors.
-            self._reachability.failed(target.ip, no_way=_has_no_way(problem))
-            text = f"no connection to {target}: {_words(problem)}"
+            if target.ip:
+                self._reachability.failed(target.ip, no_way=has_no_way(problem))
+            text = f"no connection to {target}: {why_not_connected(problem, target.socket)}"
             return NotOpened(defer(UNREACHABLE, text), Obstacle.SILENCE)
         end = await client.opened
         if rule is not TlsRule.NEVER:
             self._tell(target, client, end)
         if end is not None:
-            if end.obstacle is Obstacle.SILENCE:
+            if end.obstacle is Obstacle.SILENCE and target.ip:
                 self._reachability.failed(target.ip)
             return end
         self._reachability.worked(target.ip)
@@ -248,7 +242,7 @@ class Connections:
             clear_text_login=is_loopback(target.ip),
             refuse_self=not target.named,
             lmtp=target.protocol == "lmtp",
-            chunking=self._no_chunking.get((target.host, target.port)) is None,
+            chunking=self._no_chunking.get(_server(target)) is None,
         )
 
     def _tell(self, target: Target, client: SmtpClient, end: NotOpened | None) -> None:
@@ -296,6 +290,10 @@ class Connections:
             left.callback(None)
 
 
+def _server(target: Target) -> Hashable:
+    return target.host, target.port, target.socket
+
+
 def _key(target: Target) -> Hashable:
     """All but the preference, which differs between domains with the same host."""
     return (
@@ -307,6 +305,7 @@ def _key(target: Target) -> Hashable:
         target.login,
         target.demand,
         target.named,
+        target.socket,
     )
 
 
@@ -330,22 +329,3 @@ def best(targets: Sequence[Target]) -> Sequence[Target]:
     """Those of the first one's preference."""
     preference = targets[0].preference
     return [target for target in targets if target.preference == preference]
-
-
-def _has_no_way(problem: Exception) -> bool:
-    """The system knows no way to such an address, and says so at once."""
-    missing = isinstance(problem, OSError) and problem.errno == errno.EAFNOSUPPORT
-    return missing or isinstance(problem, error.NoRouteError)
-
-
-def _words(problem: Exception) -> str:
-    """Why there is no connection, for the sender's report."""
-    match problem:
-        case error.ConnectionRefusedError():
-            return "connection refused"
-        case error.TimeoutError() | error.TCPTimedOutError():
-            return "no answer in time"
-        case error.NoRouteError():
-            return "no route to the host"
-        case _:
-            return type(problem).__name__

@@ -175,11 +175,12 @@ class MailRoutes:
                 "",
                 hop.port,
                 place,
-                "lmtp" if hop.scheme == "lmtp" else "smtp",
+                "lmtp" if hop.lmtp else "smtp",
                 hop.implicit_tls,
                 login,
                 demand,
                 named=True,
+                socket=hop.socket,
             )
             ways.append(_way(shape, each.addresses))
         # A slip in the configuration or in DNS, not the recipients' fault.
@@ -194,6 +195,8 @@ class MailRoutes:
 
     async def _addresses(self, hop: NextHop) -> FoundHost:
         host = MailHost(0, hop.host)
+        if hop.socket:
+            return FoundHost(host, ("",), KEEP_S)
         if hop.host == "localhost":
             return FoundHost(host, ("127.0.0.1", "::1"), KEEP_S)
         if parse_ip(hop.host) is not None:

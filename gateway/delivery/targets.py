@@ -84,6 +84,7 @@ class Target:
         preference: equal ones may be used in any order.
         protocol: LMTP answers for each recipient after the data (RFC 2033).
         named: by the configuration, so that our own name is no loop.
+        socket: path of a Unix socket, in place of address and port; by the configuration alone.
     """
 
     host: str
@@ -95,8 +96,11 @@ class Target:
     login: Login | None = None
     demand: TlsDemand = TlsDemand()
     named: bool = False
+    socket: str = ""
 
     def __str__(self) -> str:
+        if self.socket:
+            return f"{self.host}[{self.socket}]"
         return f"{self.host}[{self.ip}]:{self.port}"
 
 

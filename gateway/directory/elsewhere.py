@@ -83,6 +83,9 @@ def _server(values: Sequence[bytes]) -> tuple[str, str]:
     hop = parse_next_hop(text if "://" in text else f"smtp://{text}")
     if hop.user:
         raise NextHopSyntax("no user")
+    if hop.socket:
+        # Whoever writes entries does not choose which of this machine's sockets are talked to.
+        raise NextHopSyntax("no socket")
     return hop.host, str(hop)
 
 

@@ -251,6 +251,7 @@ def _host(target: Target) -> Answer:
         "host": target.host,
         "ip": target.ip,
         "port": target.port,
+        "socket": target.socket,
         "preference": target.preference,
         "protocol": target.protocol,
         "implicit_tls": target.implicit_tls,

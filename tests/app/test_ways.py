@@ -78,6 +78,11 @@ password_file = "/two"
     [
         ('[outbound]\nsmart_host = "mx"', "outbound.smart_host"),
         ('[outbound]\nsmart_host = "lmtp://x"', "outbound.smart_host"),
+        ('[outbound]\nsmart_host = "lmtp+unix:///run/lmtp"', "outbound.smart_host"),
+        (
+            f'[domains."z.example"]\nrelay = "lmtp+unix:///{"x" * 107}"',
+            "the path of its socket has 108 octets, and the system takes 107",
+        ),
         ('[outbound]\nsmart_host = "smtp://x?tls=perhaps"', "tls=none|opportunistic"),
         ('[outbound.destinations."x.example"]\nnext_hop = ["mx", "smtp://y"]', "only alone"),
         ('[outbound.senders."@x.example"]\nsmart_host = "smtps://me@y"', '"me@y".password_file'),
@@ -118,10 +123,13 @@ relay = "mx"
 relay_recipients = "any"
 [domains."old.example"]
 relay = ["smtp://a", "lmtp://b"]
+[domains."store.example"]
+relay = "lmtp+unix:///run/dovecot/lmtp"
 """
     )
     assert taken.domains["backup.example"].relay == ("mx",)
     assert taken.domains["old.example"].relay == ("smtp://a", "lmtp://b")
+    assert taken.domains["store.example"].relay == ("lmtp+unix:///run/dovecot/lmtp",)
     assert taken.outbound.smart_host == ("smtp://relay.example?tls=opportunistic",)
 
 

@@ -165,7 +165,7 @@ def test_details_tell_route_checks_attempts_and_what_comes_next() -> None:
     at = int(time.time())
     now = {"in_flight": 2, "window": 5, "dead_until": at + 99, "problem": "connection refused"}
     host = {
-        "host": "mx.good.example", "ip": "192.0.2.1", "port": 25, "protocol": "smtp",
+        "host": "mx.good.example", "ip": "192.0.2.1", "port": 25, "socket": "", "protocol": "smtp",
         "implicit_tls": False, "user": "", "tls": "verified", "tls_policy": "sts",
     }  # fmt: skip
     recipient = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.next_hop import (
+    MAX_SOCKET_PATH_OCTETS,
     NextHop,
     NextHopSyntax,
     chain_text,
@@ -12,6 +13,10 @@ from gateway.core.next_hop import (
     parse_chain,
     parse_next_hop,
 )
+
+
+def _at(path: str) -> NextHop:
+    return NextHop("lmtp+unix", "localhost", 0, "none", socket=path)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,9 @@ from gateway.core.next_hop import (
         ("smtp://me@127.0.0.1:2525", NextHop("smtp", "127.0.0.1", 2525, "opportunistic", "me")),
         ("smtp://me@localhost", NextHop("smtp", "localhost", 25, "opportunistic", "me")),
         ("smtp://me@[::1]?tls=none", NextHop("smtp", "::1", 25, "none", "me")),
+        ("lmtp+unix:///run/dovecot/lmtp", _at("/run/dovecot/lmtp")),
+        ("lmtp+unix:///run/a%20b%25/%C3%BC", _at("/run/a b%/ü")),
+        ("lmtp+unix:///" + "x" * (MAX_SOCKET_PATH_OCTETS - 1), _at("/" + "x" * 106)),
     ],
 )
 def test_urls_mean_and_are_written_again(text: str, hop: NextHop) -> None:
@@ -76,12 +84,41 @@ def test_urls_mean_and_are_written_again(text: str, hop: NextHop) -> None:
         "smtp://192.0.2",
         "smtp://bücher.example",
         "smtp://" + "a." * 127 + "example",
+        "lmtp+unix://",
+        "lmtp+unix:///",
+        "lmtp+unix:///run/dovecot/",
+        "lmtp+unix:/run/lmtp",
+        "lmtp+unix://localhost/run/lmtp",
+        "lmtp+unix://me:secret@/run/lmtp",
+        "lmtp+unix:///run/lmtp?tls=none",
+        "lmtp+unix:///run/lmtp?",
+        "lmtp+unix:///run/lmtp#x",
+        "lmtp+unix:///run/l mtp",
+        "lmtp+unix:///run/l%00mtp",
+        "lmtp+unix:///run/l%0Amtp",
+        "lmtp+unix:///run/%ff",
+        "smtp+unix:///run/smtp",
     ],
 )
 def test_other_texts_are_refused_and_no_password_is_repeated(text: str) -> None:
     with pytest.raises(NextHopSyntax) as refused:
         parse_next_hop(text)
     assert "secret" not in str(refused.value)
+
+
+def test_a_path_that_no_socket_can_have_is_refused_with_its_length() -> None:
+    for path in ("/" + "x" * 107, "/" + "%C3%BC" * 54):
+        with pytest.raises(NextHopSyntax, match=r"has 10[89] octets, and the system takes 107"):
+            parse_next_hop(f"lmtp+unix://{path}")
+
+
+def test_a_socket_is_on_this_machine_and_no_level_of_tls_applies() -> None:
+    text = "lmtp+unix:///run/lmtp lmtp://store.example"
+    first = parse_next_hop("lmtp+unix:///run/lmtp")
+    assert first.on_loopback and first.lmtp and not first.login_names
+    assert chain_text(parse_chain(text), "verified") == (
+        "lmtp+unix:///run/lmtp lmtp://store.example:24?tls=verified"
+    )
 
 
 def test_one_spelling_says_what_is_not_the_default() -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.error import NoRouteError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    NoRouteError,
+    TimeoutError,
+)
 
-from gateway.core.queue import Outcome
+from gateway.core.queue import Outcome, Trouble
 from gateway.delivery.connections import ConnectionLimits
 from gateway.delivery.targets import Target
-from tests.support.remote_world import DEFERRED, DELIVERED, MX1, MX2, RELAY, WIRE, Source, World
+from tests.support.remote_world import (
+    DEFERRED,
+    DELIVERED,
+    MX1,
+    MX2,
+    RELAY,
+    SOCKET,
+    WIRE,
+    Source,
+    World,
+)
 from tests.support.scripted_server import CHUNKING_EHLO, CLOSE, HANG, PLAIN_EHLO, Script
 
 
@@ -227,6 +243,45 @@ def test_lmtp_has_an_outcome_for_each_recipient() -> None:
         outcomes = world.send("b@y.example", "c@y.example", destination="lmtp")
         assert [each.status for each in outcomes] == ["2.1.5", "5.2.2"]
     assert script.lines[0] == "LHLO mail.x.example" and len(script.connections) == 1
+
+
+def test_lmtp_goes_over_a_socket_of_this_machine() -> None:
+    world = World()
+    offer = b"250-x\r\n250-STARTTLS\r\n250 PIPELINING\r\n"
+    script = world.network.add(SOCKET, Script(ehlo=offer))
+    script.replies["."] = b"250 2.1.5 in\r\n552 5.2.2 full\r\n"
+    for _ in range(2):
+        outcomes = world.send("b@y.example", "c@y.example", destination="socket")
+        assert [each.status for each in outcomes] == ["2.1.5", "5.2.2"]
+        assert {each.via for each in outcomes} == {f"localhost[{SOCKET}]"}
+    assert script.lines[0] == "LHLO mail.x.example" and len(script.connections) == 1
+    assert "STARTTLS" not in script.lines
+
+
+@pytest.mark.parametrize(
+    "problem, words",
+    [
+        (ConnectError(errno.ENOENT, "x"), "there is no such socket"),
+        (ConnectError(errno.ENOTDIR, "x"), "there is no such socket"),
+        (ConnectError(errno.EACCES, "x"), "the gateway's user may not connect to this socket"),
+        (ConnectError(errno.EPROTOTYPE, "x"), "EPROTOTYPE"),
+        (ConnectError(), "too many connections wait on this socket"),
+        (ConnectionRefusedError(), "nobody listens on this socket"),
+        (TimeoutError(), "no answer in time"),
+    ],
+)
+def test_a_socket_that_cannot_be_had_lets_mail_wait_and_names_its_path(
+    problem: Exception, words: str
+) -> None:
+    world = World()
+    world.network.problems[SOCKET] = problem
+    (outcome,) = world.send(destination="socket")
+    assert (outcome.verdict, outcome.status) == (DEFERRED, "4.4.1")
+    assert outcome.trouble is Trouble.DEAD
+    assert outcome.reply == f"no connection to localhost[{SOCKET}]: {words}"
+    world.network.add(SOCKET, Script(greeting=HANG))
+    assert world.send(destination="socket")[0].verdict is DEFERRED
+    assert not world.reachability.comes_last(""), "whatever has no address is not remembered by it"
 
 
 def again(outcomes: list[Outcome]) -> list[bool]:

@@ -170,6 +170,18 @@ def test_a_named_server_may_be_on_this_machine() -> None:
     assert world.ips("smtp://exchange:26") == ["10.0.0.7"], "its table of hosts comes first"
 
 
+def test_a_socket_of_this_machine_needs_no_names_and_no_tls() -> None:
+    world = World(own_door=lambda _ip, port: port == 24)
+    one, two = world.targets("lmtp+unix:///run/dovecot/lmtp smtp://a.example:2525")
+    assert str(one) == "localhost[/run/dovecot/lmtp]"
+    assert (one.socket, one.ip, one.protocol, one.named) == ("/run/dovecot/lmtp", "", "lmtp", True)
+    assert one.demand == TlsDemand(Protection.NONE)
+    assert (two.ip, two.socket) == ("192.0.2.1", "")
+    world.names.mx["y.example"] = [(10, "lmtp+unix:///run/dovecot/lmtp")]
+    problem = world.no_route("y.example")
+    assert problem.verdict is Verdict.FAILED, "DNS names no socket"
+
+
 def test_S34_a_named_server_that_is_this_gateway_lets_mail_wait() -> None:
     doors = [("192.0.2.3", 25), ("127.0.0.1", 25)]
     world = World(own_door=lambda ip, port: (ip, port) in doors)

@@ -59,6 +59,7 @@ def test_the_address_is_as_it_is_written() -> None:
         [b"x y"],
         [b"http://x"],
         [b"smtp://user@x.example"],
+        [b"lmtp+unix:///run/docker.sock"],
         [b"\xff"],
         [b"a\r\nb"],
         [b"x" * 400],

@@ -1,4 +1,5 @@
-"""A private Dovecot that takes mail by LMTP: Maildirs, people by a list, one with no room left.
+"""A private Dovecot that takes mail by LMTP, on a port and on a Unix socket: Maildirs, people by a
+list, one with no room left.
 
 Needs root, as its master does. Known are ``PEOPLE`` and ``FULL``, whose quota is one octet; the
 answer to that comes behind the message, for that recipient alone (RFC 2033 section 4.2).
@@ -20,7 +21,7 @@ from tests.support.ports import accepts, free_port
 from tests.support.programs import need
 from tests.support.waiting import eventually
 
-DOMAIN = "dovecot.example"
+DOMAINS = ("dovecot.example", "socket.dovecot.example", "late.dovecot.example")
 PEOPLE = ("ann", "bea")
 FULL = "full"
 
@@ -52,6 +53,9 @@ service lmtp {{
   inet_listener lmtp {{
     port = {port}
   }}
+  unix_listener lmtp {{
+    mode = 0666
+  }}
 }}
 """
 
@@ -62,6 +66,7 @@ class DovecotLmtp:
     def __init__(self, root: Path, port: int) -> None:
         self.root = root
         self.port = port
+        self.socket = root / "run" / "lmtp"
 
     def messages(self, name: str) -> list[bytes]:
         """LF line ends."""
@@ -87,9 +92,10 @@ def running_dovecot_lmtp() -> Iterator[DovecotLmtp]:
         os.chown(root / "mail", owner.pw_uid, owner.pw_gid)
         quota = {FULL: "userdb_quota_rule=*:bytes=1"}
         lines = [
-            f"{name}@{DOMAIN}::{owner.pw_uid}:{owner.pw_gid}::{root}/mail/{name}::"
+            f"{name}@{domain}::{owner.pw_uid}:{owner.pw_gid}::{root}/mail/{name}::"
             f"{quota.get(name, '')}"
             for name in (*PEOPLE, FULL)
+            for domain in DOMAINS
         ]
         (root / "people").write_text("\n".join(lines) + "\n")
         config = root / "dovecot.conf"

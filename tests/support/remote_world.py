@@ -28,6 +28,16 @@ LOCAL_HEADER = b"Return-Path: <a@x.example>\r\n"
 MX1 = Target("mx1.y.example", "192.0.2.1", preference=10)
 MX2 = Target("mx2.y.example", "192.0.2.2", preference=20)
 RELAY = Target("relay.example", "192.0.2.9", named=True)
+SOCKET = "/run/dovecot/lmtp"
+AT_SOCKET = Target(
+    "localhost",
+    "",
+    0,
+    protocol="lmtp",
+    demand=TlsDemand(Protection.NONE),
+    named=True,
+    socket=SOCKET,
+)
 VERIFIED = TlsDemand(Protection.VERIFIED)
 DELIVERED, DEFERRED, FAILED = Verdict.DELIVERED, Verdict.DEFERRED, Verdict.FAILED
 
@@ -59,6 +69,7 @@ class TableRoutes:
             "verified": (replace(RELAY, demand=VERIFIED),),
             "login": (replace(RELAY, login=Login("me", b"secret"), demand=VERIFIED),),
             "lmtp": (replace(RELAY, protocol="lmtp"),),
+            "socket": (AT_SOCKET,),
         }
 
     async def targets(self, item: QueueItem) -> Sequence[Target]:
@@ -87,6 +98,7 @@ class World:
         self.connections = Connections(
             hello_octets("mail.x.example"),
             endpoints=self.network,
+            sockets=self.network.at_socket,
             tls=ClientTls(),
             timers=self.clock,
             limits=limits,

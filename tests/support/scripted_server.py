@@ -174,7 +174,7 @@ class PeerTransport:
 
 
 class Network:
-    """Endpoints for scripts by IP address; what has no script refuses connections."""
+    """Endpoints for scripts by IP address or path; what has no script refuses connections."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -188,6 +188,9 @@ class Network:
 
     def __call__(self, ip: str, port: int, timeout_s: float) -> Any:
         return _Endpoint(self, ip, port)
+
+    def at_socket(self, path: str, timeout_s: float) -> Any:
+        return _Endpoint(self, path, 0)
 
 
 class _Endpoint:

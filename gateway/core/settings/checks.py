@@ -116,7 +116,7 @@ def _mail_server(value: str, expected: str, *, lmtp: bool, user: bool) -> str:
     except NextHopSyntax as wrong:
         why = f" ({wrong})" if "://" in value and str(wrong) not in expected else ""
         raise ValueError(f"{expected}{why}") from None
-    if (hop.scheme == "lmtp" and not lmtp) or (hop.user and not user):
+    if (hop.lmtp and not lmtp) or (hop.user and not user):
         raise ValueError(expected)
     return value
 
@@ -125,7 +125,10 @@ def relay_url(value: str) -> str:
     """A server that known recipients' mail is passed to, or ``mx``."""
     if value == BY_MX:
         return value
-    expected = 'a server such as "smtp://exchange.example.com:25" or "lmtp://…", or "mx"'
+    expected = (
+        'a server such as "smtp://exchange.example.com:25", "lmtp://…" or "lmtp+unix:///run/lmtp",'
+        ' or "mx"'
+    )
     return _mail_server(value, f"{expected}, without user", lmtp=True, user=False)
 
 
@@ -133,7 +136,10 @@ def next_hop_url(value: str) -> str:
     """A server that a domain's mail is sent to, or ``mx``."""
     if value == BY_MX:
         return value
-    expected = 'a server such as "smtp://relay.example.net:25", "smtps://…", "lmtp://…", or "mx"'
+    expected = (
+        'a server such as "smtp://relay.example.net:25", "smtps://…", "lmtp://…",'
+        ' "lmtp+unix:///run/lmtp", or "mx"'
+    )
     return _mail_server(value, expected, lmtp=True, user=True)
 
 
