@@ -176,9 +176,10 @@ def _protection(look: Look, lead: str, protection: Protection, place: Place, mea
         f"{lead}{how}{protection.protocol} {protection.cipher}; the certificate is right for"
         f" {place.server_name}, of a known authority; {shown.ends}"
     )
+    facts = {"protocol": protection.protocol, **shown.facts}
     if shown.ends_soon:
-        return look.warning(text, "renew the server's certificate", shown.lines, **shown.facts)
-    return look.ok(text, shown.lines, protocol=protection.protocol, **shown.facts)
+        return look.warning(text, "renew the server's certificate", shown.lines, **facts)
+    return look.ok(text, shown.lines, **facts)
 
 
 def _unprotected(
