@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
@@ -24,27 +25,35 @@ from tests.support.reactor_pump import ReactorPump
 
 SERVICE_PASSWORD = "service-secret-4711"
 ALICE = Address("alice", "example.test")
+BREATH_S = 0.1
 
 
 class ShiftedReactor:
-    """A reactor whose time can be put forward: sockets are real, pauses need not be waited for."""
+    """A reactor whose time goes on only when it is put forward, as the machine may be busy: sockets
+    are real, and no pause is waited for."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._ahead_s = 0.0
+        self._clock = Clock()
+        self._clock.advance(reactor.seconds())  # nobody was heard of lately
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
 
     def seconds(self) -> float:
-        seconds: float = self._reactor.seconds() + self._ahead_s
-        return seconds
+        return self._clock.seconds()
+
+    def callLater(self, delay: float, callable: Any, *args: object, **kw: object) -> Any:
+        # Where somebody merely takes a breath, nobody need put the time forward.
+        timers = self._clock if delay > BREATH_S else self._reactor
+        return timers.callLater(delay, callable, *args, **kw)
+
+    def getDelayedCalls(self) -> list[Any]:
+        return [*self._clock.getDelayedCalls(), *self._reactor.getDelayedCalls()]
 
     def advance(self, seconds: float) -> None:
         """All timers are due so much earlier."""
-        self._ahead_s += seconds
-        for timer in self._reactor.getDelayedCalls():
-            timer.reset(max(0.0, timer.getTime() - self._reactor.seconds() - seconds))
+        self._clock.advance(seconds)
 
 
 def directory_at(
