@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from gateway.core.errors import (
     MailboxExists,
     MailboxLimit,
@@ -22,6 +24,7 @@ from gateway.store import history, names
 from gateway.store.accounts import Accounts, insert_mailbox
 from gateway.store.blobs import StoredOctets
 from gateway.store.committer import Committer
+from gateway.store.operations import Operation
 from gateway.store.readers import Pool
 from gateway.store.retention import Retention
 from gateway.store.transaction import Transaction
@@ -70,14 +73,24 @@ class Mailboxes:
         self._readers = readers
 
     async def ensure_account(self, account_id: AccountId) -> None:
-        def known(stored: StoredOctets) -> bool:
-            row = stored.connection.execute(
-                "SELECT 1 FROM accounts WHERE account_id = ?", (account_id,)
-            ).fetchone()
-            return row is not None
+        accounts = self._accounts
+        if account_id in accounts.inboxes:
+            return
 
-        if not await self._readers.run(known):
-            await self._committer.write(lambda tx: self._accounts.inbox_of(tx, account_id))
+        def read(stored: StoredOctets) -> Any:
+            return stored.connection.execute(
+                "SELECT inbox_id FROM accounts WHERE account_id = ?", (account_id,)
+            ).fetchone()
+
+        if not accounts.is_absent(account_id):
+            # Whoever has one need not wait for a commit, nor for room on a full disk.
+            row = await self._readers.run(read)
+            if row is not None:
+                accounts.seen(account_id, row[0])
+                return
+        made: Deferred[MailboxId] = Deferred()
+        self._committer.submit(Operation(group=accounts, item=account_id, deferred=made))
+        await made
 
     async def list(self, account_id: AccountId) -> Sequence[ListedMailbox]:
         def read(stored: StoredOctets) -> tuple[list[Any], list[Any]]:

@@ -29,7 +29,8 @@ from gateway.store.transaction import Transaction
 TRUST_S = 600.0
 MOST_IDS = 64
 _USAGE = (
-    "SELECT size_octets, messages, quota_octets, quota_messages FROM accounts WHERE account_id = ?"
+    "SELECT size_octets, messages, quota_octets, quota_messages, inbox_id FROM accounts"
+    " WHERE account_id = ?"
 )
 _STANDING = (
     "SELECT account_id, size_octets, messages, quota_octets, quota_messages, warned FROM accounts"
@@ -121,12 +122,14 @@ class Quotas:
 
     def __init__(
         self,
+        accounts: Accounts,
         bounds: Bounds,
         committer: Committer,
         readers: Pool[StoredOctets],
         feed: Feed,
         monotonic: Callable[[], float],
     ) -> None:
+        self._accounts = accounts
         self._bounds = bounds
         self._committer = committer
         self._readers = readers
@@ -150,11 +153,13 @@ class Quotas:
             unbounded.add(account_id)
 
     async def usage(self, account_id: AccountId) -> Usage:
-        def read(stored: StoredOctets) -> Usage:
-            row = stored.connection.execute(_USAGE, (account_id,)).fetchone()
-            return _usage(row) if row is not None else Usage(0, 0, Quota())
+        def read(stored: StoredOctets) -> Any:
+            return stored.connection.execute(_USAGE, (account_id,)).fetchone()
 
-        return await self._readers.run(read)
+        row = await self._readers.run(read)
+        # Who logs in is asked about next, and a look in a thread is dearer than what it finds.
+        self._accounts.seen(account_id, row[4] if row is not None else None)
+        return _usage(row) if row is not None else Usage(0, 0, Quota())
 
     def watch_filling(self, callback: Callable[[AccountId, Usage], None]) -> Callable[[], None]:
         return self._feed.watch_filling(callback)

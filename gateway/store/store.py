@@ -140,7 +140,7 @@ class Store:
         self._messages = Messages(self._committer, payloads, bounds, retention)
         self.vault = Vault(self._committer, self._readers, retention, wall_clock)
         self._views = Views(self._committer, self._readers, RecentUids())
-        self.quota = Quotas(bounds, self._committer, self._readers, self._feed, monotonic)
+        self.quota = Quotas(accounts, bounds, self._committer, self._readers, self._feed, monotonic)
         self.imports = Imports(accounts, self._committer, self._readers, payloads)
         self.submissions = Submissions(self._readers)
         self.greylist = GreylistTable(self._committer, self._readers, wall_clock)

@@ -125,11 +125,18 @@ class Transaction:
         Starts from the clock, so that a store restored from an old backup does not repeat values
         given after the backup was made.
         """
-        row = self.fetch_one("SELECT value FROM counters WHERE name = 'uid_validity'")
+        return self.new_uid_validities(1)
+
+    def new_uid_validities(self, count: int) -> int:
+        """The first of so many that follow each other."""
+        least = min(self.now, MAX_UID_VALIDITY // 2) - 1
+        row = self.fetch_one(
+            "UPDATE counters SET value = CASE WHEN value < ? THEN ? ELSE value END + ?"
+            " WHERE name = 'uid_validity' RETURNING value",
+            (least, least, count),
+        )
         assert row is not None
-        value = max(row[0] + 1, min(self.now, MAX_UID_VALIDITY // 2))
-        self.execute("UPDATE counters SET value = ? WHERE name = 'uid_validity'", (value,))
-        return int(value)
+        return int(row[0]) - count + 1
 
     def touch(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> None:
         """Tell watchers of the mailbox after the commit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.core.errors import (
     MailboxExists,
@@ -13,7 +14,7 @@ from gateway.core.errors import (
     MaildropInUse,
     NoSuchMailbox,
 )
-from gateway.core.ids import ModSeq
+from gateway.core.ids import AccountId, ModSeq
 from gateway.core.mailboxes import DEFAULT_MAILBOXES, ListedMailbox, MailboxEvent
 from gateway.store import names
 from tests.store.house import ALICE, BOB, MESSAGE, House, delivered
@@ -38,6 +39,28 @@ def test_a_new_account_gets_the_default_mailboxes_once(tmp_path: Path) -> None:
         assert house.wait(house.store.list_mailboxes(BOB)) == []
         inbox = house.find(name="inbox")
         assert (inbox.name, inbox.uid_next, inbox.special_use) == ("INBOX", 1, "")
+
+
+def test_many_who_come_at_once_get_their_own_mailboxes(tmp_path: Path) -> None:
+    people = [AccountId(f"p{number}") for number in range(100)]
+    with House(tmp_path) as house:
+        house.wait(house.store.ensure_account(people[7]))
+        before = house.wait(house.store.list_mailboxes(people[7]))
+        # Each twice, as from two devices; all are on their way before any is waited for.
+        coming = [
+            Deferred.fromCoroutine(house.store.ensure_account(who)) for who in people for _ in "ab"
+        ]
+        for each in coming:
+            house.pump.wait_for(each)
+        found = [house.find(who, name) for who in people for name, _ in DEFAULT_MAILBOXES]
+        assert len({one.mailbox_id for one in found}) == len(found)
+        assert len({one.uid_validity for one in found}) == len(found)
+        for who in people:
+            assert house.wait(house.store.list_mailboxes(who)) == before
+    with House(tmp_path) as house:
+        house.wait(house.store.ensure_account(people[3]))
+        assert [house.find(who, name) for who in people for name, _ in DEFAULT_MAILBOXES] == found
+        house.verify()
 
 
 def test_create_makes_missing_parents(tmp_path: Path) -> None:

@@ -71,3 +71,16 @@ def test_what_one_was_told_holds_for_the_other(
         one.wait(one.store.quota.set_quota(ALICE, Quota(messages=2)))
         assert two.wait(two.store.quota.usage(ALICE)).quota == Quota(messages=2)
     holding.close()
+
+
+def test_an_account_that_another_process_has_made_meanwhile_stays_as_it_is(tmp_path: Path) -> None:
+    holding = hold(tmp_path)
+    one, two = both(tmp_path)
+    with one, two:
+        one.wait(one.store.quota.set_quota(ALICE, Quota()))  # there was none when it looked
+        two.wait(two.store.ensure_account(ALICE))
+        made = two.find(ALICE)
+        one.wait(one.store.ensure_account(ALICE))
+        assert one.find(ALICE) == made
+        one.verify()
+    holding.close()
