@@ -119,5 +119,6 @@ def make_queue(
         router=router,
         logins=known_logins(outbound),
         guards=guards,
+        hasten=remote.forget_refusals,
     )
     return runner, desk

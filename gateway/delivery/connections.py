@@ -21,6 +21,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.protocol import Factory
 
 from gateway.core.hosts import is_loopback
+from gateway.core.next_hop import NextHop
 from gateway.core.ports.clock import Timers
 from gateway.delivery.endpoints import (
     Endpoints,
@@ -137,8 +138,10 @@ class Connections:
 
     async def open(self, target: Target) -> Connection:
         """A new one. Raises: CannotOpen."""
-        login = (target.host, target.port, target.login)
-        refused = self._refused_logins.get(login) if target.login is not None else None
+        login = None
+        if target.login is not None:
+            login = (target.host, target.port, target.login.user)
+        refused = self._refused_logins.get(login) if login is not None else None
         if refused is not None:
             raise CannotOpen(NotOpened(refused, Obstacle.LOGIN))
         end = await self._open(target, _rule(target))
@@ -146,7 +149,7 @@ class Connections:
             end = await self._open(target, TlsRule.NEVER)
         if isinstance(end, Connection):
             return end
-        if target.login is not None and end.obstacle is Obstacle.LOGIN:
+        if login is not None and end.obstacle is Obstacle.LOGIN:
             self._refused_logins.put(login, end.problem)
         raise CannotOpen(end)
 
@@ -173,6 +176,10 @@ class Connections:
             line = self._idle.setdefault(connection.key, [])
         line.append(connection)
         self._order[client] = connection
+
+    def forget_refusal(self, hop: NextHop) -> None:
+        """An administrator wants its login tried again at once."""
+        self._refused_logins.forget((hop.host, hop.port, hop.user))
 
     def avoid_chunking(self, target: Target) -> None:
         """It says CHUNKING and does not know BDAT."""

@@ -1,6 +1,7 @@
 """Facts about other servers that are worth remembering for a while.
 
-Owns when they are forgotten: after their time, or all at once when there are too many.
+Owns when they are forgotten: after their time, when somebody knows better, or all at once when
+there are too many.
 """
 
 from __future__ import annotations
@@ -42,3 +43,6 @@ class Memory(Generic[_Value]):
             del self._kept[key]
             return None
         return value
+
+    def forget(self, key: Hashable) -> None:
+        self._kept.pop(key, None)

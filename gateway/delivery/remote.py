@@ -11,6 +11,7 @@ room for the next one; what a host said about a recipient is final for this atte
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -18,9 +19,11 @@ from twisted.logger import Logger
 
 from gateway.core.errors import GatewayError
 from gateway.core.ids import BlobId
+from gateway.core.next_hop import NextHopSyntax, parse_chain
 from gateway.core.ports.clock import WallClock
 from gateway.core.queue import Outcome, QueueItem, Trouble, Verdict, WaitingRecipient
 from gateway.delivery.connections import CannotOpen, Connection, Connections, best
+from gateway.delivery.destinations import names_servers
 from gateway.delivery.smtp_client import CHUNK_OCTETS, Body
 from gateway.delivery.targets import NoRoute, Protection, Routes, Target, TlsDemand
 from gateway.wire.smtp_client_envelope import Envelope, EnvelopeRefused, path_octets
@@ -109,6 +112,14 @@ class RemoteDelivery:
                     return outcomes + await self._try_hosts(job, left, targets)
                 problem = UNREADABLE
         return outcomes + [_outcome(each, problem, trouble=trouble) for each, _ in left]
+
+    def forget_refusals(self, destination: str) -> None:
+        """Let the next attempt log in where a login was refused lately."""
+        if not names_servers(destination):
+            return
+        with suppress(NextHopSyntax):  # then no attempt gets so far
+            for hop in parse_chain(destination):
+                self._connections.forget_refusal(hop)
 
     async def stop(self) -> None:
         """Say good-bye on connections that wait for more mail, and keep none any more."""

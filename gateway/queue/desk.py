@@ -9,6 +9,7 @@ nobody serves. Never parses a command line.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from gateway.core.log_text import escaped
@@ -43,6 +44,7 @@ class QueueDesk:
         timers: for the time that ``routes`` may take.
         router: where messages go by the settings, for ``reroute``; None: nobody can ask.
         logins: users at servers whose passwords are known, likewise.
+        hasten: told of each destination that is to be tried at once.
     """
 
     def __init__(
@@ -61,8 +63,11 @@ class QueueDesk:
         router: Router | None = None,
         logins: frozenset[str] = frozenset(),
         guards: Guards | None = None,
+        hasten: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._deeds = Deeds(store, control, reports, journal, wall_clock, runner, router, logins)
+        self._deeds = Deeds(
+            store, control, reports, journal, wall_clock, runner, router, logins, hasten
+        )
         self._views = Views(control, wall_clock, runner, trace, rule_of, routes, timers)
         self._others: list[SuppressionDesk | HoldRulesDesk] = []
         if guards is not None:

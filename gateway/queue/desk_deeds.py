@@ -127,7 +127,9 @@ class Deeds:
         runner: Sending | None,
         router: Router | None = None,
         logins: frozenset[str] = frozenset(),
+        hasten: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._hasten = hasten
         self._rerouting = Rerouting(control, router)
         self._store = store
         self._control = control
@@ -277,6 +279,7 @@ class Deeds:
         """First, or what is made due would be put off once more with the words of the last try."""
         if self._runner is not None:
             for destination in await self._control.destinations(piece.queue_ids):
+                self._hasten(destination)
                 self._runner.revive(destination)
 
     async def _hold(self, piece: _Piece, reason: str) -> None:
@@ -295,6 +298,7 @@ class Deeds:
                 piece.refuse(asked, "it waits for people who have their mailbox here")
                 del entries[asked]
         if self._runner is not None and next_hop:
+            self._hasten(next_hop)
             self._runner.revive(next_hop)
         done = await self._rerouting.reroute(list(entries.values()), next_hop, piece.which)
         piece.refuse_others(done, lambda each: "none of its recipients is meant")

@@ -203,6 +203,27 @@ def test_a_wrong_password_is_not_tried_for_every_message_and_not_shown() -> None
     assert world.one(destination="login").verdict is DELIVERED
 
 
+def test_a_refused_login_is_tried_at_once_where_an_administrator_says_so() -> None:
+    chain = "smtp://first.example smtp://me@relay.example:25"
+    world = World()
+    relay = world.relay
+    world.routes.table[chain] = world.routes.table["login"]
+    relay.ehlo = relay.tls_ehlo = TLS_EHLO
+    relay.replies["AUTH"] = [b"535 5.7.8 no\r\n", b"235 yes\r\n"]
+    assert world.one(destination=chain).status == "4.7.8"
+    for other in (
+        "y.example",
+        "smtp://you@relay.example:25",
+        "smtp://me@relay.example:587",
+        "x://",
+    ):
+        world.delivery.forget_refusals(other)
+    assert world.one(destination=chain).status == "4.7.8"
+    assert len(relay.connections) == 1
+    world.delivery.forget_refusals(chain)
+    assert world.one(destination=chain).verdict is DELIVERED
+
+
 def test_a_login_that_cannot_be_checked_now_is_tried_again() -> None:
     world = World()
     relay = world.relay

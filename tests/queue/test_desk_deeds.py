@@ -144,7 +144,9 @@ def test_a_dead_destination_is_shown_and_tried_at_once_by_retry(office: Office) 
     assert recipient["why"] == f"nobody at example.org can be talked to: {row['problem']}"
     office.delivery.troubles.clear()
     office.delivery.default = Verdict.DELIVERED
+    assert office.hastened == []
     assert office.call("retry", ids=[queue_id])["done"] == [queue_id]
+    assert office.hastened == ["example.org"], "and what was refused there is forgotten"
     office.sending(2)
     office.house.pump.until(lambda: office.house.wait(office.house.store.depth()).messages == 0)
     assert office.call("destinations")["destinations"] == []

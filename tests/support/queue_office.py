@@ -47,6 +47,7 @@ class Office:
         self.clock = Clock()
         self.delivery = FakeDelivery(default=None)
         self.notes = Notes()
+        self.hastened: list[str] = []
         trace: Any = self.notes
         store, journal = house.store, Journal(trace, self.wall)
         self.guards = Guards(
@@ -86,6 +87,7 @@ class Office:
             self.runner,
             router=router,
             guards=self.guards,
+            hasten=self.hastened.append,
         )
 
     def wall(self) -> float:
