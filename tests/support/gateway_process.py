@@ -12,27 +12,36 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gateway.app.demo import prepare
 from gateway.cli.control_client import ControlClient
 from gateway.core.settings.paths import control_socket
+from tests.support.ports import beginning_somewhere, share
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 STANDARD_PORTS = (25, 465, 587, 2525, 110, 995, 143, 993, 80)
 
 
-# Below 32,768, where the kernel's own choice of ports for clients begins.
-_BASES = range(10_000, 30_000, 7)
+def _bases() -> range:
+    """This process' share; all ports are below 32,768, where the kernel's own choice begins."""
+    number, count = share()
+    width = 22_500 // count if count <= 5 else 22_500
+    first = 10_000 + (number * width if count <= 5 else 0)
+    return range(first, first + width - max(STANDARD_PORTS), 7)
+
+
+_BASES = _bases()
+_IN_TURN = beginning_somewhere(_BASES)
 
 
 def free_port_base() -> int:
     """A base on which every port of the demo is free at the moment."""
-    start = os.getpid() * 31 % len(_BASES)
-    for base in chain(_BASES[start:], _BASES[:start]):
+    for base in islice(_IN_TURN, len(_BASES)):
         sockets = []
         try:
             for port in STANDARD_PORTS:
@@ -64,7 +73,7 @@ class GatewayProcess:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, *, deadline_s: float = 30.0, command: Sequence[str] = ()) -> None:
+    def start(self, *, deadline_s: float = 60.0, command: Sequence[str] = ()) -> None:
         """Start and wait for ``gateway ready``; ``command`` goes before (strace and the like)."""
         self.launch(command)
         self.wait_for_line("gateway ready", deadline_s)
@@ -103,6 +112,10 @@ class GatewayProcess:
             if text in line:
                 return line
 
+    def wait_until_said(self, *words: str) -> None:
+        """Until some line, an earlier one too, holds all of these words."""
+        eventually(lambda: any(all(each in line for each in words) for line in list(self.output)))
+
     def signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)
@@ -121,7 +134,7 @@ class GatewayProcess:
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(30)
 
 
 class Demo(GatewayProcess):

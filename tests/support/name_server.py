@@ -15,6 +15,8 @@ from typing import Any
 
 from twisted.names import dns
 
+from tests.support.ports import free_port
+
 TTL_S = 1
 
 
@@ -125,7 +127,8 @@ class NameServer(Zones, socketserver.UDPServer):
         a: Mapping[str, Sequence[str]],
         also: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
-        socketserver.UDPServer.__init__(self, ("127.0.0.1", 0), _Datagram)
+        # One that nobody is given over TCP either.
+        socketserver.UDPServer.__init__(self, ("127.0.0.1", free_port()), _Datagram)
         Zones.__init__(self, mx=mx, a=a, also=also)
         self.silent = False
         self.swallowed = 0
