@@ -7,6 +7,7 @@ for each server, so that a start takes about two seconds. Who is in it: ``samba_
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -66,7 +67,7 @@ class SambaAd(DirectoryServer):
     """One domain controller. ``restart`` keeps data and ports.
 
     Args:
-        tree: its directories, as ``provisioned`` or a copy of it; owned.
+        tree: its directories, as provisioned or a copy of that; owned.
     """
 
     administrator = (ADMINISTRATOR, ADMINISTRATOR_PASSWORD)
@@ -121,7 +122,7 @@ class SambaAd(DirectoryServer):
 
 def samba_ad() -> SambaAd:
     """A started domain controller with everybody of ``samba_people`` in it; emil is locked out."""
-    server = SambaAd(_copy_of(_provisioned()))
+    server = SambaAd(_copy_of_provisioned())
     try:
         server.start()
         server.lock_out("emil")
@@ -142,15 +143,24 @@ def _copy_of(tree: Path) -> Path:
     return directory
 
 
-def _provisioned() -> Path:
-    """The tree of a stopped server with everybody in it; made if this machine has none."""
+def _copy_of_provisioned() -> Path:
+    """A tree of a stopped server with everybody in it; made if this machine has none."""
     program = need("samba")
     version = re.sub(rb"\s+", b" ", run([program, "--version"]).stdout)
     everybody = samba_people.all_records()
     form = hashlib.sha256(b"\0".join((version, everybody.encode(), _CONFIG.encode())))
     kept = UNPACKED / f"samba-{form.hexdigest()[:16]}"
-    if kept.is_dir():
-        return kept
+    UNPACKED.mkdir(parents=True, exist_ok=True)
+    # Two processes of one run of tests need it at the same time: one makes it, the other waits;
+    # and nobody takes it away while it is copied.
+    with (UNPACKED / "samba.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.is_dir():
+            _keep(kept, everybody)
+        return _copy_of(kept)
+
+
+def _keep(kept: Path, everybody: str) -> None:
     tree = _private_directory()
     _provision(tree)
     server = SambaAd(tree)
@@ -164,18 +174,13 @@ def _provisioned() -> Path:
         server.start(days_ago)
         server.change(everybody)
         server.stop()
-        UNPACKED.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix="samba-new-", dir=UNPACKED))
         run([need("cp"), "-a", "--sparse=always", f"{tree}/.", str(beside)])
         for older in UNPACKED.glob("samba-????????????????"):
             shutil.rmtree(older, ignore_errors=True)
-        try:
-            beside.rename(kept)
-        except OSError:  # another run was faster
-            shutil.rmtree(beside)
+        beside.rename(kept)
     finally:
         server.close()
-    return kept
 
 
 def _provision(tree: Path) -> None:
