@@ -95,7 +95,7 @@ class DirectoryServer:
         self._send(signal.SIGSTOP)
         assert self._process is not None
         threads = Path("/proc", str(self._process.pid), "task")
-        # The last of them may still answer when the signal has been sent.
+        # The last of them may still answer when the signal has been sent, or be about to end.
         eventually(lambda: {_state(each) for each in threads.iterdir()} == {"T"})
 
     def thaw(self) -> None:
@@ -136,5 +136,8 @@ class DirectoryServer:
 
 
 def _state(thread: Path) -> str:
-    """proc_pid_stat(5), behind the name, which may have any character."""
-    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    """proc_pid_stat(5), behind the name, which may have any character; empty: it is gone."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

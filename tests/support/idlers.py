@@ -20,7 +20,7 @@ class Idler:
     """A session of ``person`` in IDLE on INBOX."""
 
     def __init__(self, port: int, person: tuple[str, str] = BOB) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._lines = self.socket.makefile("rb")
         self.worker = 0
         assert self._lines.readline().startswith(b"* OK")
@@ -69,6 +69,8 @@ def _back_to(demo: Demo, number: int, count: int) -> bool:
 def one_in_each_worker(demo: Demo) -> Iterator[dict[int, Idler]]:
     """The kernel decides who accepts: sessions are opened until every worker has one."""
     found: dict[int, Idler] = {}
+    # Who left before may still be counted, and would then be missing beside who comes.
+    eventually(lambda: not any(imap_counts(demo).values()))
     counts = imap_counts(demo)
     try:
         for _ in range(TRIES):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.support.gateway_process import ROOT, Demo
 from tests.support.mail import ALICE, BOB, trusting
+from tests.support.waiting import eventually
 
 APPENDED = b"Subject: moved\r\n\r\nHello\r\n"
 
@@ -31,10 +32,16 @@ def pull(demo: Demo, password_file: Path, *options: object) -> subprocess.Comple
 
 
 def session(demo: Demo, who: tuple[str, str]) -> imaplib.IMAP4:
-    client = imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20)
+    client = imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=60)
     client.starttls(trusting())
     client.login(*who)
     return client
+
+
+def new_count(client: imaplib.IMAP4) -> object:
+    """What the selected mailbox is said to hold, if something is said."""
+    client.noop()
+    return client.response("EXISTS")[1][-1]
 
 
 def test_mail_moves_while_the_gateway_runs(demo: Demo, tmp_path: Path) -> None:
@@ -60,8 +67,7 @@ def test_mail_moves_while_the_gateway_runs(demo: Demo, tmp_path: Path) -> None:
         done = pull(demo, password_file, *starttls)
         assert (done.returncode, done.stderr[-300:] if done.returncode else "") == (0, "")
         # Who looks into the mailbox sees it come.
-        open_session.noop()
-        assert open_session.response("EXISTS")[1][-1] == b"1"
+        eventually(lambda: new_count(open_session) == b"1")
         _, data = open_session.fetch("1", "(FLAGS INTERNALDATE BODY.PEEK[])")
         assert isinstance(data[0], tuple)
         assert data[0][1] == APPENDED

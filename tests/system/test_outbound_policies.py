@@ -153,7 +153,7 @@ retry_after_s = [3600]
             eventually(lambda: len(by_name["free"].taken) == len(NO_POLICY) + 1)
             for name, words in NO_POLICY.items():
                 line = f"the MTA-STS policy of {domain(name)} cannot be fetched"
-                assert any(line in each and words in each for each in demo.output), name
+                demo.wait_until_said(line, words)
         assert [name for name in WAITING if by_name[name].taken] == []
         # RFC 8460: what was counted is in the store once the gateway has stopped.
         index = Layout(Path(tomllib.loads(demo.config.read_text())["state_dir"])).index

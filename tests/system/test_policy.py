@@ -96,7 +96,7 @@ def send(demo: Demo, ip: str, subject: bytes = b"x", sender: str = "a@far.exampl
 
 
 def connect(demo: Demo, ip: str) -> smtplib.SMTP:
-    return smtplib.SMTP("127.0.0.1", demo.port(25), timeout=20, source_address=(ip, 0))
+    return smtplib.SMTP("127.0.0.1", demo.port(25), timeout=60, source_address=(ip, 0))
 
 
 def test_who_is_in_a_DNS_list_reads_its_text_and_an_id(demo: Demo) -> None:
@@ -186,14 +186,16 @@ def test_a_real_server_comes_again_by_itself_and_is_known_from_then_on(demo: Dem
     soon = {
         "smtp_bind_address": POSTFIX,
         "queue_run_delay": "1s",
-        "minimal_backoff_time": "1s",
-        "maximal_backoff_time": "2s",
+        # It counts in whole seconds, and shall not come before the greylist lets it in.
+        "minimal_backoff_time": "3s",
+        "maximal_backoff_time": "4s",
     }
     with sending_postfix(demo.port(25), more=soon) as postfix:
         for subject in (b"greylisted", b"known"):
-            with smtplib.SMTP("127.0.0.1", postfix.port, timeout=20) as client:
+            with smtplib.SMTP("127.0.0.1", postfix.port, timeout=60) as client:
                 client.sendmail("p@far.example", [ALICE[0]], MESSAGE % subject)
             eventually(partial(has_arrived, demo, subject))
+        eventually(lambda: postfix.log().count("status=sent") >= 2)
         log = postfix.log()
     assert log.count("450 4.7.1 Greylisted, try again in ") == 1
     assert log.count("status=deferred") == 1 and log.count("status=sent") == 2

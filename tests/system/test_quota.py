@@ -20,7 +20,7 @@ LIMIT = 10
 
 
 def send(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=60) as client:
         client.sendmail("a@far.test", [BOB[0]], MESSAGE)
 
 
@@ -61,7 +61,7 @@ def test_D6_warned_then_full_then_emptied_then_used_again(tmp_path: Path) -> Non
             assert status == "NO" and bytes(data[0] or b"").startswith(b"[OVERQUOTA] ")
             assert client.uid("MOVE", "1", "Trash")[0] == "OK"
 
-        drop = poplib.POP3("127.0.0.1", demo.port(110), timeout=30)
+        drop = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
         drop.user(BOB[0])
         drop.pass_(BOB[1])
         for number in range(1, 4):
@@ -77,6 +77,7 @@ def test_the_directory_has_the_last_word(tmp_path: Path) -> None:
     """mailQuota of a person, read again from the file, over the settings' default."""
     with running(Demo(tmp_path / "d"), "[quota]\nmessages = 1\n") as demo:
         send(demo)
+        eventually(lambda: len(inbox(demo.port(143))) == 2)  # it and the warning
         assert not accepts(demo)
         people = tmp_path / "d" / "people.ldif"
         text = people.read_text()

@@ -67,7 +67,10 @@ def is_gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     # Our own process is the parent of orphans in some containers: a zombie is gone as well.
-    return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True  # now
 
 
 def test_mail_reaches_idle_sessions_in_every_worker(demo: Demo) -> None:
@@ -81,7 +84,7 @@ def test_mail_reaches_idle_sessions_in_every_worker(demo: Demo) -> None:
 
 def test_P5_one_maildrop_for_one_pop3_session_whichever_worker_has_it(demo: Demo) -> None:
     def login() -> poplib.POP3:
-        client = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+        client = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
         try:
             client.user(BOB[0])
             client.pass_(BOB[1])
@@ -104,7 +107,7 @@ def test_status_adds_up_and_lists_the_workers(demo: Demo) -> None:
     with one_in_each_worker(demo) as idlers:
         status = demo.status()
         assert status["sessions"] == {"imap": len(idlers)}
-        queue = status["queue"]
+        queue = eventually(lambda: demo.status()["queue"])
         assert (queue["messages"], queue["recipients"], queue["held"]) == (0, 0, 0)
         assert (queue["oldest_s"], queue["dead_destinations"], queue["dead"]) == (None, 0, [])
         assert [each["number"] for each in status["workers"]] == [1, 2, 3]
@@ -145,12 +148,13 @@ def test_D11_a_new_certificate_is_served_by_every_worker_and_sessions_live_on(
         # A worker that starts later has it as well, although it could not read the files itself.
         for name in ("self-signed.pem", "self-signed.key"):
             (folder / name).unlink()
-        os.kill(pids(demo)[2], signal.SIGKILL)
+        killed = pids(demo)[2]
+        os.kill(killed, signal.SIGKILL)
         idlers.pop(2).close()
         expected = ssl.PEM_cert_to_DER_cert((other / "self-signed.pem").read_text())
-        eventually(lambda: all_ready(demo))
+        eventually(lambda: pids(demo)[2] not in (None, killed) and all_ready(demo))
         for _ in range(12):
-            pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=10)
+            pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=60)
             assert ssl.PEM_cert_to_DER_cert(pem) == expected
         send_all(demo.port(25), [MESSAGE])
         for idler in idlers.values():
@@ -202,7 +206,7 @@ def test_when_the_queues_worker_dies_another_one_runs_it(tmp_path: Path) -> None
 IMPATIENT = """
 import runpy, sys
 from gateway.app import pulse, supervisor
-pulse.BEAT_S, supervisor.SILENCE_S = 0.5, 5.0
+pulse.BEAT_S, supervisor.SILENCE_S = 0.5, 10.0
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
@@ -302,7 +306,7 @@ def test_connections_are_bounded_for_the_gateway_not_for_each_worker(demo: Demo)
     clients = [Idler(demo.port(143)) for _ in range(PER_ADDRESS)]
     for _ in range(9):
         with pytest.raises(imaplib.IMAP4.error):
-            imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20)
+            imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=60)
     clients.pop().close()
     eventually(lambda: demo.status()["sessions"]["imap"] < PER_ADDRESS)
     assert inbox(demo.port(143))
