@@ -63,7 +63,7 @@ def injected(demo: Demo, call: str, fault: str, file: str) -> Iterator[None]:
 def send(demo: Demo, mark: str, octets: int = SMALL) -> int:
     """The reply to one message; 0 when the connection was lost."""
     try:
-        with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=60) as client:
             client.sendmail("a@sender.example", [BOB[0]], compose(mark, octets))
     except smtplib.SMTPResponseException as refusal:
         return refusal.smtp_code

@@ -33,7 +33,7 @@ def trusting() -> ssl.SSLContext:
 
 @contextmanager
 def imap(port: int, person: tuple[str, str]) -> Iterator[imaplib.IMAP4]:
-    client = imaplib.IMAP4("127.0.0.1", port, timeout=30)
+    client = imaplib.IMAP4("127.0.0.1", port, timeout=60)
     try:
         client.login(*person)
         yield client
@@ -58,7 +58,7 @@ def inbox(port: int, person: tuple[str, str] = BOB) -> list[bytes]:
 
 def maildrop(port: int, person: tuple[str, str] = BOB) -> list[bytes]:
     """Every message, octet for octet, through RETR."""
-    client = poplib.POP3("127.0.0.1", port, timeout=30)
+    client = poplib.POP3("127.0.0.1", port, timeout=60)
     try:
         client.user(person[0])
         client.pass_(person[1])

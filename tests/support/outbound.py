@@ -42,7 +42,7 @@ def submit(
     starttls: bool = False,
 ) -> None:
     """As Alice's mail program does it."""
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         if starttls:
             client.starttls(context=trusting())
         client.login(*ALICE)

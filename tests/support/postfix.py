@@ -129,7 +129,7 @@ class Postfix:
         self._settings = settings or {}  # of main.cf, over all others
         self._logins: _Logins | None = None
 
-    def start(self, deadline_s: float = 20.0) -> None:
+    def start(self, deadline_s: float = 60.0) -> None:
         owner = pwd.getpwnam("postfix")
         for name in ("etc", "queue", "data", "maildirs", "log"):
             (self.root / name).mkdir(parents=True)

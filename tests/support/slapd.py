@@ -191,7 +191,7 @@ class Slapd(DirectoryServer):
                 *("-h", f"{self.uri}/ {self.tls_uri}/"),
             ]
             self._lives(subprocess.Popen(command, stdout=log, stderr=log))
-        eventually(self._accepts, deadline_s=20, every_s=0.02)
+        eventually(self._accepts, deadline_s=60, every_s=0.02)
 
     def _accepts(self) -> bool:
         assert self._process is not None

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], *, deadline_s: float = 30.0, every_s: float = 0.05) -> T:
+def eventually(probe: Callable[[], T], *, deadline_s: float = 60.0, every_s: float = 0.05) -> T:
     """The first true value of the probe; fails the test when none comes in time."""
     end = time.monotonic() + deadline_s
     pause = Event()

@@ -58,7 +58,7 @@ class Both(NamedTuple):
 
 @pytest.fixture(scope="module")
 def both(demo: Demo) -> Iterator[Both]:
-    with socket.create_connection(("127.0.0.1", demo.port(143)), 30) as connection:
+    with socket.create_connection(("127.0.0.1", demo.port(143)), 60) as connection:
         with connection.makefile("rwb") as stream, dovecot() as theirs:
             ours = ImapTalk(stream, stream)
             ours.do(b"LOGIN %b %b" % (BOB[0].encode(), BOB[1].encode()))

@@ -66,7 +66,7 @@ def revoke(gateway: Demo, *numbers: int, person: str = ALICE) -> None:
 
 
 def logs_in(gateway: Demo, password: str, login: str = ALICE) -> bool:
-    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=30) as client:
+    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=60) as client:
         try:
             client.login(login, password)
         except imaplib.IMAP4.error as error:
@@ -79,11 +79,11 @@ def test_every_protocol_takes_it_and_the_log_does_not_show_it(demo: Demo) -> Non
     made = command(demo, "app-password", "create", ALICE, "--label", "phone", "--json")
     password = json.loads(made)["password"]
     assert logs_in(demo, password) and logs_in(demo, password.upper(), "alice@example.test")
-    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
     pop3.user(ALICE)
     pop3.pass_(password.replace("-", " "))
     pop3.quit()
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         client.login(ALICE, password)
         client.sendmail("alice@example.test", ["bob@example.test"], b"Subject: x\r\n\r\nx\r\n")
     demo.wait_for_line("alice logged in from 127.0.0.1 by app password")
@@ -212,7 +212,7 @@ def test_A8_L22_openldap_never_sees_one_and_counts_no_failure(site: tuple[Demo, 
     assert not logs_in(gateway, password, "carol"), "a forgotten telephone"
     assert binds(slapd) == set()
     with imaplib.IMAP4_SSL(
-        "127.0.0.1", gateway.port(993), timeout=20, ssl_context=trusting()
+        "127.0.0.1", gateway.port(993), timeout=60, ssl_context=trusting()
     ) as client:
         client.login("carol", "looking-glass")
     eventually(lambda: binds(slapd) == {"carol"})

@@ -68,7 +68,7 @@ class Load:
             self.errors.append(error)
 
     def _send(self, number: int) -> None:
-        with smtplib.SMTP("127.0.0.1", self._demo.port(25), "client.example", 30) as client:
+        with smtplib.SMTP("127.0.0.1", self._demo.port(25), "client.example", 60) as client:
             count = 0
             while not self._stop.is_set():
                 count += 1

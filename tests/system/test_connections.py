@@ -5,9 +5,10 @@ from __future__ import annotations
 import imaplib
 import smtplib
 import socket
+import sys
 from pathlib import Path
 
-from gateway.edge.connection import CLOSE_GRACE_S
+from gateway.app.server import DRAIN_LIMIT_S
 from tests.support.gateway_process import Demo
 from tests.support.mail import ALICE, BOB, trusting
 from tests.support.programs import need
@@ -17,8 +18,19 @@ FILES = 150
 MESSAGE = b"Subject: x\r\n\r\n" + (b"y" * 70 + b"\r\n") * 30_000  # a file of its own in the store
 
 
+# Who waits until their clients close, waits longer than DRAIN_LIMIT_S.
+PATIENT = """
+import runpy, sys
+from gateway.edge import connection
+assert connection.CLOSE_GRACE_S
+connection.CLOSE_GRACE_S = 300.0
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
 def greeting(port: int) -> tuple[socket.socket, bytes]:
-    client = socket.create_connection(("127.0.0.1", port), timeout=30)
+    client = socket.create_connection(("127.0.0.1", port), timeout=60)
     return client, client.recv(1000)
 
 
@@ -27,7 +39,7 @@ def test_N3_connections_leave_files_to_the_mail_and_nothing_spins(tmp_path: Path
     demo.start(command=[need("prlimit"), f"--nofile={FILES}"])
     try:
         assert any(f"{FILES} open files are allowed" in line for line in demo.output)
-        sender = smtplib.SMTP("127.0.0.1", demo.port(25), timeout=30)
+        sender = smtplib.SMTP("127.0.0.1", demo.port(25), timeout=60)
         clients = [greeting(demo.port(25)) for _ in range(FILES)]
         told = [words for _, words in clients]
         assert sum(words.startswith(b"220 ") for words in told) == FILES // 2 - 1
@@ -47,7 +59,7 @@ def test_N3_connections_leave_files_to_the_mail_and_nothing_spins(tmp_path: Path
 
 def test_D11_who_shakes_no_hands_and_who_sleeps_do_not_delay_the_end(tmp_path: Path) -> None:
     demo = Demo(tmp_path / "d")
-    demo.start()
+    demo.start(command=[sys.executable, "-c", PATIENT])
     clients = []
     for port, words in (
         (25, b"EHLO x\r\nSTARTTLS\r\n"),
@@ -59,10 +71,10 @@ def test_D11_who_shakes_no_hands_and_who_sleeps_do_not_delay_the_end(tmp_path: P
             client.sendall(line)
             assert client.recv(1000)
         clients.append(client)
-    silent = socket.create_connection(("127.0.0.1", demo.port(993)))
-    asleep = imaplib.IMAP4_SSL("127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=30)
+    silent = socket.create_connection(("127.0.0.1", demo.port(993)), timeout=60)
+    asleep = imaplib.IMAP4_SSL("127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=60)
     asleep.login(*ALICE)
-    assert demo.stop(CLOSE_GRACE_S - 1) == 0
+    assert demo.stop(DRAIN_LIMIT_S - 2) == 0
     assert b"BYE" in asleep.readline()
     asleep.shutdown()
     for client in (*clients, silent):

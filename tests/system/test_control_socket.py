@@ -42,12 +42,12 @@ def test_the_command_asks_the_running_gateway(tmp_path: Path) -> None:
         assert server.stdout.readline() == "listening\n"
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.stat().st_uid == os.geteuid()
-        client = ControlClient(path, timeout_s=10)
+        client = ControlClient(path, timeout_s=30)
         assert client.get("/v1/status") == {"version": "9", "sessions": {"imap": 2}}
         with pytest.raises(CommandRefused, match="no such command"):
             client.get("/v1/unknown")
         assert client.request("POST", "/v1/stop", body="now") == {"stopping": "now"}
-        assert server.wait(10) == 0
+        assert server.wait(30) == 0
     finally:
         server.kill()
         server.wait()

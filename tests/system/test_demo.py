@@ -37,7 +37,7 @@ def test_it_says_who_can_log_in(demo: Demo) -> None:
 @pytest.mark.parametrize("port", [587, 2525])
 def test_submission_with_starttls_and_without(demo: Demo, port: int) -> None:
     for encrypted in (True, False):
-        with smtplib.SMTP("127.0.0.1", demo.port(port), timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", demo.port(port), timeout=60) as client:
             if encrypted:
                 client.starttls(context=trusting())
             client.login(*ALICE)
@@ -45,32 +45,32 @@ def test_submission_with_starttls_and_without(demo: Demo, port: int) -> None:
 
 
 def test_submission_over_tls(demo: Demo) -> None:
-    with smtplib.SMTP_SSL("127.0.0.1", demo.port(465), timeout=20, context=trusting()) as client:
+    with smtplib.SMTP_SSL("127.0.0.1", demo.port(465), timeout=60, context=trusting()) as client:
         client.login(*ALICE)
         assert client.sendmail(ALICE[0], [BOB[0]], b"Subject: tls\r\n\r\nx\r\n") == {}
 
 
 def test_pop3_and_imap_over_tls_and_starttls(demo: Demo) -> None:
-    pop3s = poplib.POP3_SSL("127.0.0.1", demo.port(995), timeout=20, context=trusting())
+    pop3s = poplib.POP3_SSL("127.0.0.1", demo.port(995), timeout=60, context=trusting())
     pop3s.user(BOB[0])
     assert pop3s.pass_(BOB[1]).startswith(b"+OK")
     pop3s.quit()
-    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
     pop3.stls(trusting())
     pop3.user(BOB[0])
     assert pop3.pass_(BOB[1]).startswith(b"+OK")
     pop3.quit()
     with imaplib.IMAP4_SSL(
-        "127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=20
+        "127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=60
     ) as imaps:
         assert imaps.login(*BOB)[0] == "OK"
-    with imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20) as imap4:
+    with imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=60) as imap4:
         imap4.starttls(trusting())
         assert imap4.login(*BOB)[0] == "OK"
 
 
 def test_strangers_reach_people_and_nobody_else(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=60) as client:
         client.ehlo()
         assert "auth" not in client.esmtp_features
         client.mail("stranger@elsewhere.example")
@@ -82,14 +82,14 @@ def test_strangers_reach_people_and_nobody_else(demo: Demo) -> None:
 
 
 def test_a_wrong_password_is_refused_everywhere(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
             client.login(ALICE[0], "wrong")
         assert refused.value.smtp_code == 535
-    with imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=20) as imap4:
+    with imaplib.IMAP4("127.0.0.1", demo.port(143), timeout=60) as imap4:
         with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
             imap4.login(ALICE[0], "wrong")
-    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
     pop3.user(ALICE[0])
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         pop3.pass_("wrong")
@@ -97,14 +97,14 @@ def test_a_wrong_password_is_refused_everywhere(demo: Demo) -> None:
 
 
 def test_alice_may_not_write_as_bob(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         client.login(*ALICE)
         code, text = client.mail(BOB[0])
         assert (code, text[:6]) == (553, b"5.7.1 ")
 
 
 def test_the_web_door_says_that_it_lives(demo: Demo) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port(80)}/healthz", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{demo.port(80)}/healthz", timeout=60) as answer:
         assert answer.status == 200
 
 
@@ -119,7 +119,7 @@ def test_status_and_health_and_verify(demo: Demo) -> None:
 
 def test_a_second_start_keeps_everything(folder: Path) -> None:
     with running_demo(folder) as first:
-        with smtplib.SMTP("127.0.0.1", first.port(25), timeout=20) as client:
+        with smtplib.SMTP("127.0.0.1", first.port(25), timeout=60) as client:
             client.sendmail("a@b.example", [BOB[0]], b"Subject: kept\r\n\r\nkept\r\n")
     with running_demo(folder) as second:
         (message,) = inbox(second.port(143))

@@ -261,7 +261,7 @@ def test_a_pull_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
                 process = subprocess.Popen(command, env=environ)
                 eventually(partial(_is_beyond, state, megabytes * 500_000, process))
                 process.send_signal(signal.SIGKILL)
-                process.wait(10)
+                process.wait(30)
             assert subprocess.run(command, env=environ, check=False, timeout=60).returncode == 0
         assert verify(state).sound
         with House(state) as house:

@@ -109,12 +109,12 @@ class OldServer:
         return False
 
     def session(self, name: str) -> imaplib.IMAP4:
-        client = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20)
+        client = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=60)
         client.login(name, f"{name[0]}-secret")
         return client
 
     def uidls(self, name: str) -> list[bytes]:
-        client = poplib.POP3("127.0.0.1", self.pop3_port, timeout=20)
+        client = poplib.POP3("127.0.0.1", self.pop3_port, timeout=60)
         client.user(name)
         client.pass_(f"{name[0]}-secret")
         return names_of(client)
@@ -176,7 +176,7 @@ def test_a_master_user_moves_many_people_and_pop3_names_stay(
     for name, count, who in (("alice", 4, ALICE), ("bob", 2, BOB)):
         before = old.uidls(name)
         assert len(before) == count
-        here = poplib.POP3("127.0.0.1", demo.port(110), timeout=20)
+        here = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
         here.stls(trusting())
         here.user(who[0])
         here.pass_(who[1])

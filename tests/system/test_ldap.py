@@ -75,7 +75,7 @@ picture = false
 
 
 def deliver(site: Site, recipient: str) -> None:
-    with smtplib.SMTP("127.0.0.1", site.gateway.port(25), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", site.gateway.port(25), timeout=60) as client:
         client.sendmail("x@elsewhere.example", [recipient], b"Subject: ldap\r\n\r\nx\r\n")
 
 
@@ -83,17 +83,17 @@ def test_people_of_openldap_get_mail_and_log_in_everywhere(site: Site) -> None:
     gateway = site.gateway
     deliver(site, "Carol@EXAMPLE.test")
     deliver(site, "carol.second@example.test")
-    with smtplib.SMTP_SSL("127.0.0.1", gateway.port(465), timeout=20, context=trusting()) as client:
+    with smtplib.SMTP_SSL("127.0.0.1", gateway.port(465), timeout=60, context=trusting()) as client:
         client.ehlo()
         # smtplib encodes passwords as ASCII only; a real client sends UTF-8 (RFC 4616).
         secret = f"\0{CAROL[0]}\0{CAROL[1]}".encode()
         code, _ = client.docmd("AUTH", "PLAIN " + _base64(secret))
         assert code == 235
         client.sendmail(CAROL[0], ["carol@example.test"], b"Subject: mine\r\n\r\nx\r\n")
-    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=20) as imap4:
+    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=60) as imap4:
         imap4.authenticate("PLAIN", lambda _: secret)
         assert imap4.select("INBOX")[1] == [b"3"]
-    pop3 = poplib.POP3("127.0.0.1", gateway.port(110), timeout=20)
+    pop3 = poplib.POP3("127.0.0.1", gateway.port(110), timeout=60)
     pop3.encoding = "UTF-8"
     pop3.user("carol")
     pop3.pass_(CAROL[1])
@@ -108,26 +108,26 @@ def _base64(octets: bytes) -> str:
 def test_A5_a_directory_that_is_down_is_nobodys_wrong_password(site: Site) -> None:
     site.slapd.stop()
     gateway = site.gateway
-    with smtplib.SMTP("127.0.0.1", gateway.port(25), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", gateway.port(25), timeout=60) as client:
         client.ehlo()
         client.mail("x@elsewhere.example")
         code, text = client.rcpt("carol@example.test")
         assert (code, text[:6]) == (451, b"4.4.3 ")
-    with smtplib.SMTP("127.0.0.1", gateway.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", gateway.port(587), timeout=60) as client:
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
             client.login(CAROL[0], "any")
         assert refused.value.smtp_code == 454
-    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=20) as imap4:
+    with imaplib.IMAP4("127.0.0.1", gateway.port(143), timeout=60) as imap4:
         with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
             imap4.login(CAROL[0], "any")
-    pop3 = poplib.POP3("127.0.0.1", gateway.port(110), timeout=20)
+    pop3 = poplib.POP3("127.0.0.1", gateway.port(110), timeout=60)
     pop3.user("carol")
     with pytest.raises(poplib.error_proto, match="SYS/TEMP"):
         pop3.pass_("any")
     pop3.close()
 
     site.slapd.start()
-    eventually(lambda: is_taken(site, "carol@example.test"), deadline_s=10)
+    eventually(lambda: is_taken(site, "carol@example.test"))
 
 
 def is_taken(site: Site, recipient: str) -> bool:
@@ -148,7 +148,7 @@ def test_A5_L10_a_directory_that_hangs_holds_nobody_and_leaks_nothing(site: Site
     hung = 40
 
     def log_in(_: int = 0) -> str:
-        with imaplib.IMAP4("127.0.0.1", site.gateway.port(143), timeout=20) as client:
+        with imaplib.IMAP4("127.0.0.1", site.gateway.port(143), timeout=60) as client:
             try:
                 client.authenticate("PLAIN", lambda _: f"\0{CAROL[0]}\0{CAROL[1]}".encode())
             except imaplib.IMAP4.error as refused:
@@ -170,9 +170,9 @@ def test_A5_L10_a_directory_that_hangs_holds_nobody_and_leaks_nothing(site: Site
         answers = set(people.map(log_in, range(hung)))
         assert len(answers) == 1 and "[UNAVAILABLE]" in answers.pop()
         site.slapd.thaw()
-        eventually(lambda: log_in(0) == "in", deadline_s=10)
+        eventually(lambda: log_in(0) == "in")
         assert set(people.map(log_in, range(40))) == {"in"}
-    eventually(is_as_before, deadline_s=10)
+    eventually(is_as_before)
 
 
 def test_a_rename_keeps_the_mailbox(site: Site) -> None:
@@ -187,7 +187,7 @@ def test_a_rename_keeps_the_mailbox(site: Site) -> None:
 
 
 def test_no_password_in_any_output(site: Site) -> None:
-    with smtplib.SMTP("127.0.0.1", site.gateway.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", site.gateway.port(587), timeout=60) as client:
         with pytest.raises(smtplib.SMTPAuthenticationError):
             client.login(CAROL[0], "correct-horse-battery")
     output = "\n".join(site.gateway.output)

@@ -84,7 +84,7 @@ class Site:
     def imap(self, user: str, password: str) -> str:
         """What a mail program hears."""
         port = self.gateway.port(993)
-        with imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=trusting(), timeout=40) as client:
+        with imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=trusting(), timeout=60) as client:
             try:
                 return client.login(user, password)[0]
             except imaplib.IMAP4.error as error:
@@ -92,7 +92,7 @@ class Site:
 
     def imap_by_proxy(self, ip: str, user: str, password: str) -> str:
         """The same of a client elsewhere, whom our proxy names."""
-        raw = socket.create_connection(("127.0.0.1", self.gateway.port(993)), 40)
+        raw = socket.create_connection(("127.0.0.1", self.gateway.port(993)), 60)
         raw.sendall(f"PROXY TCP4 {ip} 192.0.2.1 5000 993\r\n".encode())
         context: ssl.SSLContext = trusting()
         with (
@@ -138,7 +138,7 @@ def test_A8_the_same_wrong_password_reaches_the_directory_once(site: Site) -> No
         assert "AUTHENTICATIONFAILED" in site.imap(user, "old one")
     with (
         smtplib.SMTP_SSL(
-            "127.0.0.1", site.gateway.port(465), timeout=40, context=trusting()
+            "127.0.0.1", site.gateway.port(465), timeout=60, context=trusting()
         ) as client,
         pytest.raises(smtplib.SMTPAuthenticationError) as refused,
     ):

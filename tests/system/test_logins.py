@@ -194,7 +194,7 @@ def trusting(world: World) -> ssl.SSLContext:
 
 
 def test_smtplib(world: World) -> None:
-    with smtplib.SMTP("localhost", world.port(587), timeout=20) as client:
+    with smtplib.SMTP("localhost", world.port(587), timeout=60) as client:
         client.starttls(context=trusting(world))
         client.ehlo()
         client.user, client.password = "alice", PASSWORD
@@ -205,7 +205,7 @@ def test_smtplib(world: World) -> None:
 
 def test_imaplib(world: World) -> None:
     client = imaplib.IMAP4_SSL(
-        "localhost", world.port(993), ssl_context=trusting(world), timeout=20
+        "localhost", world.port(993), ssl_context=trusting(world), timeout=60
     )
     assert client.login_cram_md5("alice", PASSWORD)[0] == "OK"
     client.logout()
@@ -222,7 +222,7 @@ def test_people_with_a_hash_log_in_as_before(world: World) -> None:
 
 
 def test_what_a_connection_is_offered(world: World) -> None:
-    with smtplib.SMTP("localhost", world.port(587), timeout=20) as client:
+    with smtplib.SMTP("localhost", world.port(587), timeout=60) as client:
         client.ehlo()
         assert not client.has_extn("auth")
         client.starttls(context=trusting(world))
@@ -238,7 +238,7 @@ def served(world: World, name: str) -> tuple[str, bytes | None]:
     """The common name and the whole of the certificate that a client gets for this name."""
     context = trusting(world)
     context.check_hostname = False
-    raw = socket.create_connection(("127.0.0.1", world.port(993)), timeout=20)
+    raw = socket.create_connection(("127.0.0.1", world.port(993)), timeout=60)
     with context.wrap_socket(raw, server_hostname=name) as tls:
         certificate: Any = tls.getpeercert()
         return dict(certificate["subject"][0])["commonName"], tls.getpeercert(True)
@@ -249,7 +249,7 @@ def test_S19_a_handshake_that_never_ends_keeps_nobody_waiting(world: World, octe
     """They are ended after HANDSHAKE_LIMIT_S (tests/edge); meanwhile others are served."""
     half_open = []
     for port in (465, 993, 995):
-        each = socket.create_connection(("127.0.0.1", world.port(port)), timeout=40)
+        each = socket.create_connection(("127.0.0.1", world.port(port)), timeout=60)
         each.sendall(octets)
         half_open.append(each)
     test_imaplib(world)
@@ -309,7 +309,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Htt
 def authenticate(world: World, token: str) -> str:
     """What IMAP says to this token in the end."""
     client = imaplib.IMAP4_SSL(
-        "localhost", world.port(993), ssl_context=trusting(world), timeout=20
+        "localhost", world.port(993), ssl_context=trusting(world), timeout=60
     )
     answers = [b"n,,\x01auth=Bearer " + token.encode() + b"\x01\x01", b"\x01"]
     try:

@@ -38,7 +38,7 @@ def test_deleted_mail_comes_back_while_sessions_watch(demo: Demo) -> None:
     assert inbox(demo.port(143)) == kept
     assert subjects(demo) == []
 
-    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=30)
+    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
     pop3.user(BOB[0])
     pop3.pass_(BOB[1])
     pop3.dele(2)

@@ -101,7 +101,7 @@ class Server:
 
     def connect(self, host: str = STRANGER, source: str = "") -> smtplib.SMTP:
         place = (source, 0) if source else None
-        client = smtplib.SMTP(host, self.smtp, timeout=20, source_address=place)
+        client = smtplib.SMTP(host, self.smtp, timeout=60, source_address=place)
         client.ehlo("client.test")
         return client
 
@@ -151,7 +151,7 @@ def test_the_set_on_submission_without_a_login(server: Server, source: str) -> N
 
 
 def test_the_set_after_a_failed_login(server: Server) -> None:
-    client = smtplib.SMTP("127.0.0.1", server.submission, timeout=20)
+    client = smtplib.SMTP("127.0.0.1", server.submission, timeout=60)
     client.starttls(context=trusting())
     with pytest.raises(smtplib.SMTPAuthenticationError):
         client.login(f"alice@{US}", "wrong")

@@ -63,7 +63,7 @@ def send(
     mail: Sequence[str] = (),
     rcpt: Sequence[str] = (),
 ) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         client.login(*ALICE)
         refused = client.sendmail(ALICE[0], list(recipients), message, list(mail), list(rcpt))
         assert refused == {}

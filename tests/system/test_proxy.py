@@ -32,7 +32,7 @@ class Proxied:
     def imap(self) -> imaplib.IMAP4_SSL:
         """Bob's mailboxes, through HAProxy."""
         port = self.ports["imaps"]
-        client = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=trusting(), timeout=30)
+        client = imaplib.IMAP4_SSL("127.0.0.1", port, ssl_context=trusting(), timeout=60)
         client.login(*BOB)
         return client
 
@@ -73,13 +73,13 @@ proxy_from = ["127.0.0.1"]
             yield Proxied(ports, behind)
         finally:
             haproxy.terminate()
-            haproxy.wait(10)
+            haproxy.wait(30)
 
 
 @pytest.mark.parametrize("name", ["smtp", "smtp2"])
 def test_the_message_says_where_the_client_was(proxied: Proxied, name: str) -> None:
     port = proxied.ports[name]
-    with smtplib.SMTP("127.0.0.1", port, "far.example", 30, (CLIENT, 0)) as client:
+    with smtplib.SMTP("127.0.0.1", port, "far.example", 60, (CLIENT, 0)) as client:
         client.starttls(context=trusting())
         client.sendmail("a@far.example", [BOB[0]], MESSAGE)
     with proxied.imap() as reader:
@@ -95,14 +95,14 @@ def test_tls_from_the_first_octet_comes_behind_the_header(proxied: Proxied) -> N
 
 
 def test_who_comes_from_a_proxy_without_its_header_gets_nothing(proxied: Proxied) -> None:
-    with socket.create_connection(("127.0.0.1", proxied.behind["smtp"]), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", proxied.behind["smtp"]), timeout=60) as client:
         client.sendall(b"EHLO far.example\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(100) == b""
 
 
 def test_who_comes_from_elsewhere_cannot_forge_one(proxied: Proxied) -> None:
-    with smtplib.SMTP(timeout=30, source_address=(CLIENT, 0)) as client:
+    with smtplib.SMTP(timeout=60, source_address=(CLIENT, 0)) as client:
         code, _ = client.connect("127.0.0.1", proxied.behind["smtp"])
         assert code == 220
         code, _ = client.docmd("PROXY TCP4 192.0.2.1 192.0.2.2 1 25")

@@ -16,7 +16,7 @@ from tests.support.programs import run
 
 
 def served_certificate(demo: Demo) -> bytes:
-    pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=10)
+    pem = ssl.get_server_certificate(("127.0.0.1", demo.port(993)), timeout=60)
     return ssl.PEM_cert_to_DER_cert(pem)
 
 
@@ -28,7 +28,7 @@ def test_a_new_certificate_is_served_and_sessions_live_on(tmp_path: Path) -> Non
     folder = tmp_path / "d"
     with running_demo(folder) as demo:
         with imaplib.IMAP4_SSL(
-            "127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=20
+            "127.0.0.1", demo.port(993), ssl_context=trusting(), timeout=60
         ) as session:
             session.login(*BOB)
             old = served_certificate(demo)

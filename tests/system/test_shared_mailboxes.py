@@ -80,7 +80,7 @@ def change(gateway: Demo, old: str, new: str) -> None:
 
 
 def deliver(demo: Demo, subject: bytes, to: str = "info@example.test") -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(25), timeout=60) as client:
         assert client.sendmail("customer@far.test", [to], MAIL % subject) == {}
 
 
@@ -129,7 +129,7 @@ def test_who_reads_only_and_who_gets_copies(demo: Demo) -> None:
         assert found(alice, '"for the auditors"'), "a member gets a copy, and may not look there"
         bob.select("INBOX", readonly=True)
         assert not found(bob, '"for the auditors"')
-    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=30)
+    pop3 = poplib.POP3("127.0.0.1", demo.port(110), timeout=60)
     with pytest.raises(poplib.error_proto):
         pop3.user("info@example.test")
         pop3.pass_("builder")
@@ -137,7 +137,7 @@ def test_who_reads_only_and_who_gets_copies(demo: Demo) -> None:
 
 
 def test_a_member_answers_in_the_groups_name(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), timeout=60) as client:
         client.login(*BOB)
         answer = b"From: info@example.test\r\nSubject: Re: question\r\n\r\nYes\r\n"
         assert client.sendmail("info@example.test", ["alice@example.test"], answer) == {}

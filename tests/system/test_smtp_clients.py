@@ -136,7 +136,7 @@ def test_smtplib_with_smtputf8(demo: Demo) -> None:
     message["To"] = BOB[0]
     message["Subject"] = "smtplib grüßt"
     message.set_content("Grüße\n")
-    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=60) as client:
         client.starttls(context=trusting())
         assert client.send_message(message) == {}
     kept = bobs(demo, "smtplib grüßt")
@@ -146,7 +146,7 @@ def test_smtplib_with_smtputf8(demo: Demo) -> None:
 
 def test_smtplib_with_dsn(demo: Demo) -> None:
     """Alice asks for a report of success, and gets it."""
-    with smtplib.SMTP("127.0.0.1", demo.port(587), "client.example", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), "client.example", timeout=60) as client:
         client.starttls(context=trusting())
         client.login(*ALICE)
         refused = client.sendmail(
@@ -164,7 +164,7 @@ def test_smtplib_with_dsn(demo: Demo) -> None:
 
 
 def test_smtplib_is_told_who_nobody_is_and_why_it_may_not_relay(demo: Demo) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(25), "client.example", timeout=60) as client:
         recipients = ["nobody@example.test", "x@elsewhere.example", BOB[0]]
         refused = client.sendmail("a@elsewhere.example", recipients, MESSAGE % b"partly refused")
     assert refused["nobody@example.test"][0] == 550
@@ -183,7 +183,7 @@ def test_a_bdat_client(demo: Demo, size: int) -> None:
     chunks = [whole[i : i + size] for i in range(0, len(whole), size)]
     if size == 1:
         chunks = [bytes([each]) for each in whole[:200]] + [whole[200:]]
-    with BdatClient("127.0.0.1", demo.port(25), "client.example", timeout=30) as client:
+    with BdatClient("127.0.0.1", demo.port(25), "client.example", timeout=60) as client:
         replies = client.send_chunks("a@elsewhere.example", [BOB[0]], chunks)
     assert {code for code, _ in replies} == {250}
     assert bobs(demo, subject.decode()).endswith(whole)

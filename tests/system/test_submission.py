@@ -35,7 +35,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def client(demo: Demo, person: tuple[str, str] = BOB) -> smtplib.SMTP:
-    smtp = smtplib.SMTP("127.0.0.1", demo.port(587), "client.example", timeout=30)
+    smtp = smtplib.SMTP("127.0.0.1", demo.port(587), "client.example", timeout=60)
     smtp.login(*person)
     return smtp
 

@@ -73,7 +73,7 @@ class Traced(Demo):
         return dict(json.loads(done.stdout))
 
     def smtp(self, port: int = 0) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", port or self.port(25), "client.test", timeout=20)
+        return smtplib.SMTP("127.0.0.1", port or self.port(25), "client.test", timeout=60)
 
     def tables(self) -> dict[str, list[Any]]:
         """Everything the store holds."""
@@ -122,7 +122,7 @@ def test_the_id_in_a_refusal_finds_it_with_what_was_said(demo: Traced) -> None:
 def test_accepted_mail_is_traced_to_where_it_went_by_whatever_is_known_of_it(
     demo: Traced,
 ) -> None:
-    with smtplib.SMTP("127.0.0.1", demo.port(587), "client.test", timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", demo.port(587), "client.test", timeout=60) as client:
         client.starttls()
         client.login("alice@example.test", "wonderland")
         content = MESSAGE.replace(b"a@far.test", b"alice@example.test") % b"accepted-1"
