@@ -231,7 +231,7 @@ def test_a_shape_has_ages_a_rest_and_a_sum() -> None:
     assert "<> (reports)" in shape_table(answer, "sender")
 
 
-def test_destinations_tell_who_is_dead_and_why() -> None:
+def test_destinations_tell_who_is_dead_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     def one(name: str, **fields: Any) -> dict[str, Any]:
         return {
             "destination": name, "waiting": 3, "octets": 90, "in_line": 0, "in_flight": 0,
@@ -240,6 +240,7 @@ def test_destinations_tell_who_is_dead_and_why() -> None:
         }  # fmt: skip
 
     now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     text = destinations_table(
         {
             "runs_here": False,

@@ -22,6 +22,7 @@ def test_both_ip_versions_share_a_port() -> None:
         assert four.family == socket.AF_INET and six.family == socket.AF_INET6
         for host, bound in (("127.0.0.1", four), ("::1", six)):
             with socket.create_connection((host, port_of(bound)), timeout=5):
+                bound.settimeout(30)  # the client's side is connected first
                 accepted, peer = bound.accept()
                 accepted.close()
                 assert peer[0] == host
