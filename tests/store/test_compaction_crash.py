@@ -20,6 +20,7 @@ from gateway.store.reserve import Reserve
 from gateway.store.segments import SegmentWriter
 from gateway.store.transaction import Transaction
 from gateway.store.verify import verify
+from tests.store.beside import StopsAt
 from tests.store.compacting import (
     FAST,
     OFF,
@@ -33,7 +34,7 @@ from tests.store.compacting import (
     settle,
     text,
 )
-from tests.store.faults import Counting, FailingAt, KilledAt
+from tests.store.faults import FailingAt, KilledAt
 from tests.store.house import ALICE, House
 
 LONGEST = 80  # more file calls than opening and compacting make
@@ -180,9 +181,13 @@ def test_D6_on_a_full_disk_it_uses_the_reserve_or_waits(
 
 def test_closing_in_the_middle(wasteful: Path) -> None:
     small = Pace(step_octets=1, pause_s=0.0, busy_pause_s=0.0)
-    files = Counting()
-    with House(wasteful, files=files, roll_octets=ROLL, compaction=small) as house:
-        house.pump.until(lambda: files.calls["fdatasync"] >= 2)
+    files = StopsAt("fdatasync")
+    files.armed = True
+    house = House(wasteful, files=files, roll_octets=ROLL, compaction=small)
+    house.pump.until(lambda: files.stopped)
+    closing = house.pump.start(house.store.close())
+    files.go_on()
+    house.pump.wait_for(closing)
     assert files.calls["fdatasync"] < len(EXPECTED) + 1
     check_after(wasteful)
 
