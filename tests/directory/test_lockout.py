@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.core.ports.may_ask import Lockout
 from gateway.directory.ldap.asking import Found, LdapFailed
@@ -40,6 +41,23 @@ class Servers:
         attributes = {n: [v.encode() for v in values] for n, values in (told or {}).items()}
         found = (SearchEntry(request.base, attributes),) if told is not None else ()
         return Found(Result(0), found)
+
+
+class Slow(Servers):
+    """Who answers when the test says so."""
+
+    def __init__(self, **entries: dict[str, list[str]]) -> None:
+        super().__init__(**entries)
+        self._waiting: list[Deferred[None]] = []
+
+    async def search(self, request: SearchRequest, controls: Sequence[Control] = ()) -> Found:
+        self._waiting.append(Deferred())
+        found = await super().search(request, controls)
+        await self._waiting[-1]
+        return found
+
+    def answer(self) -> None:
+        self._waiting.pop().callback(None)
 
 
 class World:
@@ -120,3 +138,21 @@ def test_L22_only_so_many_policies_are_remembered() -> None:
 def test_what_a_search_has_to_bring() -> None:
     assert password_attributes("objectGUID") == AD_ATTRIBUTES
     assert "pwdChangedTime" in password_attributes("entryUUID")
+
+
+def test_L22_who_comes_while_a_policy_is_read_waits_for_it() -> None:
+    """Guesses at once after a start would be judged by no bound else, and one be too many."""
+    servers = Slow(**{"cn=short": {
+        "msds-lockoutthreshold": ["3"], "msds-lockoutobservationwindow": ["-18000000000"],
+    }})  # fmt: skip
+    world = World(servers)
+    heard: list[Lockout | None] = []
+    asked = [Deferred.fromCoroutine(world.lockouts.lockout("cn=short")) for _ in range(4)]
+    for each in asked:
+        each.addCallbacks(heard.append, lambda _: None)
+    asked[1].cancel()
+    asked[0].cancel()
+    assert not heard, "who read it has given up, and the next one reads"
+    servers.answer()
+    assert heard == [Lockout(3, 1800)] * 2
+    assert servers.asked == ["cn=short"] * 2

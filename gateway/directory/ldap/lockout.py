@@ -7,7 +7,7 @@ when it was set. A failed look says nothing, and never stops a login. Times in a
 server's clock; a difference of minutes moves the count by as much.
 
 Limits: MAX_POLICIES are remembered, each for KEPT_S; while one is read for the first time, who
-comes meanwhile goes without.
+comes meanwhile waits for it: without it, guesses at once after a start could be one too many.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from gateway.core.ports.may_ask import Lockout, PasswordState
@@ -79,7 +80,7 @@ class Lockouts:
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._read: dict[str, tuple[Lockout | None, float]] = {}
-        self._reading: set[str] = set()
+        self._reading: dict[str, list[Deferred[None]]] = {}
 
     async def state_of(self, entry: Attributes) -> PasswordState:
         """What this person's entry tells.
@@ -103,22 +104,31 @@ class Lockouts:
         if known is not None and (now < known[1] or policy in self._reading):
             return known[0]
         if policy in self._reading:
-            return None
-        self._reading.add(policy)
+            read: Deferred[None] = Deferred()
+            self._reading[policy].append(read)
+            await read
+            return await self.lockout(policy)  # who read it may have given up
+        self._reading[policy] = []
         try:
-            found = await (self._of_policy(policy) if policy else self._default())
-        except LdapFailed as failed:
-            self.log.info("the lock-out policy cannot be read: {why}", why=failed.reason)
-            found = None
+            found = await self._found(policy)
+            if len(self._read) >= MAX_POLICIES:
+                self._read.pop(next(iter(self._read)))
+            kept_s = KEPT_S if found is not None else KEPT_NOTHING_S
+            self._read[policy] = found, now + kept_s
         finally:
-            self._reading.discard(policy)
-        if len(self._read) >= MAX_POLICIES:
-            self._read.pop(next(iter(self._read)))
-        kept_s = KEPT_S if found is not None else KEPT_NOTHING_S
-        self._read[policy] = found, now + kept_s
+            for each in self._reading.pop(policy):
+                if not each.called:  # it is where somebody has given up
+                    each.callback(None)
         if known is None or known[0] != found:
             self._tell(policy, found)
         return found
+
+    async def _found(self, policy: str) -> Lockout | None:
+        try:
+            return await (self._of_policy(policy) if policy else self._default())
+        except LdapFailed as failed:
+            self.log.info("the lock-out policy cannot be read: {why}", why=failed.reason)
+            return None
 
     def _tell(self, policy: str, found: Lockout | None) -> None:
         if found is None:
