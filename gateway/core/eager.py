@@ -11,15 +11,25 @@ from typing import Protocol
 
 
 class Socket(Protocol):
-    """What is used of Twisted's TCP connection."""
+    """What is used of a socket that does not block."""
 
-    def writeSomeData(self, data: bytes) -> int | BaseException:
-        """How many octets were taken, or why there is no peer any more."""
+    def send(self, data: bytes, /) -> int:
+        """How many octets were taken. Raises: OSError."""
         ...
 
 
-def left_of(socket: Socket, data: bytes) -> bytes:
+class Connection(Protocol):
+    """What is used of Twisted's TCP connection."""
+
+    @property
+    def socket(self) -> Socket: ...
+
+
+def left_of(connection: Connection, data: bytes) -> bytes:
     """Write the data; what is returned was not taken, as the peer is slow, or gone, and has to be
     buffered, as has everything behind it."""
-    sent = socket.writeSomeData(data)
-    return data[sent:] if isinstance(sent, int) else data
+    try:
+        sent = connection.socket.send(data)
+    except OSError:
+        return data  # whoever buffers it finds out which of the two it is
+    return data[sent:] if sent < len(data) else b""

@@ -39,6 +39,8 @@ class Transaction:
     _queued: dict[Address, QueuedRecipient] = field(default_factory=dict)
     _waiting: set[AccountId] = field(default_factory=set)  # of the queued ones, but members
     _expands_later: bool = False
+    leads_outside: bool = False
+    """An address here stands for one elsewhere."""
     _left_out: frozenset[AccountId] = frozenset()
     _sender_path: str = ""
 
@@ -56,6 +58,8 @@ class Transaction:
         self.envelope.recipients.append(recipient)
         options = recipient.options
         is_group = isinstance(recipient.route, Expansion)
+        if is_group and _leads_outside(recipient.route):
+            self.leads_outside = True
         if is_group and options.wants_success:
             # The queue expands it and tells the sender that, and not who is in it (RFC 3461
             # section 5.2.7).
@@ -125,11 +129,6 @@ class Transaction:
         """The recipient if exactly one was named."""
         recipients = self.envelope.recipients
         return recipients[0].address if len(recipients) == 1 else None
-
-    @property
-    def leads_outside(self) -> bool:
-        """An address here stands for one elsewhere."""
-        return any(_leads_outside(each.route) for each in self.envelope.recipients)
 
     @property
     def recipients_in_short(self) -> str:
