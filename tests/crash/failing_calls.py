@@ -62,7 +62,7 @@ def run(fault: Fault, folder: Path, steps: Sequence[str] = ()) -> tuple[list[dic
          sys.executable, "-m", "tests.crash.scenario", str(folder / "state"), *steps],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )  # fmt: skip
     said = [json.loads(line) for line in done.stdout.splitlines()]
     assert said or b"\ngateway.core.errors.Store" in done.stderr, done.stderr.decode()[-2000:]

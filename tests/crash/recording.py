@@ -64,7 +64,7 @@ def record(command: Sequence[str], folder: Path, log: Path) -> list[Event]:
          "-o", str(log), *command],
         stdout=subprocess.PIPE,
         check=False,
-        timeout=120,
+        timeout=400,
     )  # fmt: skip
     return list(events_in(log, folder))
 

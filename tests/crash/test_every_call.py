@@ -12,6 +12,9 @@ from gateway.core.errors import GatewayError
 from tests.crash.every_call import MIGRATED, MIGRATION, Recording, recorded, stop_everywhere
 from tests.crash.failing_calls import fail_each
 
+# Each starts programs under strace and opens a store hundreds of times.
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def recording() -> Recording:

@@ -22,6 +22,9 @@ from tests.support.gateway_process import Demo, running_demo
 from tests.support.mail import BOB, each_message
 from tests.support.programs import need
 
+# Each starts the gateway twice, once of them under strace.
+pytestmark = pytest.mark.timeout(300)
+
 SMALL, LARGE = 2_000, 1_500_000
 SEGMENT = "segments/0000000001.seg"
 LOG = "index.sqlite-wal"

@@ -24,7 +24,7 @@ def ask_openldap(gateway: Demo, slapd: Slapd, *settings: str, more: str = "") ->
         f'bind_dn = "{READER_DN}"',
         f'bind_password_file = "{password_file}"',
         f'ca_file = "{slapd.ca_file}"',
-        "timeout_s = 3.0",
+        "timeout_s = 6.0",
         *settings,
     ]
     section = "\n".join(lines)

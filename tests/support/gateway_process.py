@@ -73,10 +73,14 @@ class GatewayProcess:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, *, deadline_s: float = 60.0, command: Sequence[str] = ()) -> None:
+    def start(self, *, deadline_s: float = 90.0, command: Sequence[str] = ()) -> None:
         """Start and wait for ``gateway ready``; ``command`` goes before (strace and the like)."""
         self.launch(command)
-        self.wait_for_line("gateway ready", deadline_s)
+        try:
+            self.wait_for_line("gateway ready", deadline_s)
+        except BaseException:
+            self.kill()  # nobody else would
+            raise
 
     def launch(self, command: Sequence[str] = ()) -> None:
         self._lines = queue.Queue()

@@ -19,7 +19,7 @@ from tests.support.pump import Pump
 class OwnReactor(Pump):
     """``reactor`` is what the code under test gets. To be closed."""
 
-    def __init__(self, deadline_s: float = 30.0) -> None:
+    def __init__(self, deadline_s: float = 60.0) -> None:
         super().__init__(deadline_s)
         self.reactor: Any = EPollReactor()
         self.reactor.startRunning(installSignalHandlers=False)

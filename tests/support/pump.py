@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Pump:
     """Runs functions handed over from other threads on the test's own thread."""
 
-    def __init__(self, deadline_s: float = 30.0) -> None:
+    def __init__(self, deadline_s: float = 60.0) -> None:
         self.deadline_s = deadline_s
         self._calls: queue.Queue[Callable[[], object]] = queue.Queue()
 

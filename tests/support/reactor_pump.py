@@ -12,7 +12,7 @@ from tests.support.pump import Pump
 class ReactorPump(Pump):
     """``reactor`` is given to whatever connects. To be closed."""
 
-    def __init__(self, deadline_s: float = 30.0) -> None:
+    def __init__(self, deadline_s: float = 60.0) -> None:
         super().__init__(deadline_s)
         self._own = OwnReactor(deadline_s)
         self.reactor: Any = self._own.reactor

@@ -59,7 +59,7 @@ base_dn = "{SUFFIX}"
 bind_dn = "{READER_DN}"
 bind_password_file = "{password_file}"
 ca_file = "{slapd.ca_file}"
-timeout_s = 3.0
+timeout_s = 6.0
 picture = false
 
 [tls]"""

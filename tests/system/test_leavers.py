@@ -190,6 +190,7 @@ def test_a_rename_keeps_the_mailbox_and_the_old_address(site: Site) -> None:
     assert len(site.subjects("anna.berg", "secret-anna")) == 4
 
 
+@pytest.mark.timeout(300)
 def test_who_is_deleted_keeps_the_mailbox_until_an_administrator_deletes_it(site: Site) -> None:
     assert site.deliver("cleo") == 250
     account_id = site.shown("cleo")["id"]

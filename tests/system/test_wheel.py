@@ -12,6 +12,9 @@ from tests.support.gateway_process import BIN, ROOT, Demo
 from tests.support.mail import BOB, inbox, send_all
 from tests.support.programs import run
 
+# It may be built with packages that come over the network.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], timeout_s=110)
+    run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], timeout_s=280)
     (built,) = folder.glob("*.whl")
     return built
 
