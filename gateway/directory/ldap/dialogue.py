@@ -24,7 +24,12 @@ from zope.interface import implementer
 from gateway.core.log_text import escaped
 from gateway.core.ports.clock import Timer, Timers
 from gateway.core.tls_client import failure_words
-from gateway.core.tls_transport import client_tls_layers, eager_socket, start_tls
+from gateway.core.tls_transport import (
+    client_tls_layers,
+    close_sent,
+    eager_socket,
+    start_tls,
+)
 from gateway.directory.ldap.answers import MOST_PENDING, Answers, Pending
 from gateway.directory.ldap.asking import BindAnswer, Found, Heard, LdapFailed
 from gateway.wire.ldap.controls import START_TLS
@@ -93,6 +98,7 @@ class Dialogue(Protocol):
         self._binding = False
         self._retired = False
         self._closing = False
+        self._hearing = False
         self._end = ""
         self._goodbye: Timer | None = None
         self._handshake: Deferred[None] | None = None
@@ -160,6 +166,8 @@ class Dialogue(Protocol):
             self.fail("closed")  # in clear nothing more is said, nor in half of TLS
             return
         self.transport.write(write(self._next_id(), Unbind()))
+        if self._hearing and close_sent(self.transport):
+            return
         self.transport.loseConnection()
         self._goodbye = self._timers.callLater(GOODBYE_S, self.transport.abortConnection)
 
@@ -265,7 +273,9 @@ class Dialogue(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         if not self._end and not self._closing:
+            self._hearing = True
             self._answers.take(self._reader.feed(data))
+            self._hearing = False
             self._look_at_garbage()
 
     def _look_at_garbage(self) -> None:

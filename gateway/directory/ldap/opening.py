@@ -15,8 +15,10 @@ from enum import Enum
 from typing import Any
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import TimeoutError
 from twisted.internet.protocol import Factory
 
+from gateway.core.hosts import parse_ip
 from gateway.core.log_text import escaped
 from gateway.directory.ldap.asking import LdapFailed
 from gateway.directory.ldap.dialogue import Dialogue, words_of_loss
@@ -149,9 +151,12 @@ class Opener:
         factory.noisy = False
         limit_s = min(limits.connect_timeout_s, limits.deadline_s)
         late = f"{place.name}: connecting: no answer in {limit_s:g} s"
-        return await within(self._reactor, limit_s, self._reached(place, factory, limit_s), late)
+        reached = self._reached(place, factory, limit_s, late)
+        if parse_ip(place.host) is not None:
+            return await reached  # an address has that limit of its own
+        return await within(self._reactor, limit_s, reached, late)
 
-    async def _reached(self, place: Place, factory: Any, limit_s: float) -> Dialogue:
+    async def _reached(self, place: Place, factory: Any, limit_s: float, late: str) -> Dialogue:
         """Raises: LdapFailed."""
         try:
             dialogue: Dialogue = await self._reaches.connect(
@@ -159,6 +164,8 @@ class Opener:
             )
         except CancelledError:
             raise
+        except TimeoutError:
+            reason = late
         except Exception as error:
             reason = f"{place.name}: connecting: {escaped(error, 200) or type(error).__name__}"
         else:

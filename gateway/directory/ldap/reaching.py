@@ -3,7 +3,8 @@
 Owns what is remembered of names: the address that answered last is tried first for REMEMBERED_S,
 without asking DNS, as each person's login has a connection of its own. When it fails, or is silent
 for FIRST_S, the name is looked up anew and all its addresses are tried, the next one while the
-first still hesitates (RFC 8305). Never blocks: the reactor's resolver has threads of its own.
+first still hesitates (RFC 8305). How one address is reached is ``connecting``'s. Never blocks: the
+reactor's resolver has threads of its own.
 
 Limits: MOST_NAMES remembered.
 """
@@ -14,10 +15,11 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError
 
 from gateway.core.hosts import parse_ip
+from gateway.directory.ldap.connecting import connect
 
 REMEMBERED_S = 60.0
 FIRST_S = 1.0
@@ -27,7 +29,7 @@ _ATTEMPT_DELAY_S = 0.25  # RFC 8305 section 5
 
 
 class Reaches:
-    """Connects. Args: reactor: IReactorTime and IReactorTCP, with a name resolver."""
+    """Connects. Args: reactor: IReactorTime and IReactorSocket, with a name resolver."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -37,10 +39,12 @@ class Reaches:
         """The protocol that the factory built, connected.
 
         Raises:
-            Exception: of Twisted, with words: no such name, refused, no answer.
+            Exception: of Twisted, with words: no such name, refused, no answer. To look up a name
+                and then to try its addresses may take longer than the limit: whoever gives a name
+                keeps to it by ``patience``.
         """
         if parse_ip(host) is not None:
-            protocol = await self._endpoint(host, port, timeout_s).connect(factory)
+            protocol = await connect(self._reactor, host, port, factory, timeout_s=timeout_s)
         else:
             protocol = await self._by_name(host, port, factory, timeout_s)
         _tune(protocol.transport)
@@ -52,7 +56,7 @@ class Reaches:
         if now < until:
             first_s = min(FIRST_S, timeout_s / 2)
             with suppress(ConnectError):
-                protocol = await self._endpoint(address, port, first_s).connect(factory)
+                protocol = await connect(self._reactor, address, port, factory, timeout_s=first_s)
                 self._remembered[host] = (address, until)
                 return protocol
         endpoint = HostnameEndpoint(
@@ -64,10 +68,6 @@ class Reaches:
         peer = protocol.transport.getPeer()
         self._remembered[host] = (peer.host, self._reactor.seconds() + REMEMBERED_S)
         return protocol
-
-    def _endpoint(self, address: str, port: int, timeout_s: float) -> Any:
-        family = TCP6ClientEndpoint if ":" in address else TCP4ClientEndpoint
-        return family(self._reactor, address, port, timeout=timeout_s)
 
 
 def _tune(transport: Any) -> None:

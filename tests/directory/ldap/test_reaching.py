@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from socket import IPPROTO_TCP, SO_KEEPALIVE, SOL_SOCKET, TCP_NODELAY, create_server, socket
+from socket import (
+    IPPROTO_TCP,
+    SO_KEEPALIVE,
+    SOL_SOCKET,
+    TCP_NODELAY,
+    create_connection,
+    create_server,
+    socket,
+)
 from typing import Any
 
 import pytest
@@ -63,7 +71,7 @@ class World:
         self.own.reactor.installNameResolver(made)
         return made
 
-    def reach(self, host: str = NAME, connect_timeout_s: float = 3.0) -> str:
+    def reach(self, host: str = NAME, connect_timeout_s: float = 25.0) -> str:
         """The address that was reached."""
         limits = Limits(connect_timeout_s, 8.0, message_limit_octets=1000)
         place = Place("ldap://server", host, self.port, Security.CLEAR)
@@ -75,7 +83,7 @@ class World:
         dialogue.close()
         return str(dialogue.transport.getPeer().host)
 
-    def why_not(self, host: str = NAME, connect_timeout_s: float = 3.0) -> str:
+    def why_not(self, host: str = NAME, connect_timeout_s: float = 25.0) -> str:
         with pytest.raises(LdapFailed) as error:
             self.reach(host, connect_timeout_s)
         return error.value.reason
@@ -143,12 +151,40 @@ def test_a_server_that_is_not_there_is_told(world: World, host: str) -> None:
     assert "connecting: Connection was refused" in world.why_not(host)
 
 
-def test_who_does_not_wait_any_more_leaves_nothing_behind(world: World, own: OwnReactor) -> None:
-    world.names()
+@pytest.fixture
+def silent(world: World) -> Iterator[World]:
+    """Nobody accepts, and no more connections are kept waiting: whoever comes hears nothing."""
+    world.listener.close()
+    world.listener = socket()
+    world.listener.bind(("127.0.0.1", world.port))
+    world.listener.listen(0)
+    with create_connection(("127.0.0.1", world.port)):
+        yield world
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", NAME])
+def test_L10_a_server_that_says_nothing_has_a_limit(silent: World, host: str) -> None:
+    silent.names("127.0.0.1")
+    assert silent.why_not(host, 0.1) == "ldap://server: connecting: no answer in 0.1 s"
+    silent.own.until(lambda: not silent.own.reactor.getDelayedCalls())
+
+
+def test_who_does_not_wait_any_more_leaves_nothing_behind(silent: World, own: OwnReactor) -> None:
+    silent.names()
     limits = Limits(3.0, 8.0, 1000)
-    place = Place("ldap://server", "127.0.0.1", world.port, Security.CLEAR)
-    opening = own.start(world.opener.open(place, limits))
+    place = Place("ldap://server", "127.0.0.1", silent.port, Security.CLEAR)
+    opening = own.start(silent.opener.open(place, limits))
+    own.until(own.reactor.getWriters)
     opening.cancel()
     with pytest.raises((CancelledError, LdapFailed)):
         own.wait_for(opening)
     own.until(lambda: not own.reactor.getDelayedCalls())
+    assert not own.reactor.getWriters()
+
+
+def test_a_server_that_answers_late_is_reached(silent: World, own: OwnReactor) -> None:
+    place = Place("ldap://server", "127.0.0.1", silent.port, Security.CLEAR)
+    opening = own.start(silent.opener.open(place, Limits(25.0, 25.0, 1000)))
+    own.until(own.reactor.getWriters)
+    with silent.listener.accept()[0]:  # there is room again
+        own.wait_for(opening).dialogue.close()
