@@ -187,6 +187,7 @@ def build(
         ways,
         quota.learn,
         queue_owner,
+        threads,
         witness=tls_care.witness,
     )
     return Parts(

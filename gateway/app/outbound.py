@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
+from secrets import token_bytes
 from typing import Any
 
 from gateway.app.paces import outbound_paces
@@ -22,8 +23,10 @@ from gateway.delivery.connections import ConnectionLimits, Connections
 from gateway.delivery.endpoints import tcp_endpoints, unix_endpoints
 from gateway.delivery.local import LocalDelivery
 from gateway.delivery.remote import RemoteDelivery
+from gateway.delivery.scram import Scram
 from gateway.delivery.targets import TlsWitness
 from gateway.delivery.tls import ClientTls
+from gateway.directory.threads import WorkerThreads
 from gateway.queue.desk import QueueDesk
 from gateway.queue.desk_reroute import known_logins
 from gateway.queue.desk_views import rule_from
@@ -60,6 +63,7 @@ def make_queue(
     ways: Ways,
     learn: Callable[[Account], Awaitable[None]],
     owner: str,
+    threads: WorkerThreads,
     witness: TlsWitness | None = None,
 ) -> tuple[QueueRunner, QueueDesk]:
     """The runner, not started, and the desk beside it.
@@ -67,6 +71,7 @@ def make_queue(
     Args:
         learn: told of each person before a delivery from the queue.
         owner: names the runner in leases.
+        threads: keys for logins at other servers are made there.
         witness: hears of TLS with other servers.
     """
     outbound = settings.outbound
@@ -81,6 +86,7 @@ def make_queue(
         ),
         reachability=ways.reachability,
         witness=witness,
+        scram=Scram(threads.submit, token_bytes),
     )
     remote = RemoteDelivery(
         source=store, routes=ways.routes, connections=connections, wall_clock=time.time

@@ -1,7 +1,8 @@
 """SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677): both ends prove that they know a key.
 
-Owns the messages, the channel binding and its protection against downgrades, and the proof. Never
-derives a key from a password (``core.login_secret`` does, in a thread) and never looks anybody up.
+Owns the server's side: messages, the channel binding and its protection against downgrades, and
+what the proof means; its arithmetic is ``core.scram``'s. Never derives a key from a password
+(``core.login_secret`` does, in a thread) and never looks anybody up.
 
 None of the three protocols can carry our last message with its success, so it goes as a challenge
 that the client answers with nothing (RFC 4954 section 4, RFC 5034 section 4; RFC 3501 section
@@ -14,7 +15,6 @@ mandatory (``m=``) and skipped elsewhere (RFC 5802 section 5.1).
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
@@ -32,6 +32,7 @@ from gateway.auth.sasl import (
 )
 from gateway.core.account import Account
 from gateway.core.login_secret import ScramVerifier, SecretKind
+from gateway.core.scram import from_saslname, proves, server_signature
 
 MAX_NONCE = 512
 
@@ -82,22 +83,14 @@ class ScramProof:
     def server_signature(self) -> bytes:
         proven = self._proven()
         assert proven is not None, "only a proof that holds is answered"
-        return hmac.digest(proven.server_key, self.auth_message, "sha256")
+        return server_signature(proven.server_key, self.auth_message)
 
     def _proven(self) -> ScramVerifier | None:
         found = None
         for verifier in self.verifiers:  # all of them: the time tells nothing of which it is
-            if self._proves(verifier):
+            if proves(self.proof, verifier.stored_key, self.auth_message):
                 found = verifier
         return found
-
-    def _proves(self, verifier: ScramVerifier) -> bool:
-        signature = hmac.digest(verifier.stored_key, self.auth_message, "sha256")
-        if len(self.proof) != len(signature):
-            return False
-        client_key = bytes(a ^ b for a, b in zip(self.proof, signature, strict=True))
-        stored_key = hashlib.sha256(client_key).digest()
-        return hmac.compare_digest(stored_key, verifier.stored_key)
 
 
 class Scram:
@@ -155,7 +148,7 @@ class Scram:
         if found is None:
             return IMPOSSIBLE
         header, flag, binding_name, authzid, bare, name, nonce = found.groups()
-        login, acts_for = _saslname(name), _saslname(authzid or name)
+        login, acts_for = from_saslname(name), from_saslname(authzid or name)
         # Nobody may act for somebody else here (SECURITY A3).
         if login is None or acts_for != login:
             return IMPOSSIBLE
@@ -218,13 +211,3 @@ class Scram:
 
     def _offer(self, proof: ScramProof) -> ProofOffer:
         return ProofOffer(self._login, self._account, proof)
-
-
-def _saslname(octets: bytes) -> str | None:
-    """RFC 5802 section 5.1: ``=2C`` is a comma, ``=3D`` an equals sign, and no other ``=``."""
-    if b"=" in octets.replace(b"=2C", b"").replace(b"=3D", b""):
-        return None
-    try:
-        return octets.replace(b"=2C", b",").replace(b"=3D", b"=").decode("utf-8")
-    except UnicodeDecodeError:
-        return None

@@ -1,18 +1,16 @@
 """What is kept of a person so that they can prove who they are without sending their password.
 
-Values, and the derivation of SCRAM's keys (RFC 5802 section 3). Never shows a secret: repr leaves
+Values, and how a verifier is made of a password. Never shows a secret: repr leaves
 passwords and keys out.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from enum import Enum
 
 from gateway.core.account import Account
-from gateway.core.saslprep import prepared_password
+from gateway.core.scram import scram_keys
 
 
 class SecretKind(Enum):
@@ -62,11 +60,5 @@ class LoginSecret:
 
 def scram_verifier(password: bytes, salt: bytes, iterations: int) -> ScramVerifier:
     """The verifier of a password. Takes milliseconds, on purpose: not for the reactor's thread."""
-    salted = hashlib.pbkdf2_hmac("sha256", prepared_password(password), salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    return ScramVerifier(
-        iterations,
-        salt,
-        stored_key=hashlib.sha256(client_key).digest(),
-        server_key=hmac.digest(salted, b"Server Key", "sha256"),
-    )
+    keys = scram_keys(password, salt, iterations)
+    return ScramVerifier(iterations, salt, keys.stored_key, keys.server_key)

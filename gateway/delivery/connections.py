@@ -1,9 +1,9 @@
 """Connections to other servers, opened as targets demand and kept a while for more mail.
 
 Owns which connections are idle, how long one serves, what is remembered of servers that refused a
-login or BDAT, and the last words to all at the end. Never chooses a target, never knows a message.
-A connection is only ever used for a target that asks for the very same: host, address, port,
-protocol, login and TLS demand (SECURITY S18).
+login, SCRAM or BDAT, and the last words to all at the end. Never chooses a target, never knows a
+message. A connection is only ever used for a target that asks for the very same: host, address,
+port, protocol, login and TLS demand (SECURITY S18).
 
 An opportunistic handshake that fails is followed by one connection in clear text, as between
 strangers' servers mail would otherwise not flow at all and STARTTLS can be stripped anyway (RFC
@@ -31,6 +31,7 @@ from gateway.delivery.endpoints import (
 )
 from gateway.delivery.memory import Memory
 from gateway.delivery.reachability import Reachability
+from gateway.delivery.scram import Scram
 from gateway.delivery.smtp_client import SmtpClient
 from gateway.delivery.targets import Protection, Target, TlsResult, TlsWitness
 from gateway.delivery.timeouts import Timeouts
@@ -43,6 +44,7 @@ from gateway.wire.tlsrpt import ResultType
 UNREACHABLE = "4.4.1"  # RFC 3463 section 3.5: no answer from host
 REFUSED_LOGIN_S = 300.0
 NO_CHUNKING_S = 3600.0
+NO_SCRAM_S = 86_400.0  # each try of it is a refused login to a server that counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Connections:
         hello: our name, as ``hello_octets`` made it.
         witness: hears what became of TLS.
         reachability: hears which addresses answered.
+        scram: None: logins go by other mechanisms.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Connections:
         limits: ConnectionLimits | None = None,
         witness: TlsWitness | None = None,
         reachability: Reachability | None = None,
+        scram: Scram | None = None,
     ) -> None:
         self._hello = hello
         self._endpoints = endpoints
@@ -123,6 +127,8 @@ class Connections:
         self._order: dict[SmtpClient, Connection] = {}  # all idle ones, the longest idle first
         self._leaving: set[SmtpClient] = set()
         self._refused_logins: Memory[Result] = Memory(timers, REFUSED_LOGIN_S)
+        self._scram = scram
+        self._no_scram: Memory[bool] = Memory(timers, NO_SCRAM_S)
         self._no_chunking: Memory[bool] = Memory(timers, NO_CHUNKING_S)
         self._stopping = False
         self._all_left: Deferred[None] | None = None
@@ -138,9 +144,7 @@ class Connections:
 
     async def open(self, target: Target) -> Connection:
         """A new one. Raises: CannotOpen."""
-        login = None
-        if target.login is not None:
-            login = (target.host, target.port, target.login.user)
+        login = _login(target)
         refused = self._refused_logins.get(login) if login is not None else None
         if refused is not None:
             raise CannotOpen(NotOpened(refused, Obstacle.LOGIN))
@@ -179,7 +183,9 @@ class Connections:
 
     def forget_refusal(self, hop: NextHop) -> None:
         """An administrator wants its login tried again at once."""
-        self._refused_logins.forget((hop.host, hop.port, hop.user))
+        login = (hop.host, hop.port, hop.user)
+        self._refused_logins.forget(login)
+        self._no_scram.forget(login)
 
     def avoid_chunking(self, target: Target) -> None:
         """It says CHUNKING and does not know BDAT."""
@@ -209,6 +215,7 @@ class Connections:
             tls=handshake,
             timers=self._timers,
             timeouts=self._timeouts,
+            scram=self._scram,
         )
         if target.socket:
             endpoint = self._sockets(target.socket, self._timeouts.connect_s)
@@ -229,6 +236,8 @@ class Connections:
             text = f"no connection to {target}: {why_not_connected(problem, target.socket)}"
             return NotOpened(defer(UNREACHABLE, text), Obstacle.SILENCE)
         end = await client.opened
+        if client.scram_refused:
+            self._no_scram.put(_login(target), True)
         if rule is not TlsRule.NEVER:
             self._tell(target, client, end)
         if end is not None:
@@ -241,6 +250,8 @@ class Connections:
         return connection
 
     def _plan(self, target: Target, rule: TlsRule) -> SessionPlan:
+        login = _login(target)
+        scram = self._scram if login is not None and self._no_scram.get(login) is None else None
         return SessionPlan(
             self._hello,
             tls=rule,
@@ -250,6 +261,7 @@ class Connections:
             refuse_self=not target.named,
             lmtp=target.protocol == "lmtp",
             chunking=self._no_chunking.get(_server(target)) is None,
+            nonce=scram.nonce() if scram is not None else b"",
         )
 
     def _tell(self, target: Target, client: SmtpClient, end: NotOpened | None) -> None:
@@ -299,6 +311,11 @@ class Connections:
 
 def _server(target: Target) -> Hashable:
     return target.host, target.port, target.socket
+
+
+def _login(target: Target) -> Hashable:
+    """None where there is none."""
+    return target.login and (target.host, target.port, target.login.user)
 
 
 def _key(target: Target) -> Hashable:

@@ -22,9 +22,9 @@ from gateway.core.ids import BlobId
 from gateway.core.next_hop import NextHopSyntax, parse_chain
 from gateway.core.ports.clock import WallClock
 from gateway.core.queue import Outcome, QueueItem, Trouble, Verdict, WaitingRecipient
+from gateway.delivery.body import CHUNK_OCTETS, Body
 from gateway.delivery.connections import CannotOpen, Connection, Connections, best
 from gateway.delivery.destinations import names_servers
-from gateway.delivery.smtp_client import CHUNK_OCTETS, Body
 from gateway.delivery.targets import NoRoute, Protection, Routes, Target, TlsDemand
 from gateway.wire.smtp_client_envelope import Envelope, EnvelopeRefused, path_octets
 from gateway.wire.smtp_client_plan import NotOpened, Obstacle, Result, TransactionEnd

@@ -12,7 +12,6 @@ idle or by the answer to QUIT.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -28,6 +27,8 @@ from zope.interface import implementer
 from gateway.core.eager import left_of
 from gateway.core.errors import GatewayError
 from gateway.core.ports.clock import Timer, Timers
+from gateway.delivery.body import CHUNK_OCTETS, NO_BODY, Body
+from gateway.delivery.scram import Scram
 from gateway.delivery.targets import TlsResult
 from gateway.delivery.timeouts import Timeouts
 from gateway.delivery.tls import Handshake
@@ -35,6 +36,7 @@ from gateway.wire.content_scan import ContentScan
 from gateway.wire.dot_stuffing import DotStuffer
 from gateway.wire.mime.downgrade import Downgrade, Encodings
 from gateway.wire.mime.part_rewriting import Unconvertible
+from gateway.wire.scram_client import KeysWanted
 from gateway.wire.smtp_client import NO_TRUST, ClientSession
 from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_plan import (
@@ -51,25 +53,7 @@ from gateway.wire.smtp_client_plan import (
 from gateway.wire.smtp_client_results import PeerLimits
 from gateway.wire.tlsrpt import ResultType
 
-CHUNK_OCTETS = 65_536
 JUST_USED_S = 1.0  # shorter than any server keeps a connection on which nothing is said
-
-ReadBody = Callable[[int, int], Coroutine[Deferred[Any], Any, bytes]]
-"""Octets of the message from an offset; fewer than asked at its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """What is sent.
-
-    Args:
-        size_octets: a body that ends before is never completed with an end of data.
-        at_hand: all of it, where it is small.
-    """
-
-    size_octets: int
-    read: ReadBody
-    at_hand: bytes | None = None
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -79,6 +63,7 @@ class SmtpClient(TwistedProtocol):
     Args:
         session: fresh.
         tls: of this connection, for STARTTLS or from its first octet.
+        scram: where the session may log in by it.
 
     ``gone`` is called when the connection can no longer be used; ``tls_result`` is what became of
     TLS.
@@ -94,14 +79,16 @@ class SmtpClient(TwistedProtocol):
         tls: Handshake,
         timers: Timers,
         timeouts: Timeouts,
+        scram: Scram | None = None,
     ) -> None:
         self._session = session
+        self._scram = scram
         self._tls = tls
         self._timers = timers
         self._timeouts = timeouts
         self._timer: Timer | None = None
         self._dialogue_ends = 0.0  # by the timers' clock, but for the body
-        self._body = _NO_BODY
+        self._body = NO_BODY
         self._writing: Deferred[None] | None = None
         self._gate: Deferred[None] | None = None
         self._blocked = False
@@ -131,6 +118,10 @@ class SmtpClient(TwistedProtocol):
     @property
     def secure(self) -> bool:
         return self._session.secure
+
+    @property
+    def scram_refused(self) -> bool:
+        return self._session.scram_refused
 
     def send(self, envelope: Envelope, body: Body) -> Deferred[TransactionEnd]:
         """Send one message; only when idle."""
@@ -215,7 +206,7 @@ class SmtpClient(TwistedProtocol):
                 case Send(data):
                     self._write(data)
                 case TransactionEnd():
-                    self._body = _NO_BODY
+                    self._body = NO_BODY
                     self._idle_since = self._timers.seconds()
                     ended, self._ended = self._ended, None
                     if ended is not None:
@@ -228,6 +219,8 @@ class SmtpClient(TwistedProtocol):
                     self._eager = False  # past the transport would be past TLS
                     self._set_deadline()
                     self.transport.startTLS(self._tls)
+                case KeysWanted():
+                    self._start(self._make_keys(request))
                 case Opened():
                     self._end_opening(None)
                 case NotOpened():
@@ -256,6 +249,18 @@ class SmtpClient(TwistedProtocol):
             self._abort()
         elif not self._lost:
             self.transport.loseConnection()
+
+    async def _make_keys(self, wanted: KeysWanted) -> None:
+        assert self._scram is not None, "without it the plan has no nonce"
+        try:
+            keys = await self._scram.keys(wanted)
+        except GatewayError as problem:
+            self._writing = None
+            words = f"the login for the next hop cannot be made now: {problem}"
+            self._perform(self._session.give_up("4.3.2", words))
+            return
+        self._writing = None
+        self._perform(self._session.keys_made(keys))
 
     # -- the body
 
@@ -373,13 +378,6 @@ class SmtpClient(TwistedProtocol):
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.cancel()
-
-
-async def _nothing(offset: int, length: int) -> bytes:
-    return b""
-
-
-_NO_BODY = Body(0, _nothing)
 
 
 def _ignore(client: SmtpClient) -> None:

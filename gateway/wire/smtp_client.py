@@ -10,6 +10,7 @@ of one, end the connection, so that nobody's answer is ever taken for another's.
 
 from __future__ import annotations
 
+from gateway.core.scram import ScramKeys
 from gateway.wire.content_scan import Content
 from gateway.wire.smtp_client_envelope import Envelope
 from gateway.wire.smtp_client_opening import NO_TRUST, Opening
@@ -34,7 +35,7 @@ class ClientSession:
     """One connection's dialogue. Every method that returns requests returns all that follow.
 
     ``replies`` grows with every reply; the driver moves its deadline by it. ``limits`` are what the
-    server said it takes at once, known when it is open.
+    server said it takes at once, known when it is open. ``scram_refused``: see ``LoggingIn``.
     """
 
     def __init__(self, plan: SessionPlan) -> None:
@@ -47,6 +48,7 @@ class ClientSession:
         self._pause = Stage.IDLE  # between transactions
         self.limits = PeerLimits()
         self.replies = 0
+        self.scram_refused = False
 
     @property
     def stage(self) -> Stage:
@@ -82,6 +84,13 @@ class ClientSession:
         """The handshake is done."""
         assert self._opening is not None, "asked for by StartTls"
         self._opening.tls_started()
+        return self._take()
+
+    def keys_made(self, keys: ScramKeys) -> list[Request]:
+        """The keys that ``KeysWanted`` asked for."""
+        if self._opening is not None:
+            self._opening.keys_made(keys)
+            self._settle()
         return self._take()
 
     def begin(
@@ -154,6 +163,7 @@ class ClientSession:
                 if not transaction.usable or self._reader.buffered:
                     self._close()
         elif opening is not None:
+            self.scram_refused = opening.scram_refused
             if opening.stage is Stage.CLOSED:
                 self._opening = None
                 if opening.polite:

@@ -9,10 +9,10 @@ S18); a password never leaves in clear text unless nobody can listen.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections import deque
-
 from gateway.core.queue import Verdict
+from gateway.core.scram import ScramKeys
+from gateway.wire.scram_client import KeysWanted
+from gateway.wire.smtp_client_auth import LoggedIn, LoggingIn, LoginFailed, Step
 from gateway.wire.smtp_client_envelope import Login
 from gateway.wire.smtp_client_plan import (
     NotOpened,
@@ -31,7 +31,6 @@ from gateway.wire.smtp_client_results import defer, extensions_of, greeted_by, r
 
 NO_TRUST = "4.7.5"
 """What the driver says when the handshake fails for its content (RFC 3463 section 3.8)."""
-_NOT_UNDERSTOOD = (500, 501, 502, 503, 504)
 _INJECTED = "octets were injected before the TLS handshake; the connection was dropped"
 
 
@@ -41,16 +40,30 @@ class Opening:
     ``stage`` is what is awaited. ``polite`` says that the peer still listens for commands.
     """
 
-    __slots__ = ("_answers", "_out", "_plan", "extensions", "polite", "secure", "stage")
+    __slots__ = (
+        "_login",
+        "_makes_keys",
+        "_out",
+        "_plan",
+        "extensions",
+        "polite",
+        "secure",
+        "stage",
+    )
 
     def __init__(self, plan: SessionPlan, out: list[Request]) -> None:
         self._plan = plan
         self._out = out
-        self._answers: deque[bytes] = deque()  # to the challenges of AUTH
+        self._login: LoggingIn | None = None
+        self._makes_keys = False  # somebody does, and the server has nothing to say
         self.stage = Stage.GREETING
         self.secure = plan.secure
         self.extensions: dict[str, str] = {}
         self.polite = False
+
+    @property
+    def scram_refused(self) -> bool:
+        return self._login is not None and self._login.scram_refused
 
     def tls_started(self) -> None:
         """The handshake is done: greet again, as all known so far is void (RFC 3207 4.2)."""
@@ -157,32 +170,38 @@ class Opening:
 
     def _log_in(self, login: Login) -> None:
         offered = self.extensions.get("AUTH", "").upper().split()
-        user = login.user.encode()
         if not self.secure and not self._plan.clear_text_login:
             problem = defer("4.7.4", "the next hop offers no TLS to log in under")
             self._fail(problem, Obstacle.TLS, polite=True)
-        elif "PLAIN" in offered:
-            initial = b64encode(b"\0" + user + b"\0" + login.password)
-            self._command(b"AUTH PLAIN " + initial, Stage.AUTH)
-        elif "LOGIN" in offered:
-            self._answers.extend((b64encode(user), b64encode(login.password)))
-            self._command(b"AUTH LOGIN", Stage.AUTH)
-        else:
-            problem = defer("4.7.0", "the next hop offers neither AUTH PLAIN nor LOGIN")
-            # Nothing was tried that a server could lock an account for.
-            self._fail(problem, Obstacle.REFUSAL, polite=True)
+            return
+        self._login = LoggingIn(login, offered, self._plan.nonce)
+        self._go_on(self._login.begin())
+
+    def keys_made(self, keys: ScramKeys) -> None:
+        """What ``KeysWanted`` asked for."""
+        assert self._login is not None, "nobody else asks"
+        self._makes_keys = False
+        self._go_on(self._login.keys_made(keys))
 
     def _on_auth(self, reply: Reply) -> None:
-        if reply.kind == 2:
-            self._out.append(Opened())
-        elif reply.code == 334 and self._answers:
-            self._command(self._answers.popleft(), Stage.AUTH)
+        assert self._login is not None, "the stage is AUTH"
+        if self._makes_keys:
+            problem = defer("4.5.0", "the server speaks without being asked")
+            self._fail(problem, Obstacle.SILENCE)
         else:
-            # Our password is wrong, not the message: it waits until somebody mends that.
-            refused = reply.kind == 5 and reply.code not in _NOT_UNDERSTOOD
-            obstacle = Obstacle.LOGIN if refused else Obstacle.REFUSAL
-            text = f"the next hop refused our login: {reply.text}"
-            self._fail(defer("4.7.8", text), obstacle, polite=True)
+            self._go_on(self._login.on_reply(reply))
+
+    def _go_on(self, step: Step) -> None:
+        match step:
+            case bytes():
+                self._command(step, Stage.AUTH)
+            case KeysWanted():
+                self._makes_keys = True
+                self._out.append(step)
+            case LoggedIn():
+                self._out.append(Opened())
+            case LoginFailed(problem, obstacle):
+                self._fail(problem, obstacle, polite=True)
 
     # -- output and ending
 

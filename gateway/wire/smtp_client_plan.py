@@ -10,6 +10,7 @@ from enum import Enum
 
 from gateway.core.queue import Verdict
 from gateway.wire.mime.downgrade import Encodings
+from gateway.wire.scram_client import KeysWanted
 from gateway.wire.smtp_client_envelope import Login
 
 
@@ -82,6 +83,7 @@ class SessionPlan:
         refuse_self: a peer that gives our own name is a mail loop (SECURITY S34).
         lmtp: RFC 2033: LHLO, and an answer for each recipient after the data.
         chunking: whether BDAT may be used where it is offered.
+        nonce: for SCRAM, printable and without commas; empty: that is not used.
     """
 
     hello: bytes
@@ -92,6 +94,7 @@ class SessionPlan:
     refuse_self: bool = False
     lmtp: bool = False
     chunking: bool = True
+    nonce: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,4 +176,14 @@ class Close:
     """Close the connection."""
 
 
-Request = Send | StartTls | Opened | NotOpened | InspectBody | SendBody | TransactionEnd | Close
+Request = (
+    Send
+    | StartTls
+    | KeysWanted
+    | Opened
+    | NotOpened
+    | InspectBody
+    | SendBody
+    | TransactionEnd
+    | Close
+)

@@ -17,6 +17,7 @@ from gateway.core.queue import Outcome, QueueItem, Verdict, WaitingRecipient
 from gateway.delivery.connections import ConnectionLimits, Connections
 from gateway.delivery.reachability import Reachability
 from gateway.delivery.remote import RemoteDelivery
+from gateway.delivery.scram import Scram
 from gateway.delivery.targets import NoRoute, Protection, Target, TlsDemand, TlsResult
 from gateway.delivery.tls import ClientTls
 from gateway.wire.smtp_client_envelope import Login, hello_octets
@@ -88,7 +89,12 @@ class Witness:
 
 
 class World:
-    def __init__(self, source: Source | None = None, limits: ConnectionLimits | None = None):
+    def __init__(
+        self,
+        source: Source | None = None,
+        limits: ConnectionLimits | None = None,
+        scram: Scram | None = None,
+    ):
         self.clock = Clock()
         self.network = Network(self.clock)
         self.source = source or Source()
@@ -104,6 +110,7 @@ class World:
             limits=limits,
             witness=self.witness,
             reachability=self.reachability,
+            scram=scram,
         )
         self.delivery = RemoteDelivery(
             source=self.source,
