@@ -13,7 +13,7 @@ from twisted.scripts.twistd import run
 
 from gateway.delivery.timeouts import Timeouts
 
-LIMIT_S = 3.0
+LIMIT_S = 6.0
 
 
 def main() -> None:
