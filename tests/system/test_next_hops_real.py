@@ -156,7 +156,7 @@ def send(
     mail: Sequence[str] = (),
     rcpt: Sequence[str] = (),
 ) -> None:
-    with smtplib.SMTP("127.0.0.1", world.demo.port(587), timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", world.demo.port(587), timeout=60) as client:
         client.login(*ALICE)
         assert client.sendmail(ALICE[0], recipients, message, list(mail), list(rcpt)) == {}
 
@@ -248,7 +248,7 @@ def test_many_messages_share_connections(world: World, name: str) -> None:
     hop = world.hops[name]
     before = hop.log().count(hop.connection)
     mark = f"reuse to {name}"
-    with smtplib.SMTP("127.0.0.1", world.demo.port(587), timeout=30) as client:
+    with smtplib.SMTP("127.0.0.1", world.demo.port(587), timeout=60) as client:
         client.login(*ALICE)
         for number in range(30):
             client.sendmail(ALICE[0], [f"c{number}@{name}.example"], text(mark))
@@ -275,8 +275,8 @@ def test_S7_lmtp_takes_octets_as_they_are_and_answers_for_each_recipient(world: 
         # Dovecot writes Maildirs with LF.
         assert arrived.replace(b"\n", b"\r\n").partition(b"\r\n\r\n")[2] == body
     # It is kept for some seconds: at once, when all four are through, comes the next one.
-    ends = [f"to={people[n]} {end}" for n, end in enumerate(("delivered", *("failed",) * 2))]
-    ends.append(f"to={people[3]} delivered")
+    fates = ("delivered", "failed", "failed", "delivered")
+    ends = [f"to={who} {fate}" for who, fate in zip(people, fates, strict=True)]
     eventually(lambda: all(any(end in each for each in world.demo.output) for end in ends))
     send(world, text("long", b"line\r\n" * 50_000), people[0])
     eventually(lambda: len(dovecot.messages("ann")) == 2)
