@@ -21,6 +21,13 @@ from tests.support.slapd import Slapd
 from tests.support.slapd_people import slapd_with_policy as started_slapd_with_policy
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test with a domain controller waits for what is made once on a machine."""
+    for item in items:
+        if "samba_ad" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture
 def pump() -> Iterator[ReactorPump]:
     made = ReactorPump()

@@ -16,6 +16,7 @@ from gateway.core.address import Address
 from gateway.core.errors import DirectoryUnavailable
 from gateway.core.ports.services import FindsServices
 from gateway.directory.ldap.building import make_servers
+from gateway.directory.ldap.dialogue import GOODBYE_S
 from gateway.directory.ldap.directory import LdapDirectory
 from gateway.directory.ldap.settings import LdapSettings
 from gateway.directory.presets.openldap import OPENLDAP
@@ -36,6 +37,8 @@ class ShiftedReactor:
         self._reactor = reactor
         self._clock = Clock()
         self._clock.advance(reactor.seconds())  # nobody was heard of lately
+        # Whoever says goodbye for too long is cut off at the end, however far the time has come.
+        reactor.addSystemEventTrigger("before", "shutdown", self.advance, GOODBYE_S)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
@@ -64,8 +67,8 @@ def directory_at(
     schema: Schema = OPENLDAP,
     finds: FindsServices | None = None,
 ) -> LdapDirectory:
-    """As ``from_settings`` makes it."""
-    reactor = reactor if reactor is not None else pump.reactor
+    """As ``from_settings`` makes it; without a reactor on one whose time stands still."""
+    reactor = reactor if reactor is not None else ShiftedReactor(pump.reactor)
     servers = make_servers(settings, reactor, time.time, finds=finds, random=Random(1))
     return LdapDirectory(
         servers,

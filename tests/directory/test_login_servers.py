@@ -93,8 +93,9 @@ def place_at(
     bind: Callable[[str], str],
 ) -> Place:  # fmt: skip
     settings = LdapSettings(
-        uris=(uri,), base_dn=base, bind_dn=reader[0], bind_password=reader[1], ca_file=ca_file
-    )
+        uris=(uri,), base_dn=base, bind_dn=reader[0], bind_password=reader[1], ca_file=ca_file,
+        connect_timeout_s=20.0, operation_timeout_s=20.0,
+    )  # fmt: skip
     servers = make_servers(
         settings, pump.reactor, time.time, random=Random(1), bind_controls=(ASK_FOR_POLICY,)
     )

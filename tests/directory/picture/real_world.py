@@ -21,6 +21,7 @@ from gateway.directory.picture.source import Source
 from gateway.directory.picture.strategies.stamps import ServerTime
 from gateway.directory.schema import Schema
 from gateway.store.picture.file import PictureFile
+from tests.directory.ldap_bench import ShiftedReactor
 from tests.directory.picture.world import Followers
 from tests.support.reactor_pump import ReactorPump
 
@@ -35,7 +36,9 @@ class RealWorld:
     ) -> None:
         self.pump = pump
         self.source = Source("", settings.base_dn, schema, Depiction("", schema), way=way)
-        self.asks = make_servers(settings, pump.reactor, time.time, random=Random(1))
+        self.asks = make_servers(
+            settings, ShiftedReactor(pump.reactor), time.time, random=Random(1)
+        )
         self.picture = PictureFile.open_writing(path, call_from_thread=pump.call_from_thread)
         self.followers = Followers()
         self.memory = Memory(ServerTime(pump.reactor))

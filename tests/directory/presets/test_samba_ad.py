@@ -25,7 +25,7 @@ from gateway.directory.recognition import WANTED, recognise
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import Present
 from gateway.wire.ldap.messages import Scope, SearchRequest
-from tests.directory.ldap_bench import directory_at
+from tests.directory.ldap_bench import ShiftedReactor, directory_at
 from tests.support.reactor_pump import ReactorPump
 from tests.support.samba_ad import SambaAd
 from tests.support.samba_people import BASE, GROUPS, PASSWORD, READER_DN, dn_of
@@ -275,7 +275,9 @@ def test_mail_is_forwarded_to_the_entry_that_is_named(samba_ad: SambaAd, pump: R
 
 
 def test_the_root_dse_names_the_preset(samba_ad: SambaAd, pump: ReactorPump) -> None:
-    servers = make_servers(settings(samba_ad), pump.reactor, time.time, random=Random(1))
+    servers = make_servers(
+        settings(samba_ad), ShiftedReactor(pump.reactor), time.time, random=Random(1)
+    )
     request = SearchRequest("", Scope.BASE, Present("objectClass"), WANTED)
     found = pump.wait(servers.search(request))
     pump.wait(servers.close())

@@ -23,7 +23,7 @@ from gateway.directory.recognition import WANTED, recognise
 from gateway.directory.schema import Schema
 from gateway.wire.ldap.filters import Present
 from gateway.wire.ldap.messages import Scope, SearchRequest
-from tests.directory.ldap_bench import directory_at
+from tests.directory.ldap_bench import ShiftedReactor, directory_at
 from tests.support.ds389 import Ds389
 from tests.support.ds389_people import PEOPLE as PEOPLE_389
 from tests.support.reactor_pump import ReactorPump
@@ -173,7 +173,9 @@ def test_the_root_dse_names_the_preset(
     ds389: Ds389, slapd_with_policy: Slapd, pump: ReactorPump
 ) -> None:
     for server, preset in ((ds389, "389ds"), (slapd_with_policy, "openldap")):
-        servers = make_servers(settings(server), pump.reactor, time.time, random=Random(1))
+        servers = make_servers(
+            settings(server), ShiftedReactor(pump.reactor), time.time, random=Random(1)
+        )
         request = SearchRequest("", Scope.BASE, Present("objectClass"), WANTED)
         found = pump.wait(servers.search(request))
         pump.wait(servers.close())
