@@ -112,11 +112,17 @@ class Dialogue:
     def send(self, *messages: bytes) -> None:
         self.peer.sendall(b"".join(messages))
 
-    def accept_bind(self) -> None:
-        """Answer the bind that comes first with success."""
+    def must_come(self) -> Request:
+        """The next request; the script is over when the client goes away instead, as probes do that
+        are not wanted any more."""
         request = self.next()
         if request is None:
             raise ConnectionResetError  # an OSError, as when it went away later
+        return request
+
+    def accept_bind(self) -> None:
+        """Answer the bind that comes first with success."""
+        request = self.must_come()
         assert request.kind == BIND
         self.send(result(request.number, BIND_RESPONSE, 0))
 

@@ -34,8 +34,7 @@ from tests.support.reactor_pump import ReactorPump
 def test_L9_a_stale_connection_is_replaced_once(pump: ReactorPump) -> None:
     def close_after_one(dialogue: Dialogue) -> None:
         dialogue.accept_bind()
-        request = dialogue.next()
-        assert request is not None
+        request = dialogue.must_come()
         dialogue.send(alice(request.number), result(request.number, SEARCH_DONE, 0))
         # Close as an idle server does, without a word; the next search meets a dead connection.
 
@@ -93,8 +92,7 @@ def test_L9_an_idle_connection_is_closed_without_being_asked(pump: ReactorPump) 
 
 
 def drip(dialogue: Dialogue) -> None:
-    request = dialogue.next()
-    assert request is not None
+    request = dialogue.must_come()
     pause = Event()
     for octet in result(request.number, BIND_RESPONSE, 0) * 100:
         dialogue.send(bytes([octet]))
@@ -165,15 +163,13 @@ def test_F4_L10_a_search_has_one_deadline(pump: ReactorPump) -> None:
 
 def test_F4_a_huge_reply_is_refused(pump: ReactorPump) -> None:
     def flood(dialogue: Dialogue) -> None:
-        request = dialogue.next()
-        assert request is not None
+        dialogue.must_come()
         dialogue.send(b"\x30\x84\x7f\xff\xff\xff")
         while True:
             dialogue.send(b"\x00" * 65536)
 
     def flood_entries(dialogue: Dialogue) -> None:
-        request = dialogue.next()
-        assert request is not None
+        request = dialogue.must_come()
         big = alice(request.number, cn=["x" * 60_000])
         while True:
             dialogue.send(big)

@@ -108,8 +108,7 @@ def test_L6_F3_referrals_are_never_followed(pump: ReactorPump) -> None:
                 dialogue.send(result(request.number, SEARCH_DONE, 10, referral=referral))
 
         def refer_bind(dialogue: Dialogue) -> None:
-            request = dialogue.next()
-            assert request is not None
+            request = dialogue.must_come()
             dialogue.send(result(request.number, BIND_RESPONSE, 10, referral=referral))
             dialogue.wait_for_end()
 
@@ -248,15 +247,13 @@ def test_L25_an_entry_without_a_usable_id_is_unavailable(pump: ReactorPump, ids:
 
 def test_L8_a_refused_starttls_sends_no_password(pump: ReactorPump) -> None:
     def refuse(dialogue: Dialogue) -> None:
-        request = dialogue.next()
-        assert request is not None
+        request = dialogue.must_come()
         dialogue.send(result(request.number, EXTENDED_RESPONSE, 2))
         dialogue.wait_for_end()
 
     def lie(dialogue: Dialogue) -> None:
         """Say yes and go on in clear text."""
-        request = dialogue.next()
-        assert request is not None
+        request = dialogue.must_come()
         dialogue.send(result(request.number, EXTENDED_RESPONSE, 0))
         dialogue.send(result(2, BIND_RESPONSE, 0))
         dialogue.peer.recv(4096)

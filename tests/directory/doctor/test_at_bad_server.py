@@ -26,8 +26,7 @@ from tests.support.slapd import Slapd
 
 def drips(dialogue: Dialogue) -> None:
     """An octet now and then, so that no single read takes long (SECURITY F4)."""
-    request = dialogue.next()
-    assert request is not None
+    request = dialogue.must_come()
     for octet in result(request.number, SEARCH_DONE, 0, "x" * 100):
         dialogue.send(bytes((octet,)))
         time.sleep(0.05)
