@@ -132,7 +132,8 @@ class DirectoryServer:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program of ldap-utils at this server."""
         command = [need(program), "-H", self.uri, *arguments]
-        return run(command, environ={"LDAPNOINIT": "1"}, stdin=stdin, expect=expect)
+        # All people of a domain in one change take a minute and more on a busy machine.
+        return run(command, environ={"LDAPNOINIT": "1"}, stdin=stdin, timeout_s=300, expect=expect)
 
 
 def _state(thread: Path) -> str:

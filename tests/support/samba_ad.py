@@ -196,6 +196,6 @@ def _provision(tree: Path) -> None:
     try:
         with output.open("ab") as log:
             process = network.start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        assert process.wait(120) == 0, output.read_text()[-3000:]
+        assert process.wait(300) == 0, output.read_text()[-3000:]
     finally:
         network.close()
