@@ -189,6 +189,7 @@ def build(
         queue_owner,
         threads,
         witness=tls_care.witness,
+        tls_reports=tls_care.desk,
     )
     return Parts(
         settings,

@@ -35,6 +35,7 @@ from gateway.queue.journal import Journal
 from gateway.queue.limits import RunnerLimits
 from gateway.queue.reports import ReportWriter
 from gateway.queue.runner import QueueRunner
+from gateway.queue.tls_reports_desk import TlsReportsDesk
 from gateway.store.store import Store
 from gateway.wire.smtp_client_envelope import hello_octets
 
@@ -65,6 +66,7 @@ def make_queue(
     owner: str,
     threads: WorkerThreads,
     witness: TlsWitness | None = None,
+    tls_reports: TlsReportsDesk | None = None,
 ) -> tuple[QueueRunner, QueueDesk]:
     """The runner, not started, and the desk beside it.
 
@@ -73,6 +75,7 @@ def make_queue(
         owner: names the runner in leases.
         threads: keys for logins at other servers are made there.
         witness: hears of TLS with other servers.
+        tls_reports: see ``QueueDesk``.
     """
     outbound = settings.outbound
     connections = Connections(
@@ -126,5 +129,6 @@ def make_queue(
         logins=known_logins(outbound),
         guards=guards,
         hasten=remote.forget_refusals,
+        tls_reports=tls_reports,
     )
     return runner, desk

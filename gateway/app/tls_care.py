@@ -21,6 +21,7 @@ from gateway.delivery.tls import ClientTls
 from gateway.delivery.tls_counting import TlsCounting, Uncounted
 from gateway.delivery.tls_policies import Policies
 from gateway.delivery.tls_reports import POST_DEADLINE_S, TlsReports
+from gateway.queue.tls_reports_desk import TlsReportsDesk
 from gateway.store.store import Store
 from gateway.wire.sts import Policy
 
@@ -29,11 +30,13 @@ from gateway.wire.sts import Policy
 class TlsCare:
     """Args:
     dns: what policies and routes ask.
+    desk: where administrators look at what is counted.
     """
 
     dns: Resolver
     policies: TlsPolicies
     witness: TlsWitness
+    desk: TlsReportsDesk
     _sts: StsPolicies | None
     _reports: TlsReports | None
 
@@ -90,7 +93,8 @@ def make_tls_care(settings: Settings, reactor: Any, tls: ClientTls, store: Store
             random=Random(),
         )
     policies = Policies(dns, proves=dns.proves, sts=sts, refusals=counting)
-    return TlsCare(dns, policies, counting, sts, reports)
+    desk = TlsReportsDesk(store.tls_counts, counted.flush, time.time, counting=outbound.tls_reports)
+    return TlsCare(dns, policies, counting, desk, sts, reports)
 
 
 def _postmaster(settings: Settings) -> str:

@@ -37,6 +37,7 @@ _COMMANDS = {
     "queue": "gateway.cli.queue:group",
     "restore": "gateway.cli.restore:restore",
     "status": "gateway.cli.status:status",
+    "tlsrpt": "gateway.cli.tlsrpt:group",
     "trace": "gateway.cli.trace:trace",
     "user": "gateway.cli.user:group",
     "verify": "gateway.cli.verify:verify",

@@ -24,6 +24,7 @@ from gateway.queue.desk_views import rule_from
 from gateway.queue.guards_from_settings import guards_from
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
+from gateway.queue.tls_reports_desk import TlsReportsDesk
 
 
 def at_store(settings: Settings, work: Callable[[Call], None]) -> None:
@@ -69,6 +70,16 @@ def calls_at(desk: Desk) -> Call:
         rule_of=rule_from(Destinations(desk.settings.outbound)),
         logins=known_logins(desk.settings.outbound),
         guards=guards_from(desk.settings.outbound, store, journal, time.time),
+        tls_reports=TlsReportsDesk(
+            store.tls_counts,
+            _nothing_in_memory,
+            time.time,
+            counting=desk.settings.outbound.tls_reports,
+        ),
     )
     actor = user_text(os.getuid())
     return lambda name, arguments: desk.call(queue.call(name, arguments, actor))
+
+
+async def _nothing_in_memory() -> None:
+    """Nobody counts."""

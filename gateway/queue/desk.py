@@ -2,9 +2,9 @@
 
 Owns the table of calls: the views (``list``, ``show``, ``shape``, ``destinations``) are in
 ``desk_views``, the deeds (``retry``, ``hold``, ``release``, ``reroute``, ``delete``, ``bounce``) in
-``desk_deeds``, what they take and answer in ``desk_forms``; suppressed addresses and hold rules
-have desks of their own. Works beside the runner of this process, or without one on a store that
-nobody serves. Never parses a command line.
+``desk_deeds``, what they take and answer in ``desk_forms``; suppressed addresses, hold rules and
+reports about TLS have desks of their own. Works beside the runner of this process, or without one
+on a store that nobody serves. Never parses a command line.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from gateway.queue.hold_rules_desk import HoldRulesDesk
 from gateway.queue.journal import Journal
 from gateway.queue.reports import ReportWriter
 from gateway.queue.suppression_desk import SuppressionDesk
+from gateway.queue.tls_reports_desk import TlsReportsDesk
 
 
 class Runner(Sending, Snapshot, Protocol):
@@ -45,6 +46,7 @@ class QueueDesk:
         router: where messages go by the settings, for ``reroute``; None: nobody can ask.
         logins: users at servers whose passwords are known, likewise.
         hasten: told of each destination that is to be tried at once.
+        tls_reports: what is counted for them; None: that is not told.
     """
 
     def __init__(
@@ -64,15 +66,18 @@ class QueueDesk:
         logins: frozenset[str] = frozenset(),
         guards: Guards | None = None,
         hasten: Callable[[str], None] = lambda _: None,
+        tls_reports: TlsReportsDesk | None = None,
     ) -> None:
         self._deeds = Deeds(
             store, control, reports, journal, wall_clock, runner, router, logins, hasten
         )
         self._views = Views(control, wall_clock, runner, trace, rule_of, routes, timers)
-        self._others: list[SuppressionDesk | HoldRulesDesk] = []
+        self._others: list[SuppressionDesk | HoldRulesDesk | TlsReportsDesk] = []
+        if tls_reports is not None:
+            self._others.append(tls_reports)
         if guards is not None:
             fresh, hold = guards.fresh, self._deeds.do
-            self._others = [
+            self._others += [
                 SuppressionDesk(guards.suppressions, journal, wall_clock, fresh),
                 HoldRulesDesk(guards.rules, control, hold, journal, wall_clock, fresh),
             ]

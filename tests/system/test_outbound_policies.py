@@ -154,6 +154,7 @@ retry_after_s = [3600]
             for name, words in NO_POLICY.items():
                 line = f"the MTA-STS policy of {domain(name)} cannot be fetched"
                 demo.wait_until_said(line, words)
+            shown_by_command(demo)
         assert [name for name in WAITING if by_name[name].taken] == []
         # RFC 8460: what was counted is in the store once the gateway has stopped.
         index = Layout(Path(tomllib.loads(demo.config.read_text())["state_dir"])).index
@@ -178,6 +179,18 @@ retry_after_s = [3600]
         assert len(policies.asked) == 5 + 3, "each once, and no redirect followed"
         reported(demo, index, by_name["free"], reports)
         assert policies.posted == [], "strangers must not point us to networks of ours"
+
+
+def shown_by_command(demo: Demo) -> None:
+    """While it runs, what is only in memory so far is told as well."""
+    command = [sys.executable, "-m", "gateway", "tlsrpt", "show"]
+    where = ["--config", str(demo.config)]
+    text = run([*command, "false.example", *where]).stdout.decode()
+    assert "tlsa of mx.false.example: 0 successful, 1 failed" in text
+    told = json.loads(run([*command, *where, "--json"]).stdout)
+    policies = {each["domain"]: each["policies"][0] for each in told["reports"]}
+    assert policies["sts.example"]["successful"] == 1
+    assert policies["wrong.example"]["failures"][0]["result"] == "certificate-host-mismatch"
 
 
 def reported(demo: Demo, index: Path, receiver: Peer, reports: PolicyHost) -> None:

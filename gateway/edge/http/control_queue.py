@@ -30,6 +30,7 @@ CALLS = (
     "rule-add",
     "rule-apply",
     "rule-remove",
+    "tls-reports",
 )
 
 Ask = Callable[[str, object], Awaitable[Mapping[str, object]]]
