@@ -26,6 +26,7 @@ from gateway.app import demo, descriptors
 from gateway.app.alone import Alone
 from gateway.app.certificates import Validity, tls_files, validity
 from gateway.app.children import Child
+from gateway.app.collecting import spare_what_is_built
 from gateway.app.directory_care import directory_warnings
 from gateway.app.indexing import indexer
 from gateway.app.log import LineLog, gather_while_running, goes_to_stdout, relay_to_twistd
@@ -245,6 +246,7 @@ class GatewayService(Service):
         )
 
     def _running(self) -> None:
+        spare_what_is_built()
         signal.signal(signal.SIGHUP, self._on_hangup)
         for number in (signal.SIGTERM, signal.SIGINT):
             # Twisted's own handlers stop the reactor too, but twistd then dies of the signal: an

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from gateway.app.asking import answer_to
 from gateway.app.boot import parent_line, read_boot
 from gateway.app.build import build, join_store
+from gateway.app.collecting import spare_what_is_built
 from gateway.app.counting import CountingMemory, tables_of
 from gateway.app.directory_care import directory_status, look_at
 from gateway.app.hurry import revive
@@ -267,6 +268,7 @@ def main() -> int:
     except OSError as error:
         where = error.filename or f"worker {boot.number}"
         return _refuse(line, Failed(1, f"{where}: {error.strerror}"))
+    spare_what_is_built()
     started: Any = reactor
     started.callWhenRunning(worker.handle_signals)
     started.run()
