@@ -58,9 +58,10 @@ LOGGED_IN = Reply(235, "2.7.0", "Authentication successful")
 CANNOT_VERIFY = Reply(252, "2.5.0", "Cannot verify, send mail and see")
 
 
-def accepted(ingest_id: str) -> Reply:
-    """The promise after the dot, with the id under which the message can be traced."""
-    return Reply(250, "2.0.0", f"Accepted as {ingest_id}")
+def accepted(ingest_id: str) -> bytes:
+    """The promise after the dot, with the id under which the message can be traced; only octets,
+    as there is one to a message. Ids are made here: short, and printable ASCII."""
+    return f"250 2.0.0 Accepted as {ingest_id}\r\n".encode("ascii")
 
 
 def accepted_and_held(ingest_id: str, reason: str, until: str | None) -> Reply:

@@ -25,12 +25,15 @@ from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.trace_header import date_time, policy_field, protocol_name, received
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.person_limits import Room
+from gateway.policy.quota import QuotaPolicy
 from gateway.policy.verdicts import Stage
 from gateway.wire import smtp_replies as replies
 from gateway.wire.message_id import LOOKED_AT, message_id_in, solicitation_in
 from gateway.wire.smtp_replies import Reply
 
 FULL = OverQuota()
+_log = SmtpSession.log
+"""The session's; asked of a session, each time a new one is made."""
 
 
 async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = True) -> None:
@@ -48,21 +51,27 @@ async def finish(session: SmtpSession, refusal: Reply | None, *, last: bool = Tr
     if refusal is None:
         assert body is not None
         refusal = _made_text(session, transaction)
-        if refusal is None:
+        if refusal is None and session.outgoing is not None:
             refusal = await submission.judged(session, transaction)
-        if refusal is None:
-            refusal = await _over_quota(session, transaction, body.size_octets)
-        if refusal is None:
+        if refusal is None and session.services.quota is not None:
+            refusal = await _over_quota(
+                session, session.services.quota, transaction, body.size_octets
+            )
+        if refusal is None and transaction.leads_outside:
             refusal = await refusal_of_loop(session, transaction, body)
         if refusal is None and session.services.offer.no_soliciting:
             refusal = await _unwanted(session, body)
-        if refusal is None:
-            verdict = await settled(session.visit.content(body))
-            if verdict is not None:
-                refusal, why = verdict_reply_for(Stage.CONTENT, verdict), verdict.reason
-    room = None if refusal is not None else await submission.place(session, transaction)
-    if isinstance(room, Reply):
-        refusal, room = room, None
+        answer = None if refusal is not None else session.visit.content(body)
+        verdict = None if answer is None else await settled(answer)
+        if verdict is not None:
+            refusal, why = verdict_reply_for(Stage.CONTENT, verdict), verdict.reason
+    room: Room | None = None
+    if refusal is None and session.client.account is not None:
+        place = await submission.place(session, transaction)
+        if isinstance(place, Reply):
+            refusal = place
+        else:
+            room = place
     if refusal is not None:
         await session.refuse(refusal, why, times=answers)
         session.answers = 1
@@ -128,20 +137,21 @@ async def _unwanted(session: SmtpSession, body: IncomingBody) -> Reply | None:
 
 def _promise(session: SmtpSession, transaction: Transaction, held: Hold | None) -> None:
     """Answer for a message that is safe; ``held``: by its sender's limits, who is told so."""
-    reply = replies.accepted(transaction.message_id)
     if held is not None:
         until = None if held.until is None else date_time(held.until)
-        reply = replies.accepted_and_held(transaction.message_id, held.reason, until)
+        reply = replies.accepted_and_held(transaction.message_id, held.reason, until).octets
     elif transaction.is_lowered:
         reply = replies.accepted_with_priority(
             transaction.message_id, transaction.envelope.options.priority
-        )
+        ).octets
+    else:
+        reply = replies.accepted(transaction.message_id)
     if not session.is_lmtp:
-        session.send(reply.octets)
+        session.send(reply)
         return
     full = refusal_of_recipient(session.services.quota, FULL).with_id(transaction.message_id)
     for recipient in transaction.envelope.recipients:
-        session.send(full if transaction.is_left_out(recipient) else reply.octets)
+        session.send(full if transaction.is_left_out(recipient) else reply)
 
 
 async def _message_id(session: SmtpSession, body: IncomingBody) -> str:
@@ -229,14 +239,13 @@ def _refusal_of_message(
     return refusal_of_recipient(session.services.quota, error)
 
 
-async def _over_quota(session: SmtpSession, transaction: Transaction, octets: int) -> Reply | None:
+async def _over_quota(
+    session: SmtpSession, quota: QuotaPolicy, transaction: Transaction, octets: int
+) -> Reply | None:
     """The refusal of a message that somebody addressed has no room for; None: go on.
 
     People who are addressed as members of a group refuse nothing: their copies wait in the queue.
     """
-    quota = session.services.quota
-    if quota is None:
-        return None
     try:
         await quota.admit_message(transaction.local, octets)
     except OverQuota as error:
@@ -264,7 +273,7 @@ def _log_accepted(
     kept: Accepted,
     size_octets: int,
 ) -> None:
-    session.log.info(
+    _log.info(
         "{ingest} {peer} accepted from {sender} to {recipients}: {size} octets,"
         " {local} local, {remote} remote{queued}",
         peer=session.peer_ip,

@@ -26,9 +26,7 @@ MOST_PASSES = 5
 async def refusal_of_loop(
     session: SmtpSession, transaction: Transaction, body: IncomingBody
 ) -> Reply | None:
-    """Why the message is not sent on; None: it is, or it stays here."""
-    if not transaction.leads_outside:
-        return None
+    """Why a message that leads outside is not sent on; None: it is."""
     try:
         start = await body.read(0, LOOKED_AT)
     except GatewayError:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gateway.core.address import path
 from gateway.core.errors import GatewayError, OverQuota
+from gateway.core.group import Group
 from gateway.core.ids import AccountId
 from gateway.core.log_text import escaped
-from gateway.core.route import Expansion, LocalMailbox, Route, addressed_alone, groups_at
+from gateway.core.route import (
+    Expansion,
+    LocalMailbox,
+    Outbound,
+    Route,
+    addressed_alone,
+    groups_at,
+)
 from gateway.edge.smtp.errors import reply_for, verdict_reply_for
 from gateway.edge.smtp.session import SmtpSession, settled
 from gateway.edge.smtp.transaction import Transaction
 from gateway.policy.facts import Recipient
 from gateway.policy.group_rules import Poster
+from gateway.policy.posting import JudgesPosting
 from gateway.policy.quota import QuotaPolicy
 from gateway.policy.verdicts import Action, Stage, Verdict
 from gateway.wire import smtp_replies as replies
@@ -37,18 +46,21 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
         route = await services.router.route(
             command.recipient, may_relay=client.may_relay or client.account is not None
         )
-        verdict = await _word_of_groups(session, route)
-        if verdict is not None:
-            reply = verdict_reply_for(Stage.RECIPIENT, verdict)
-            await _refuse(session, command, reply, verdict.reason)
-            return
-        if services.quota is not None:
+        groups = groups_at(route)
+        if groups and services.posting is not None:
+            verdict = await _word_of_groups(session, services.posting, groups)
+            if verdict is not None:
+                reply = verdict_reply_for(Stage.RECIPIENT, verdict)
+                await _refuse(session, command, reply, verdict.reason)
+                return
+        if services.quota is not None and not isinstance(route, Outbound):
             full = await _weigh(services.quota, route, transaction.envelope.announced_octets)
     except GatewayError as error:
         await _refuse(session, command, refusal_of_recipient(services.quota, error), error)
         return
     recipient = Recipient(command.recipient, route, command.options)
-    verdict = await settled(session.visit.recipient(recipient))
+    answer = session.visit.recipient(recipient)
+    verdict = None if answer is None else await settled(answer)
     if verdict is not None:
         reply = verdict_reply_for(Stage.RECIPIENT, verdict)
         await _refuse(session, command, reply, verdict.reason)
@@ -58,12 +70,11 @@ async def _add(session: SmtpSession, command: Rcpt) -> None:
     session.send(replies.RECIPIENT_OK.octets)
 
 
-async def _word_of_groups(session: SmtpSession, route: Route) -> Verdict | None:
+async def _word_of_groups(
+    session: SmtpSession, posting: JudgesPosting, groups: Sequence[Group]
+) -> Verdict | None:
     """Who may write to the groups that the address is; no policy's ACCEPT passes over that."""
-    posting, transaction = session.services.posting, session.transaction
-    groups = groups_at(route)
-    if posting is None or not groups:
-        return None
+    transaction = session.transaction
     assert transaction is not None
     poster = Poster.of(session.client, transaction.envelope.sender)
     verdicts = await posting.judge(groups, poster)

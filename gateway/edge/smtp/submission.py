@@ -108,10 +108,9 @@ def _always(_: bytes) -> bool:
 
 
 async def judged(session: SmtpSession, transaction: Transaction) -> Reply | None:
-    """All of the message is there: why it is refused; None: go on."""
+    """All of a message with duties is there: why it is refused; None: go on."""
     outgoing = session.outgoing
-    if outgoing is None:
-        return None
+    assert outgoing is not None
     header = outgoing.filter.end()
     if header.too_big:
         return replies.HEADER_TOO_BIG
