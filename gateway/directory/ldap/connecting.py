@@ -97,7 +97,13 @@ class _Connecting:
         """Nothing is read before it is connected."""
 
     def connectionLost(self, reason: Failure) -> None:
-        if not self._done.called:
+        """A refusal that comes later is a hang-up to the reactor; the socket knows why."""
+        number = 0
+        if self._socket is not None:
+            number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._settle(number)
+        elif not self._done.called:
             self._leave()
             self._done.errback(reason)
 

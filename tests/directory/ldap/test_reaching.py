@@ -188,3 +188,14 @@ def test_a_server_that_answers_late_is_reached(silent: World, own: OwnReactor) -
     own.until(own.reactor.getWriters)
     with silent.listener.accept()[0]:  # there is room again
         own.wait_for(opening).dialogue.close()
+
+
+def test_a_refusal_that_comes_late_is_told_as_one(silent: World, own: OwnReactor) -> None:
+    place = Place("ldap://server", "127.0.0.1", silent.port, Security.CLEAR)
+    opening = own.start(silent.opener.open(place, Limits(8.0, 8.0, 1000)))
+    own.until(own.reactor.getWriters)
+    silent.listener.close()
+    with pytest.raises(LdapFailed) as error:
+        own.wait_for(opening)
+    assert "connecting: Connection was refused" in error.value.reason
+    assert not own.reactor.getWriters()
