@@ -6,6 +6,7 @@ something, so that a command stays a sequence of steps. Never handles a signal.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ class Loop:
         # What is to be done at the start, such as starting the threads that look names up, is done.
         self._reactor.startRunning(installSignalHandlers=False)
         self._closed = False
+        # Whoever hands something over still wakes the reactor when it has been done already: the
+        # pipe for that is not closed under a thread. A signal may come while it is held.
+        self._handing_over = threading.RLock()
 
     @property
     def reactor(self) -> Any:
@@ -35,8 +39,9 @@ class Loop:
     def call_from_thread(self, function: Callable[[], object], /) -> None:
         """Also from a signal handler: it only appends, and writes to a pipe. At the end, when
         nobody turns any more, threads that were left behind may still call."""
-        if not self._closed:
-            self._reactor.callFromThread(function)
+        with self._handing_over:
+            if not self._closed:
+                self._reactor.callFromThread(function)
 
     def run_until(self, is_done: Callable[[], bool], limit_s: float = float("inf")) -> None:
         """Serve until the condition holds, which something handed over makes true."""
@@ -68,9 +73,10 @@ class Loop:
 
     def close(self) -> None:
         """End its threads and connections; it cannot be used again."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._handing_over:
+            if self._closed:
+                return
+            self._closed = True
         reactor = self._reactor
         reactor.fireSystemEvent("shutdown")
         reactor.runUntilCurrent()

@@ -200,6 +200,36 @@ def test_timers_of_the_directory_run_while_nothing_else_happens() -> None:
     loop.close()
 
 
+def test_the_loop_ends_only_when_nobody_is_waking_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread hands over may be done before the thread has said so to the reactor's pipe."""
+    loop = Loop()
+    appended, go_on = threading.Event(), threading.Event()
+    done: list[str] = []
+    failed: list[OSError] = []
+    wake = loop.reactor.waker.wakeUp
+
+    def wake_late() -> None:
+        appended.set()
+        assert go_on.wait(30)
+        wake()
+
+    def hand_over() -> None:
+        try:
+            loop.call_from_thread(lambda: done.append("it"))
+        except OSError as error:
+            failed.append(error)
+
+    monkeypatch.setattr(loop.reactor.waker, "wakeUp", wake_late)
+    thread = threading.Thread(target=hand_over)
+    thread.start()
+    assert appended.wait(30)
+    loop.run_until(lambda: bool(done), 30)
+    threading.Timer(0.1, go_on.set).start()
+    loop.close()
+    thread.join(30)
+    assert done == ["it"] and not failed
+
+
 def test_ctrl_c_cuts_a_call_short_that_waits_for_somebody(settings: Settings) -> None:
     async def wait_for_ever() -> None:
         os.kill(os.getpid(), signal.SIGINT)
