@@ -6,6 +6,7 @@ with a deadline. Nothing is global: many tests in one process do not know of eac
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +23,21 @@ class OwnReactor(Pump):
     def __init__(self, deadline_s: float = 60.0) -> None:
         super().__init__(deadline_s)
         self.reactor: Any = EPollReactor()
+        # A thread still wakes the reactor when what it handed over has been done already.
+        self._handing_over = threading.Lock()
+        self._closed = False
+        self._hand_over = self.reactor.callFromThread
+        self.reactor.callFromThread = self._call_from_thread
         self.reactor.startRunning(installSignalHandlers=False)
         self.turn()
 
     def call_from_thread(self, function: Callable[[], object], /) -> None:
-        self.reactor.callFromThread(function)
+        self._call_from_thread(function)
+
+    def _call_from_thread(self, function: Any, *arguments: Any, **named: Any) -> None:
+        with self._handing_over:
+            if not self._closed:
+                self._hand_over(function, *arguments, **named)
 
     def run_waiting(self) -> None:
         self.turn()
@@ -55,6 +66,8 @@ class OwnReactor(Pump):
             for each in left:
                 each.connectionLost(over)
             self.reactor.runUntilCurrent()
+        with self._handing_over:
+            self._closed = True
         for each in (self.reactor.waker, *self.reactor._internalReaders):
             each.connectionLost(over)
         self.reactor._poller.close()
