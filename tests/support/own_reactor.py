@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.epollreactor import EPollReactor
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ class OwnReactor(Pump):
 
     def __init__(self, deadline_s: float = 60.0) -> None:
         super().__init__(deadline_s)
-        self.reactor: Any = EPollReactor()
+        self.reactor = cast(Any, EPollReactor())
         # A thread still wakes the reactor when what it handed over has been done already.
         self._handing_over = threading.Lock()
         self._closed = False
