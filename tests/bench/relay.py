@@ -167,10 +167,12 @@ class Sink:
 
     def _read(self) -> None:
         assert self._process is not None and self._process.stdout is not None
+        rest = b""
         while text := os.read(self._process.stdout.fileno(), 65_536):
-            counts = re.findall(rb"mesg=(\d+)", text)
+            counts = re.findall(rb"mesg=(\d+)\D", rest + text)
             if counts:
                 self.taken = int(counts[-1])
+            rest = (rest + text)[-80:]  # a line may come in two pieces
 
     def stop(self) -> None:
         if self._process is not None:
