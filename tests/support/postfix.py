@@ -186,9 +186,9 @@ class Postfix:
         return len(os.listdir(new)) if new.exists() else 0
 
     def messages(self, name: str) -> list[bytes]:
-        """What lies in the Maildir of that name, as it lies there: LF line ends."""
+        """What lies in the Maildir of that name, in no order and as it lies there: LF line ends."""
         new = self.root / "maildirs" / name / "new"
-        return [path.read_bytes() for path in sorted(new.iterdir())] if new.exists() else []
+        return [path.read_bytes() for path in new.iterdir()] if new.exists() else []
 
     def log(self) -> str:
         return (self.root / "log" / "maillog").read_text()
