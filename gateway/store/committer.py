@@ -171,9 +171,12 @@ class Committer:
             self._waiting.end()
 
     def join(self) -> None:
-        """Not for a thread whose turn does not come: the end of the process is its end."""
+        """Not for a thread whose turn does not come: the end of the process is its end. Then close
+        the connection: whoever has none open beside it any more has the log folded by that."""
         while self._thread.is_alive() and not self._turn.given_up:
             self._thread.join(JOIN_S)
+        if not self._thread.is_alive():
+            self._tx.connection.close()
 
     # -- the committer's thread
 
@@ -196,7 +199,6 @@ class Committer:
         self._segments.close()
         self._remove_dead()
         self._removals.close()
-        self._tx.connection.close()
 
     def _next(self) -> Operation[Any] | None:
         """The first operation of a batch, None at the end; what can wait is done while waiting."""

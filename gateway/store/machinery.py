@@ -189,8 +189,9 @@ class Machinery:
             pool.close()
 
         def stop() -> None:
-            # The committer's connection is closed last; the last of all processes folds the log
-            # into the index.
+            # The committer is the last, and its connection closed behind those of the readers: two
+            # that are closed at once leave the log to each other. The last of all processes folds
+            # it into the index.
             for pool in self._pools:
                 pool.join()
             for end in self._ends:

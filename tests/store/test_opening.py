@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -296,3 +297,24 @@ def test_D3_every_new_directory_is_made_durable(tmp_path: Path) -> None:
     assert {tmp_path, tmp_path / "a", tmp_path / "a/b", state_dir, state_dir / "store"} <= set(
         synced
     )
+
+
+def test_the_log_is_folded_when_it_is_closed_however_long_a_reader_takes(tmp_path: Path) -> None:
+    reading, go_on = Event(), Event()
+
+    def read(_: object) -> bool:
+        reading.set()
+        return go_on.wait(60)
+
+    house = House(tmp_path)
+    house.deliver("1", ALICE)
+    read_all = house.store._readers.run(read)
+    assert reading.wait(60)
+    closed = house.pump.start(house.store.close())
+    committer = house.store._committer
+    house.pump.until(lambda: not committer._thread.is_alive())
+    assert committer._tx.connection.execute("SELECT 1").fetchone() == (1,), "readers go first"
+    go_on.set()
+    assert house.pump.wait_for(read_all)
+    house.pump.wait_for(closed)
+    assert not (tmp_path / "store/index.sqlite-wal").exists()
