@@ -8,8 +8,7 @@ administrators do). Never decides when to retry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from operator import attrgetter
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 
@@ -37,8 +36,6 @@ of ids that other processes have claimed and not used up. Exact for 64 processes
 READ_WITH_LEASE_OCTETS = 16_384
 """Messages up to this size are read as they are leased: 80 MiB at most for all that a runner has in
 hand (``RunnerLimits.messages``)."""
-# ``replace`` takes twice as long, and this is done for every message that is sent.
-_BUT_CONTENT = attrgetter(*[each.name for each in fields(QueueItem) if each.name != "content"])
 # One statement, so one moment. What waits is counted as it comes and goes (triggers in ``schema``).
 _DEPTH = (
     "SELECT (SELECT value FROM counters WHERE name = 'queued_messages'),"
@@ -108,10 +105,7 @@ class QueueTables:
             for item, content in zip(small, contents, strict=True)
             if isinstance(content, bytes) and len(content) == item.size_octets
         }
-        return [
-            item if (content := read.get(item.queue_id)) is None else _having(item, content)
-            for item in items
-        ]
+        return [replace(item, content=read.get(item.queue_id)) for item in items]
 
     async def next_due_at(self) -> int | None:
         return await self._readers.run(lambda stored: queue_lease.next_due_at(stored.connection))
@@ -154,7 +148,3 @@ class QueueTables:
             return QueueDepth(messages, recipients, oldest, held)
 
         return await self._readers.run(read)
-
-
-def _having(item: QueueItem, content: bytes) -> QueueItem:
-    return QueueItem(*_BUT_CONTENT(item), content=content)  # type: ignore[misc]  # all but that
