@@ -112,6 +112,14 @@ def argument(arguments: Arguments, name: str, kind: type, default: Any) -> Any:
     return value
 
 
+def limit_in(arguments: Arguments, default: int, most: int) -> int:
+    """How many rows are wanted at most. Raises: CallRefused."""
+    limit: int = argument(arguments, "limit", int, default)
+    if not 0 < limit <= most:
+        raise CallRefused(f"limit: found {limit}; expected 1 to {most}")
+    return limit
+
+
 def row_of(message: QueuedMessage) -> Answer:
     return {
         "id": message.queue_id,

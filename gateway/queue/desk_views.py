@@ -40,6 +40,7 @@ from gateway.queue.desk_forms import (
     argument,
     entry_of,
     filter_of,
+    limit_in,
     part_of,
     recipient_of,
     row_of,
@@ -92,7 +93,7 @@ class Views:
         self._timers = timers
 
     async def listed(self, arguments: Arguments) -> Answer:
-        limit = _bounded(arguments, 100, MAX_PAGE)
+        limit = limit_in(arguments, 100, MAX_PAGE)
         after = argument(arguments, "after", str, "")
         which = filter_of(arguments)
         found = await self._control.listed(which, after=QueueId(after) or None, limit=limit)
@@ -103,7 +104,7 @@ class Views:
 
     async def shape(self, arguments: Arguments) -> Answer:
         """Rows by age, the fullest first; what is behind the limit is summed up."""
-        limit = _bounded(arguments, 50, MAX_ROWS)
+        limit = limit_in(arguments, 50, MAX_ROWS)
         by = argument(arguments, "by", str, "destination")
         if by not in ("destination", "sender"):
             raise CallRefused(f"by: found {by}; expected destination or sender")
@@ -120,7 +121,7 @@ class Views:
     async def destinations(self, arguments: Arguments) -> Answer:
         """What waits for each destination, and what the runner does about it: those in trouble
         first, then the fullest."""
-        limit = _bounded(arguments, 100, MAX_ROWS)
+        limit = limit_in(arguments, 100, MAX_ROWS)
         now = self._wall_clock()
         shape = await self._control.shape(int(now))
         waiting = {each.name: each for each in shape}
@@ -229,13 +230,6 @@ def is_dead(row: Mapping[str, object], now: float) -> bool:
     """A destination, in JSON's shape, that is put off because nobody there could be talked to."""
     until = row["dead_until"]
     return isinstance(until, int | float) and until > now
-
-
-def _bounded(arguments: Arguments, default: int, most: int) -> int:
-    limit: int = argument(arguments, "limit", int, default)
-    if not 0 < limit <= most:
-        raise CallRefused(f"limit: found {limit}; expected 1 to {most}")
-    return limit
 
 
 def _sum(rows: Sequence[ShapeRow]) -> ShapeRow:

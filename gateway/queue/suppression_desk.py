@@ -14,7 +14,7 @@ from gateway.core.log_text import escaped
 from gateway.core.ports.clock import WallClock
 from gateway.core.suppression import Suppression
 from gateway.core.trace import FieldValue
-from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument
+from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument, limit_in
 from gateway.queue.journal import Journal
 from gateway.queue.suppression import Suppressions
 from gateway.wire.address import AddressSyntax, parse_mailbox
@@ -67,9 +67,7 @@ class SuppressionDesk:
 
     def _listed(self, arguments: Arguments) -> Answer:
         """In the order of addresses; ``all`` counts those that are not suppressed yet as well."""
-        limit = argument(arguments, "limit", int, 100)
-        if not 0 < limit <= MAX_PAGE:
-            raise CallRefused(f"limit: found {limit}; expected 1 to {MAX_PAGE}")
+        limit = limit_in(arguments, 100, MAX_PAGE)
         after = argument(arguments, "after", str, "")
         which = argument(arguments, "which", str, "").casefold()
         everything = argument(arguments, "all", bool, False)

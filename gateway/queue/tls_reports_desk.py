@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from gateway.core.ports.clock import WallClock
 from gateway.core.ports.tls_policies import TlsCounts
 from gateway.delivery.tls_reports import summed
-from gateway.queue.desk_forms import Answer, Arguments, CallRefused, argument
+from gateway.queue.desk_forms import Answer, Arguments, argument, limit_in
 from gateway.wire.tlsrpt import DAY_S, PolicyCount
 
 MAX_PAGE = 1000
@@ -45,9 +45,7 @@ class TlsReportsDesk:
 
     async def call(self, name: str, arguments: Arguments, actor: str) -> Answer:
         """By day and domain, the oldest first. Raises: CallRefused, StoreUnavailable."""
-        limit = argument(arguments, "limit", int, 100)
-        if not 0 < limit <= MAX_PAGE:
-            raise CallRefused(f"limit: found {limit}; expected 1 to {MAX_PAGE}")
+        limit = limit_in(arguments, 100, MAX_PAGE)
         domain: str = argument(arguments, "domain", str, "").casefold().rstrip(".")
         await self._fresh()
         today = int(self._wall_clock()) // DAY_S
